@@ -1,0 +1,160 @@
+/* The index: one opaque handle, its verbs, and the parameters of a search.
+ *
+ * Vectors are float32, row-major, one after the other (n x dim), and always the caller's: vindex
+ * copies what it keeps. Ids are 0 ... 2^63-1. Every function that can fail returns a status; after
+ * a failure the index is as it was and vindex_last_error() says why.
+ *
+ * Thread safety, named in each comment:
+ *   reentrant    any number of calls together, on any objects;
+ *   shared-read  any number of these together on one index, none while an exclusive call runs;
+ *   exclusive    nothing else may use the same index meanwhile. */
+#ifndef VINDEX_INDEX_H
+#define VINDEX_INDEX_H
+
+#include <vindex/status.h>
+#include <vindex/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vindex_index vindex_index;
+
+/* Which ids may be returned. Zero-initialised it allows all. Give a bitset or a callback, not both.
+ */
+typedef struct vindex_filter {
+    const uint64_t *bits; /* id i is allowed when bit i % 64 of bits[i / 64] is set */
+    int64_t bit_count;    /* ids from here on are not allowed */
+    bool (*allow)(void *context, int64_t id); /* called from several threads at once */
+    void *context;
+} vindex_filter;
+
+/* What one search asks. Initialise with vindex_search_params_init, then set what differs. */
+typedef struct vindex_search_params {
+    size_t struct_size;          /* set by vindex_search_params_init */
+    int64_t k;                   /* neighbours per query, 1 to 2^31-1; default 10 */
+    int32_t threads;             /* 0: every core the process may use; 1: only the caller's */
+    const vindex_filter *filter; /* NULL: every id */
+    /* A subspace: one non-negative finite weight per dimension, 0 to leave it out. The metric is
+     * computed as if dimension j of every vector counted weights[j] times: sum w (q-x)^2, sum w q
+     * x, and for cosine and Pearson the norms and means are weighted too. NULL: all 1. */
+    const float *weights;
+    int64_t weight_rows; /* 1: the same weights for all queries; nq: one row of dim per query */
+    vindex_progress_fn progress; /* may cancel a long batch */
+    void *progress_context;
+} vindex_search_params;
+
+VINDEX_API void vindex_search_params_init(vindex_search_params *params);
+
+/* The answer of a range search. Query i owns entries offsets[i] ... offsets[i+1]-1. */
+typedef struct vindex_range_result {
+    int64_t query_count;
+    int64_t *offsets; /* query_count + 1 */
+    int64_t *ids;     /* best first, ties by smaller id */
+    float *distances; /* or similarities, as the metric says */
+} vindex_range_result;
+
+/* Frees what vindex_range_search put into *result and zeroes it. */
+VINDEX_API void vindex_range_result_free(vindex_range_result *result);
+
+/* What an index can do, as bits of vindex_capabilities. */
+enum {
+    VINDEX_CAN_ADD = 1 << 0,
+    VINDEX_CAN_RANGE = 1 << 1,
+    VINDEX_CAN_RECONSTRUCT = 1 << 2,
+    VINDEX_CAN_REMOVE = 1 << 3,
+    VINDEX_CAN_FILTER = 1 << 4,
+    VINDEX_CAN_WEIGHT = 1 << 5,
+    VINDEX_CAN_MAP = 1 << 6, /* can be searched straight from a mapped file */
+    VINDEX_IS_EXACT = 1 << 7 /* returns the true nearest neighbours */
+};
+
+/* Creates an empty index from a factory string such as "Flat" or "Flat,f16"; the words known are
+ * listed by the error for an unknown one. dim is 1 to 1,048,576. *index is the caller's, to be
+ * freed with vindex_free. Reentrant. */
+VINDEX_API vindex_status vindex_create(const char *spec, int64_t dim, vindex_metric metric,
+                                       vindex_index **index);
+
+/* Frees an index; NULL is fine. Exclusive. */
+VINDEX_API void vindex_free(vindex_index *index);
+
+/* Facts about an index; all shared-read. */
+VINDEX_API int64_t vindex_dim(const vindex_index *index);
+VINDEX_API int64_t vindex_count(const vindex_index *index); /* vectors not removed */
+VINDEX_API vindex_metric vindex_metric_of(const vindex_index *index);
+VINDEX_API const char *vindex_spec(const vindex_index *index); /* canonical factory string */
+VINDEX_API uint32_t vindex_capabilities(const vindex_index *index);
+VINDEX_API bool vindex_is_trained(const vindex_index *index);
+VINDEX_API size_t
+vindex_memory(const vindex_index *index); /* bytes held, mapped ones not counted */
+
+/* Bytes that an index of this kind will hold once n vectors are in it. Reentrant. */
+VINDEX_API vindex_status vindex_memory_estimate(const char *spec, int64_t dim, int64_t n,
+                                                size_t *bytes);
+
+/* Learns from n sample vectors what the index needs before the first add; kinds that need nothing
+ * accept it and do nothing. Exclusive. */
+VINDEX_API vindex_status vindex_train(vindex_index *index, const float *vectors, int64_t n,
+                                      const vindex_call *call);
+
+/* Appends n vectors with ids that count up from one past the largest id so far (0 at first). NaN
+ * or infinity anywhere refuses the whole call. Exclusive. */
+VINDEX_API vindex_status vindex_add(vindex_index *index, const float *vectors, int64_t n,
+                                    const vindex_call *call);
+
+/* The same with the caller's ids (n of them): non-negative, new to the index, each once. */
+VINDEX_API vindex_status vindex_add_with_ids(vindex_index *index, const float *vectors, int64_t n,
+                                             const int64_t *ids, const vindex_call *call);
+
+/* Finds the params->k best vectors for each of nq queries (nq x dim). Writes nq x k ids and
+ * distances (squared for L2; similarities otherwise), best first, ties by smaller id; where fewer
+ * than k were found, id -1 and distance +infinity (L2) or -infinity. Either output may be NULL. The
+ * answer does not depend on threads, on the instruction set or on how queries are batched. params
+ * may be NULL. Shared-read. */
+VINDEX_API vindex_status vindex_search(const vindex_index *index, const float *queries, int64_t nq,
+                                       const vindex_search_params *params, int64_t *ids,
+                                       float *distances);
+
+/* Finds all vectors with distance <= radius (L2, squared) or similarity >= radius. params->k is not
+ * used. *result is filled for vindex_range_result_free. Shared-read. */
+VINDEX_API vindex_status vindex_range_search(const vindex_index *index, const float *queries,
+                                             int64_t nq, float radius,
+                                             const vindex_search_params *params,
+                                             vindex_range_result *result);
+
+/* Writes the stored vectors of n ids to vectors (n x dim): what was added, rounded to the storage
+ * type. An unknown or removed id is VINDEX_ERR_NOT_FOUND. Shared-read. */
+VINDEX_API vindex_status vindex_reconstruct(const vindex_index *index, const int64_t *ids,
+                                            int64_t n, float *vectors);
+
+/* Removes the vectors of n ids; ids that are not there are passed over. *removed (may be NULL)
+ * receives how many went. Their memory returns with vindex_compact. Exclusive. */
+VINDEX_API vindex_status vindex_remove(vindex_index *index, const int64_t *ids, int64_t n,
+                                       int64_t *removed);
+
+/* Gives back the memory of removed vectors. Ids stay. Exclusive. */
+VINDEX_API vindex_status vindex_compact(vindex_index *index, const vindex_call *call);
+
+/* Writes the index to path, atomically: the old file stays until the new one is complete and on
+ * disk. Shared-read. */
+VINDEX_API vindex_status vindex_save(const vindex_index *index, const char *path,
+                                     const vindex_call *call);
+
+/* How vindex_load opens a file. */
+enum {
+    VINDEX_LOAD_MAP = 1 << 0,  /* map the file and search it where it lies; it must not change */
+    VINDEX_LOAD_DEFER = 1 << 1 /* check the header now and the vectors in vindex_verify */
+};
+
+/* Opens an index file. Every byte is checked unless VINDEX_LOAD_DEFER is given. A mapped index can
+ * be changed (additions live in memory); the file never is. Reentrant. */
+VINDEX_API vindex_status vindex_load(const char *path, uint32_t flags, vindex_index **index);
+
+/* Checks every checksum of the file an index was loaded from; VINDEX_OK for one never loaded.
+ * Shared-read. */
+VINDEX_API vindex_status vindex_verify(const vindex_index *index, const vindex_call *call);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,189 @@
+#include "base.h"
+
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, ERROR_LENGTH = 1024 };
+
+static _Thread_local char last_error[ERROR_LENGTH];
+
+/* -1: allocations are left alone (the only state outside tests). */
+static atomic_long allocations_left = -1;
+
+const char *vindex_last_error(void) {
+    return last_error;
+}
+
+vindex_status vx_fail(vindex_status status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(last_error, sizeof last_error, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+vindex_status vx_fail_in(vindex_status status, const char *prefix) {
+    char sentence[ERROR_LENGTH];
+    memcpy(sentence, last_error, sizeof sentence);
+    return vx_fail(status, "%.500s: %s", prefix, sentence);
+}
+
+const char *vindex_status_name(vindex_status status) {
+    switch (status) {
+    case VINDEX_OK:
+        return "ok";
+    case VINDEX_ERR_ARGUMENT:
+        return "bad argument";
+    case VINDEX_ERR_DATA:
+        return "bad data";
+    case VINDEX_ERR_DIMENSION:
+        return "dimensions disagree";
+    case VINDEX_ERR_UNSUPPORTED:
+        return "not supported";
+    case VINDEX_ERR_STATE:
+        return "wrong state";
+    case VINDEX_ERR_NOT_FOUND:
+        return "not found";
+    case VINDEX_ERR_EXISTS:
+        return "exists already";
+    case VINDEX_ERR_MEMORY:
+        return "out of memory";
+    case VINDEX_ERR_IO:
+        return "input or output failed";
+    case VINDEX_ERR_FORMAT:
+        return "bad format";
+    case VINDEX_ERR_CORRUPT:
+        return "corrupt";
+    case VINDEX_ERR_VERSION:
+        return "newer version";
+    case VINDEX_ERR_CANCELLED:
+        return "cancelled";
+    }
+    return "unknown status";
+}
+
+static bool allocation_allowed(void) {
+    if (atomic_load_explicit(&allocations_left, memory_order_relaxed) < 0) return true;
+    long left = atomic_fetch_sub(&allocations_left, 1);
+    if (left > 0) return true;
+    atomic_store(&allocations_left, 0);
+    return false;
+}
+
+void vx_alloc_fail_after(long after) {
+    atomic_store(&allocations_left, after);
+}
+
+void *vx_alloc(size_t count, size_t size) {
+    size_t bytes, padded;
+    if (!vx_mul(count, size, &bytes) || !vx_add(bytes, ALIGNMENT - 1, &padded)) return NULL;
+    if (!allocation_allowed()) return NULL;
+    padded = VX_MAX(padded / ALIGNMENT * ALIGNMENT, (size_t)ALIGNMENT);
+    bool large = padded >= HUGE_PAGE;
+    void *memory = aligned_alloc(large ? HUGE_PAGE : ALIGNMENT, padded);
+    if (memory && large)
+        madvise(memory, padded, MADV_HUGEPAGE); /* a hint: refusal costs only speed */
+    return memory;
+}
+
+void *vx_alloc_zero(size_t count, size_t size) {
+    void *memory = vx_alloc(count, size);
+    if (memory) memset(memory, 0, count * size);
+    return memory;
+}
+
+void vx_free(void *memory) {
+    free(memory);
+}
+
+char *vx_strdup(const char *text) {
+    size_t length = strlen(text) + 1;
+    char *copy = vx_alloc(length, 1);
+    if (copy) memcpy(copy, text, length);
+    return copy;
+}
+
+bool vx_grow(void **array, size_t *capacity, size_t need, size_t size) {
+    if (need <= *capacity) return true;
+    size_t wanted = VX_MAX(need, *capacity + *capacity / 2);
+    void *larger = vx_alloc(wanted, size);
+    if (!larger) return false;
+    if (*capacity) memcpy(larger, *array, *capacity * size);
+    vx_free(*array);
+    *array = larger;
+    *capacity = wanted;
+    return true;
+}
+
+vindex_status vx_fail_memory(size_t count, size_t size, const char *what) {
+    size_t bytes;
+    if (!vx_mul(count, size, &bytes))
+        return vx_fail(VINDEX_ERR_MEMORY, "%s: %zu items of %zu bytes do not fit an address space",
+                       what, count, size);
+    return vx_fail(VINDEX_ERR_MEMORY, "%s: no memory for %zu bytes; free some or use less data",
+                   what, bytes);
+}
+
+int vx_threads(int32_t requested) {
+    if (requested > 0) return requested;
+    return VX_MAX(omp_get_num_procs(), 1); /* honours the process's CPU affinity */
+}
+
+vindex_status vx_progress(vindex_progress_fn progress, void *context, const char *phase,
+                          double fraction) {
+    if (progress && progress(context, phase, fraction))
+        return vx_fail(VINDEX_ERR_CANCELLED, "%s: cancelled by the caller", phase);
+    return VINDEX_OK;
+}
+
+void vindex_call_init(vindex_call *call) {
+    *call = (vindex_call){.struct_size = sizeof *call};
+}
+
+vindex_status vx_call_resolve(const vindex_call *call, vindex_call *resolved) {
+    vindex_call_init(resolved);
+    if (!call) return VINDEX_OK;
+    if (call->struct_size != sizeof *call)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "call: struct_size is %zu, this library knows %zu; start with "
+                       "vindex_call_init",
+                       call->struct_size, sizeof *call);
+    if (call->threads < 0)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "call: threads is %d; give 0 for all cores or more",
+                       (int)call->threads);
+    *resolved = *call;
+    return VINDEX_OK;
+}
+
+bool vx_all_finite(const float *values, size_t n, size_t *where) {
+    enum { CHUNK = 4096 };
+    for (size_t start = 0; start < n; start += CHUNK) {
+        size_t end = VX_MIN(start + CHUNK, n);
+        uint32_t bad = 0; /* exponent all ones: infinity or NaN; no branch, so it vectorises */
+        for (size_t i = start; i < end; i++) {
+            uint32_t bits;
+            memcpy(&bits, &values[i], sizeof bits);
+            bad |= (bits & 0x7f800000u) == 0x7f800000u;
+        }
+        if (!bad) continue;
+        for (size_t i = start; i < end; i++) {
+            uint32_t bits;
+            memcpy(&bits, &values[i], sizeof bits);
+            if ((bits & 0x7f800000u) == 0x7f800000u) {
+                *where = i;
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+#define VX_TEXT_(x) #x
+#define VX_TEXT(x) VX_TEXT_(x)
+
+const char *vindex_version(void) {
+    return VX_TEXT(VINDEX_VERSION_MAJOR) "." VX_TEXT(VINDEX_VERSION_MINOR) "." VX_TEXT(
+        VINDEX_VERSION_PATCH);
+}
