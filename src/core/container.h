@@ -1,0 +1,68 @@
+/* The file every vindex object is saved in: a little-endian header, a table of tagged sections, the
+ * sections. Each section starts at a multiple of 64 bytes and has its XXH3-64 in the table; the header
+ * holds the table's. Padding is zero and nothing follows the last section, so that no byte of a file
+ * is unchecked.
+ *
+ *     0  magic "VINDEX\r\n" (8)   | format version u32 | kind u32 | feature bits u64 | file length u64
+ *    32  section count u32, zero u32 | table offset u64 (64) | table XXH3 u64 | header XXH3 u64
+ *    64  table: per section tag (8 bytes, zero-padded), offset u64, length u64, XXH3 u64
+ *        sections, each padded with zeros to a multiple of 64 */
+#ifndef VX_CORE_CONTAINER_H
+#define VX_CORE_CONTAINER_H
+
+#include "base.h"
+
+/* What a container holds. */
+enum { VX_KIND_INDEX = 1, VX_KIND_TRANSFORM = 2 };
+
+/* Feature bits a reader must know to read a file; an unknown one is VINDEX_ERR_VERSION. */
+enum { VX_FEATURES_KNOWN = 0 };
+
+/* Writing: open with the number of sections to come, then per section begin, any number of
+ * appends, end; then commit. Any failure is reported again by commit. */
+typedef struct vx_container_writer vx_container_writer;
+
+VX_SHARED vindex_status vx_container_create(const char *path, uint32_t kind, uint64_t features,
+                                            uint32_t section_count, vx_container_writer **writer);
+VX_SHARED vindex_status vx_container_begin(vx_container_writer *writer, const char *tag);
+VX_SHARED vindex_status vx_container_append(vx_container_writer *writer, const void *data,
+                                            size_t bytes);
+VX_SHARED vindex_status vx_container_end(vx_container_writer *writer);
+/* A whole section in one call. */
+VX_SHARED vindex_status vx_container_section(vx_container_writer *writer, const char *tag,
+                                             const void *data, size_t bytes);
+/* Writes header and table, makes the file appear, frees the writer whatever happens. */
+VX_SHARED vindex_status vx_container_commit(vx_container_writer *writer);
+VX_SHARED void vx_container_abort(vx_container_writer *writer); /* NULL is fine */
+
+/* Reading: the file is mapped; header and table are always checked, sections on demand. */
+typedef struct vx_container vx_container;
+
+VX_SHARED vindex_status vx_container_open(const char *path, uint32_t kind, vx_container **container);
+VX_SHARED void vx_container_close(vx_container *container); /* NULL is fine */
+
+typedef struct vx_section {
+    const unsigned char *bytes; /* in the map, 64-byte aligned, as long as the container is open */
+    size_t length;
+} vx_section;
+
+/* The section of that tag, its checksum and padding verified when verify is set; VINDEX_ERR_FORMAT when
+ * there is none. */
+VX_SHARED vindex_status vx_container_find(const vx_container *container, const char *tag, bool verify,
+                                          vx_section *section);
+
+/* Whether there is such a section. */
+VX_SHARED bool vx_container_has(const vx_container *container, const char *tag);
+
+/* Checks every section and all padding. */
+VX_SHARED vindex_status vx_container_verify(const vx_container *container, const vindex_call *call);
+
+VX_SHARED const char *vx_container_path(const vx_container *container);
+VX_SHARED uint64_t vx_container_length(const vx_container *container);
+
+/* A section list for `info`: tag of section i (at most 8 characters) and its length. */
+VX_SHARED uint32_t vx_container_sections(const vx_container *container);
+VX_SHARED void vx_container_describe(const vx_container *container, uint32_t i, char tag[9],
+                                     uint64_t *length);
+
+#endif
