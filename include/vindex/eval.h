@@ -1,7 +1,13 @@
-/* Retrieval evaluation and simulated data (libvindex-mir). */
+/* Retrieval evaluation and simulated data (libvindex-mir).
+ *
+ * Sets are float32, row-major (rows x dim), always the caller's and never changed. A clique number
+ * says which work (class) a row belongs to: any number from 0 on, in any order. Every function is
+ * reentrant unless its comment says otherwise; after a failure *report is as it was, *detail is
+ * empty, and vindex_last_error() says why. Formulas and conventions: docs/evaluation.md. */
 #ifndef VINDEX_EVAL_H
 #define VINDEX_EVAL_H
 
+#include <vindex/fields.h>
 #include <vindex/index.h>
 #include <vindex/status.h>
 #include <vindex/types.h>
@@ -12,76 +18,85 @@ extern "C" {
 
 /* How to count. The default is the clean convention: each query ranks every other item, itself left
  * out; ties go to the smaller row; an item alone in its clique (noise) stays a candidate and is
- * no query; sums in double precision. */
+ * no query; sums in double precision, in the order of rows, so that the numbers are the same bits
+ * whatever the thread count. */
 typedef struct vindex_eval_params {
-    size_t struct_size; /* set by vindex_eval_params_init */
-    vindex_metric metric;
-    int32_t threads;      /* 0: every core the process may use */
-    int64_t precision_at; /* k of precision@k; default 10 */
+    size_t struct_size;   /* set by vindex_eval_params_init */
+    vindex_metric metric; /* default VINDEX_L2; not read where an index or a matrix ranks */
+    int32_t threads;      /* 0 (default): every core the process may use */
+    int64_t precision_at; /* k of precision@k; 1 or more, default 10 */
     int64_t knn;          /* neighbours that vote in k-NN accuracy; 0 (default): not computed */
-    vindex_progress_fn progress;
+    vindex_progress_fn progress; /* phases "rank" and "vote"; a non-zero answer cancels */
     void *progress_context;
 } vindex_eval_params;
 
 VINDEX_API void vindex_eval_params_init(vindex_eval_params *params);
 
-/* What came out. Means are over queries, which have at least one relevant candidate. Formulas:
- * docs/evaluation.md. Where no query remains they are NaN. */
+/* Names, ranges and defaults of the fields above. */
+VINDEX_API const vindex_field_table *vindex_eval_fields(void);
+
+/* What came out. Means are over the queries: the query rows with at least one relevant candidate.
+ * Without any, the call still succeeds: queries is 0 and the means are NaN. */
 typedef struct vindex_eval_report {
-    int64_t queries; /* with at least one relevant candidate */
-    int64_t candidates;
-    int64_t noise;       /* items (or query rows) without a relevant candidate: no queries */
+    int64_t queries;     /* query rows with at least one relevant candidate */
+    int64_t candidates;  /* rows that were ranked; a square set counts each row once */
+    int64_t noise;       /* query rows without a relevant candidate: no queries */
     int64_t relevant;    /* query-candidate pairs of the same clique */
     int64_t tied;        /* relevant pairs whose exact distance another candidate shares */
-    double map;          /* mean average precision */
-    double mr1;          /* mean rank of the first relevant item */
+    double map;          /* mean average precision, 0 to 1 */
+    double mr1;          /* mean rank of the first relevant item; 1 is best */
     double mrr;          /* mean of its reciprocal */
-    double mdr;          /* its median */
-    double top1, top10;  /* queries with a relevant item at rank 1, within the first 10 */
+    double mdr;          /* its median, the mean of the middle two for an even number */
+    int64_t top1;        /* how many queries have a relevant item at rank 1 ... */
+    int64_t top10;       /* ... and within the first 10 */
     double recall_at[4]; /* share of queries with a relevant item within 1, 2, 4, 8 */
-    double precision_at; /* mean share of relevant items among the first precision_at */
+    double precision_at; /* mean share of relevant items among the first params->precision_at */
     double arp;          /* average rank percentile, 0 perfect, 100 worst (CLEWS) */
-    double arp_interval; /* half width of its 95% interval */
-    double knn_accuracy; /* NaN where knn is 0 */
-    double seconds;      /* time spent, reading not included */
+    double arp_interval; /* half width of its 95% interval; NaN for fewer than 2 queries */
+    double knn_accuracy; /* share of all query rows the vote puts in their clique; NaN: knn is 0 */
+    double seconds;      /* wall-clock time of the call */
 } vindex_eval_report;
 
-/* What each query did, for --per-query files and plots; arrays of query_rows entries, NaN or 0 for
- * rows that are no queries. */
+/* What each query row did, for per-query files and plots: arrays of query_rows entries. */
 typedef struct vindex_eval_detail {
     int64_t query_rows;
-    double *average_precision;
-    int64_t *first_rank; /* 1 is best; 0 for no query */
-    int64_t *relevant;
+    double *average_precision; /* NaN for a row that is no query */
+    int64_t *first_rank;       /* 1 is best; 0 for a row that is no query */
+    int64_t *relevant;         /* candidates of its clique; 0 for a row that is no query */
 } vindex_eval_detail;
 
+/* Frees what an evaluation put into *detail and zeroes it; NULL is fine. */
 VINDEX_API void vindex_eval_detail_free(vindex_eval_detail *detail);
 
-/* Ranks every item against all others: vectors (n x dim), cliques (n). detail may be NULL. Never
- * holds more than a few megabytes beside the vectors. Reentrant. */
+/* Ranks every item against all others: vectors (n x dim), cliques (n). params NULL: the defaults;
+ * detail may be NULL, else it is the caller's to free. Holds a few megabytes and about 100 bytes a
+ * row beside the vectors, never a matrix. NaN or infinity is VINDEX_ERR_DATA and names row and
+ * column; n = 0 or a negative clique is VINDEX_ERR_ARGUMENT. */
 VINDEX_API vindex_status vindex_eval(const float *vectors, const int32_t *cliques, int64_t n,
                                      int64_t dim, const vindex_eval_params *params,
                                      vindex_eval_report *report, vindex_eval_detail *detail);
 
 /* Two sets of vectors whose cliques are numbered alike. */
 typedef struct vindex_eval_sets {
-    const float *queries;
+    const float *queries; /* query_count x dim */
     const int32_t *query_cliques;
     int64_t query_count;
-    const float *candidates;
+    const float *candidates; /* candidate_count x dim */
     const int32_t *candidate_cliques;
     int64_t candidate_count;
     int64_t dim;
 } vindex_eval_sets;
 
-/* Ranks the candidates for each query; a query is no candidate of its own. Reentrant. */
+/* Ranks the candidates for each query; no query is among them. Otherwise as vindex_eval. */
 VINDEX_API vindex_status vindex_eval_split(const vindex_eval_sets *sets,
                                            const vindex_eval_params *params,
                                            vindex_eval_report *report, vindex_eval_detail *detail);
 
-/* A matrix of similarities or distances that is read by rows: fill row (candidate_count numbers);
- * non-zero stops the evaluation with that status. Called from one thread at a time. */
+/* A matrix of similarities or distances that is read by rows. */
 typedef struct vindex_eval_matrix {
+    /* Fills values (candidate_count) with one row. Called on the caller's thread, rows ascending;
+     * rows that are no queries are passed over unless k-NN needs them. A status other than
+     * VINDEX_OK ends the evaluation, which answers the same. */
     vindex_status (*row)(void *context, int64_t query, float *values);
     void *context;
     bool similarity; /* true: larger is better */
@@ -89,9 +104,12 @@ typedef struct vindex_eval_matrix {
     int64_t query_count;
     const int32_t *candidate_cliques;
     int64_t candidate_count;
-    bool square; /* query i is candidate i, and left out of its own ranking */
+    bool square; /* query i is candidate i and left out of its own ranking; counts and cliques of
+                    both sides must agree */
 } vindex_eval_matrix;
 
+/* Evaluates a ready-made matrix. Infinities are ranked as what they are; NaN, except at a square
+ * matrix's diagonal, which is not looked at, is VINDEX_ERR_DATA. Runs on the caller's thread. */
 VINDEX_API vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matrix,
                                                  const vindex_eval_params *params,
                                                  vindex_eval_report *report,
@@ -99,8 +117,10 @@ VINDEX_API vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matri
 
 /* Ranks with an index that holds the candidates under ids 0 ... candidate_count-1, so that the
  * accuracy an approximate index loses is measured: what it does not return is ranked last, in row
- * order. sets->candidates is not read. square as in vindex_eval_matrix. search may be NULL; its k
- * is set to depth (0: all). */
+ * order. sets->candidates is not read, and the metric is the index's. square as in
+ * vindex_eval_matrix. search may be NULL; its k, threads and progress are not read: k is depth (and
+ * one more for a square set, where the query finds itself), 0 for all candidates. depth may not be
+ * below params->knn. tied counts equal distances as returned, in single precision. Shared-read. */
 VINDEX_API vindex_status vindex_eval_index(const vindex_index *index, const vindex_eval_sets *sets,
                                            bool square, int64_t depth,
                                            const vindex_search_params *search,
@@ -108,40 +128,51 @@ VINDEX_API vindex_status vindex_eval_index(const vindex_index *index, const vind
                                            vindex_eval_report *report, vindex_eval_detail *detail);
 
 /* Simulated embeddings with the clique structure of Da-TACOS: never real data, and to be called
- * simulated wherever they are shown. The same seed gives the same bits on every machine. */
+ * simulated wherever they are shown. The same seed gives the same bits on every machine. The
+ * constants of each model and the accuracy measured on them are in src/eval/simulate.c. */
 typedef enum vindex_simulated_model {
     VINDEX_SIMULATED_MOVE = 0,      /* x = BN(W h), h in R^256: rank 256 at any d; compare by L2 */
-    VINDEX_SIMULATED_RE_MOVE = 1,   /* compact, compare by cosine */
-    VINDEX_SIMULATED_BYTECOVER2 = 2 /* compact and more accurate, compare by cosine */
+    VINDEX_SIMULATED_RE_MOVE = 1,   /* the same form, less noise, compact; compare by cosine */
+    VINDEX_SIMULATED_BYTECOVER2 = 2 /* the same form, more accurate still; compare by cosine */
 } vindex_simulated_model;
 
 typedef struct vindex_simulate_params {
     size_t struct_size; /* set by vindex_simulate_params_init */
     vindex_simulated_model model;
-    int64_t dim;  /* 0: the model's own (16,000; 256; 1,536) */
-    double scale; /* times as many cliques and singletons; default 1 */
-    uint64_t seed;
-    bool training; /* the training split (83,904 songs in 14,499 cliques of 2 to 109) */
+    int64_t dim;   /* 0 (default): the model's own (16,000; 256; 1,536); up to 1,048,576 */
+    double scale;  /* times as many cliques and singletons; 0.001 to 1,000, default 1 */
+    uint64_t seed; /* default 1 */
+    bool training; /* the training split (83,904 songs in 14,499 cliques of 2 to 109): the same
+                      model as the benchmark of that seed, other cliques; default false */
 } vindex_simulate_params;
 
 VINDEX_API void vindex_simulate_params_init(vindex_simulate_params *params);
 
 typedef struct vindex_simulator vindex_simulator;
 
-/* A simulated set whose rows are made on demand. cliques (n numbers) fixes the structure; NULL with
- * n = 0 gives the benchmark's own (1,000 cliques of 13 and 2,000 singletons, times scale) or the
- * training split's. *simulator is the caller's, to be freed. Reentrant. */
+/* A simulated set whose rows are made on demand; holds 1 KB per dimension. cliques (n numbers, not
+ * negative, copied) fixes the structure; NULL with n = 0 gives the benchmark's own (1,000 cliques
+ * of 13 and 2,000 singletons, times scale) or the training split's, songs shuffled, cliques
+ * numbered in order of first appearance. params NULL: the defaults. The first d dimensions of a
+ * larger dim are the same bits. *simulator is the caller's, to be freed with
+ * vindex_simulator_free. */
 VINDEX_API vindex_status vindex_simulator_create(const vindex_simulate_params *params,
                                                  const int32_t *cliques, int64_t n,
                                                  vindex_simulator **simulator);
+
+/* Frees a simulator; NULL is fine. Exclusive. */
 VINDEX_API void vindex_simulator_free(vindex_simulator *simulator);
+
+/* Shape, and the metric the model is compared by. Shared-read. */
 VINDEX_API int64_t vindex_simulator_rows(const vindex_simulator *simulator);
 VINDEX_API int64_t vindex_simulator_dim(const vindex_simulator *simulator);
+VINDEX_API vindex_metric vindex_simulator_metric(const vindex_simulator *simulator);
 
-/* The clique of each row; owned by the simulator. */
+/* The clique of each row; owned by the simulator. Shared-read. */
 VINDEX_API const int32_t *vindex_simulator_cliques(const vindex_simulator *simulator);
 
-/* Makes rows first ... first+count-1 (count x dim). Shared-read. */
+/* Makes rows first ... first+count-1 into vectors (count x dim), the same bits in whatever ranges
+ * and on however many threads (0: every core). Shared-read. */
 VINDEX_API vindex_status vindex_simulator_read(const vindex_simulator *simulator, int64_t first,
                                                int64_t count, int32_t threads, float *vectors);
 

@@ -154,6 +154,17 @@ VINDEX_API vindex_status vindex_load(const char *path, uint32_t flags, vindex_in
  * Shared-read. */
 VINDEX_API vindex_status vindex_verify(const vindex_index *index, const vindex_call *call);
 
+/* One part of an index file. */
+typedef struct vindex_file_section {
+    char tag[9]; /* its name, at most 8 characters */
+    uint64_t bytes;
+} vindex_file_section;
+
+/* Lists the parts of an index file, whose header and table are checked but not its vectors: fills
+ * up to room of them, *count receives how many there are. Reentrant. */
+VINDEX_API vindex_status vindex_file_sections(const char *path, vindex_file_section *sections,
+                                              int64_t room, int64_t *count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,7 +1,12 @@
 /* Embedding files and label files (libvindex-mir).
  *
  * An open file is read by row ranges, so that a file need not fit in memory. Numbers come out as
- * float32 whatever the file holds; NaN and infinity pass through, the caller decides. */
+ * float32 whatever the file holds: f16, i8, u8, i16 and u16 exactly; i32, i64, f64 and text rounded
+ * to the nearest float32, beyond its range to infinity. NaN and infinity pass through, the caller
+ * decides. A file is mapped, not copied: it must not be shortened while it is open.
+ *
+ * Every function that answers VINDEX_ERR_FORMAT or VINDEX_ERR_DATA for a file names its path and
+ * the place in vindex_last_error. */
 #ifndef VINDEX_IO_H
 #define VINDEX_IO_H
 
@@ -14,27 +19,52 @@ extern "C" {
 
 typedef struct vindex_embeddings vindex_embeddings;
 
+/* Whether the first line of a text table (.csv .tsv) names the columns. */
+typedef enum vindex_header {
+    VINDEX_HEADER_AUTO = 0, /* as the first line looks; each function says how it tells */
+    VINDEX_HEADER_YES = 1,
+    VINDEX_HEADER_NO = 2
+} vindex_header;
+
 typedef struct vindex_embeddings_options {
-    size_t struct_size;    /* set by vindex_embeddings_options_init */
-    const char *key;       /* the member of a container file; NULL: the only one */
-    const char *id_column; /* .csv, .tsv: name or 0-based index of the column of ids; NULL: none */
+    size_t struct_size;       /* set by vindex_embeddings_options_init */
+    const char *key;          /* the member of a container file; NULL: the only one */
+    const char *id_column;    /* .csv, .tsv: the column of ids: its name or, if no column has that
+                               name, its index from 0; NULL: none */
     const char *label_column; /* .csv, .tsv: likewise for labels */
+    vindex_header header;     /* .csv, .tsv */
 } vindex_embeddings_options;
 
+/* Sets the defaults: every field NULL or 0. Reentrant. */
 VINDEX_API void vindex_embeddings_options_init(vindex_embeddings_options *options);
 
 /* What an embedding file is, read off its header. */
 typedef struct vindex_embeddings_info {
-    const char *format; /* "npy", "fvecs", "csv", ...; owned by the library */
-    vindex_dtype dtype; /* of one number in the file; text counts as VINDEX_F64 */
-    int64_t rows, dim;
+    const char *format;       /* "npy", "fvecs", "csv", ...; owned by the library */
+    vindex_dtype dtype;       /* of one number in the file; text counts as VINDEX_F64 */
+    int64_t rows;             /* 0 or more */
+    int64_t dim;              /* numbers per row, 1 to 2,147,483,647 */
     bool has_ids, has_labels; /* a text file with such columns */
 } vindex_embeddings_info;
 
-/* Opens an embedding file: .npy (C or Fortran order), .fvecs .bvecs .ivecs, .fbin .u8bin .i8bin
- * .ibin, .csv .tsv. The ending names the format and the content must agree. The header is checked
- * against the file's length before anything is allocated. options may be NULL. *embeddings is the
- * caller's, to be closed. Reentrant. */
+/* Opens an embedding file. The ending (in either case) names the format and the content must agree;
+ * sizes are checked against the file's length before anything is allocated. options may be NULL.
+ * *embeddings is the caller's, to be closed. Reentrant.
+ *
+ *  .npy   versions 1 to 3, C or Fortran order, either byte order; f2 f4 f8 i1 u1 i2 u2 i4 i8. Two
+ *         dimensions are rows x numbers; one dimension is a single row of that many numbers.
+ *  .fvecs .bvecs .ivecs   float32, uint8, int32; each row begins with its dimension as int32, which
+ *         must be the same in all rows (checked for each row when it is read).
+ *  .fbin .u8bin .i8bin .ibin   uint32 rows, uint32 dimension, then the numbers.
+ *  .csv .tsv   one row per line, cells in "quotes" (with "" for a quote) or bare, a byte order mark
+ *         allowed, empty lines skipped. All columns but those of ids and labels must be numbers;
+ *         cells are read as numbers by vindex_embeddings_read, counted by this function. With
+ *         VINDEX_HEADER_AUTO the first line is data if all its cells outside the columns of ids and
+ *         labels are numbers and no column was given by name, else a header; and exactly
+ *         0,1,2,... is a header, the one tables get whose columns have no names.
+ *
+ * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: an ending or a type of
+ * number that is not read. VINDEX_ERR_FORMAT: the content is not what the ending says. */
 VINDEX_API vindex_status vindex_embeddings_open(const char *path,
                                                 const vindex_embeddings_options *options,
                                                 vindex_embeddings **embeddings);
@@ -46,72 +76,125 @@ VINDEX_API void vindex_embeddings_close(vindex_embeddings *embeddings);
 VINDEX_API void vindex_embeddings_describe(const vindex_embeddings *embeddings,
                                            vindex_embeddings_info *info);
 
-/* Reads rows first ... first+count-1 into vectors (count x dim). Shared-read: several threads may
- * read the same open file. */
+/* Reads rows first ... first+count-1 into vectors (count x dim); vectors may be NULL when count is
+ * 0. VINDEX_ERR_ARGUMENT: rows the file does not have. VINDEX_ERR_FORMAT: a row of another
+ * dimension, or a cell that is no number. Shared-read: several threads may read the same open file.
+ */
 VINDEX_API vindex_status vindex_embeddings_read(const vindex_embeddings *embeddings, int64_t first,
                                                 int64_t count, float *vectors);
 
-/* The id or label of a row; NULL where the file has none. Owned by the open file. Shared-read. */
+/* The id or label of a row; NULL where the file has none or no such row. Owned by the open file.
+ * Shared-read. */
 VINDEX_API const char *vindex_embeddings_id(const vindex_embeddings *embeddings, int64_t row);
 VINDEX_API const char *vindex_embeddings_label(const vindex_embeddings *embeddings, int64_t row);
+
+/* The dtype to create a file of that name with, for data of dtype `wanted`: wanted itself where the
+ * format can hold it, else the format's own (.fvecs: VINDEX_F32, .bvecs: VINDEX_U8, ...).
+ * VINDEX_ERR_UNSUPPORTED: an ending that is not written. Reentrant. */
+VINDEX_API vindex_status vindex_embeddings_dtype(const char *path, vindex_dtype wanted,
+                                                 vindex_dtype *dtype);
 
 /* A file of rows being written. The name appears only when it is complete. */
 typedef struct vindex_embeddings_writer vindex_embeddings_writer;
 
-/* Starts a file of rows x dim numbers of that dtype; the ending (.npy .fvecs .bvecs .ivecs .fbin
- * .u8bin .i8bin .ibin .csv .tsv) names the format, and a dtype it cannot hold is refused. *writer
- * is the caller's, to be finished or aborted. Reentrant. */
+/* Starts a file of rows x dim numbers of that dtype; the ending names the format, and a dtype it
+ * cannot hold is refused. *writer is the caller's, to be finished or aborted. Reentrant.
+ *
+ *  .npy   version 1, C order; every dtype but VINDEX_BF16
+ *  .fvecs .fbin VINDEX_F32   .bvecs .u8bin VINDEX_U8   .ivecs .ibin VINDEX_I32   .i8bin VINDEX_I8;
+ *         .fvecs .bvecs .ivecs cannot hold 0 rows, they would not say the dimension
+ *  .csv .tsv   every dtype: a header x0,x1,... and the values as the dtype holds them, with as many
+ *         digits as bring back the same float32 */
 VINDEX_API vindex_status vindex_embeddings_create(const char *path, int64_t rows, int64_t dim,
                                                   vindex_dtype dtype,
                                                   vindex_embeddings_writer **writer);
 
-/* Appends count rows (count x dim). A value the dtype cannot hold is VINDEX_ERR_DATA. Exclusive. */
+/* Appends count rows (count x dim). VINDEX_F16 and VINDEX_BF16 round to the nearest, ties to even.
+ * A value the dtype cannot hold is VINDEX_ERR_DATA: for integers one that is not whole or out of
+ * range, for f16 and bf16 a finite one that would become infinite. More rows than announced are
+ * VINDEX_ERR_STATE. After a failure nothing more can be appended and the file never appears.
+ * Exclusive. */
 VINDEX_API vindex_status vindex_embeddings_append(vindex_embeddings_writer *writer,
                                                   const float *vectors, int64_t count);
 
 /* Completes the file on disk and frees the writer, whatever the answer. Fewer rows than announced
- * are VINDEX_ERR_STATE and leave no file. Exclusive. */
+ * or an append that failed are VINDEX_ERR_STATE and leave no file (an older file of that name stays
+ * as it was). Exclusive. */
 VINDEX_API vindex_status vindex_embeddings_finish(vindex_embeddings_writer *writer);
 
 /* Gives up: leaves no file and frees the writer; NULL is fine. Exclusive. */
 VINDEX_API void vindex_embeddings_abort(vindex_embeddings_writer *writer);
 
-/* Which clique (work, class) each row belongs to. */
+/* Which clique (work, class) each row belongs to. Names and ids are UTF-8 as the file has them. */
 typedef struct vindex_labels {
     int64_t count;    /* rows */
     int32_t *cliques; /* count numbers 0 ... clique_count-1, in order of first appearance */
     int64_t clique_count;
-    char **names; /* clique_count names */
-    char **ids;   /* count recording ids, or NULL where the file has none */
+    char **names; /* clique_count names; one block with their text */
+    char **ids;   /* count recording ids, likewise, or NULL where the file has none */
 } vindex_labels;
 
 typedef struct vindex_labels_options {
-    size_t struct_size; /* set by vindex_labels_options_init */
-    const char
-        *label_column;     /* name or 0-based index; NULL: clique, work_id, label, ... as found */
-    const char *id_column; /* likewise; NULL: track_id, id, ... as found */
+    size_t struct_size;       /* set by vindex_labels_options_init */
+    const char *label_column; /* name or 0-based index; NULL: as vindex_labels_read finds it */
+    const char *id_column;    /* likewise */
+    vindex_header header;
 } vindex_labels_options;
 
+/* Sets the defaults: every field NULL or 0. Reentrant. */
 VINDEX_API void vindex_labels_options_init(vindex_labels_options *options);
 
-/* Reads labels from a CSV or TSV with a header (such as work_id,track_id) or from a text file with
- * one label per line. *labels is filled for vindex_labels_free. Reentrant. */
+/* Reads labels. *labels is filled for vindex_labels_free, and left alone by a failure. options may
+ * be NULL. Reentrant.
+ *
+ *  .csv .tsv   cells as in vindex_embeddings_open. The label column is the first of these names
+ * that the header has: clique, clique_id, work_id, work, label, labels, class; the id column:
+ *         track_id, track, id, recording_id, performance_id, utt, path, file, filename, or an
+ * unnamed first column; no id column is fine. With VINDEX_HEADER_AUTO there is a header, except in
+ * a table of one column that does not begin with one of the names of label columns: that is one
+ * label per line. .txt .lst .labels or no ending   one label per line, taken whole; columns cannot
+ * be named.
+ *
+ * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: another ending.
+ * VINDEX_ERR_FORMAT: not text, or lines that do not have the same number of cells.
+ * VINDEX_ERR_DATA: an empty label. */
 VINDEX_API vindex_status vindex_labels_read(const char *path, const vindex_labels_options *options,
                                             vindex_labels *labels);
 
-/* The labels of an open embedding file that has a label column. Shared-read. */
+/* The labels of an open embedding file that has a label column, with its ids if it has them;
+ * VINDEX_ERR_NOT_FOUND where there is no such column. *labels as in vindex_labels_read.
+ * Shared-read. */
 VINDEX_API vindex_status vindex_embeddings_labels(const vindex_embeddings *embeddings,
                                                   vindex_labels *labels);
 
-/* Builds labels from n names, copied; ids (n, or NULL) likewise. Reentrant. */
+/* Builds labels from n names, copied; ids (n, or NULL) likewise. An empty name is VINDEX_ERR_DATA.
+ * *labels as in vindex_labels_read. Reentrant. */
 VINDEX_API vindex_status vindex_labels_from_names(const char *const *names, const char *const *ids,
                                                   int64_t n, vindex_labels *labels);
 
-/* Frees what a labels function filled and zeroes it. */
+/* Frees what a labels function filled and zeroes it; NULL is fine. Exclusive. */
 VINDEX_API void vindex_labels_free(vindex_labels *labels);
 
-/* Writes work_id,track_id (ids or, where there are none, row numbers), atomically. Reentrant. */
+/* Writes a table of work_id and track_id (ids or, where there are none, row numbers from 0) as .csv
+ * or .tsv, atomically. VINDEX_ERR_UNSUPPORTED: another ending. Shared-read of *labels. */
 VINDEX_API vindex_status vindex_labels_write(const char *path, const vindex_labels *labels);
+
+/* Any other file of results, bytes as the caller writes them: like the writers above it has no name
+ * until it is complete, so that neither a failure nor an interrupt leaves part of one. */
+typedef struct vindex_output vindex_output;
+
+/* Starts a file; what is not a regular file (a device, a pipe) is refused. *output is the caller's,
+ * to be finished or aborted. Reentrant. */
+VINDEX_API vindex_status vindex_output_create(const char *path, vindex_output **output);
+
+/* Appends bytes. After a failure every later call answers the same failure. Exclusive. */
+VINDEX_API vindex_status vindex_output_write(vindex_output *output, const void *data, size_t bytes);
+
+/* Completes the file on disk and frees output, whatever the answer. Exclusive. */
+VINDEX_API vindex_status vindex_output_finish(vindex_output *output);
+
+/* Gives up: leaves no file and frees output; NULL is fine. Exclusive. */
+VINDEX_API void vindex_output_abort(vindex_output *output);
 
 #ifdef __cplusplus
 }

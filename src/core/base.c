@@ -1,3 +1,4 @@
+/* Errors, memory and threads: what every other file is built on. */
 #include "base.h"
 
 #include <omp.h>
@@ -5,7 +6,12 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, ERROR_LENGTH = 1024 };
+enum {
+    ALIGNMENT = 64,
+    HUGE_PAGE = 2 << 20,
+    ERROR_LENGTH = 1024,
+    THREADS_MOST = 1024 /* OpenMP ends the process when the system refuses a thread */
+};
 
 static _Thread_local char last_error[ERROR_LENGTH];
 
@@ -17,17 +23,17 @@ const char *vindex_last_error(void) {
 }
 
 vindex_status vx_fail(vindex_status status, const char *format, ...) {
+    char sentence[ERROR_LENGTH]; /* apart, for the arguments may include the last one */
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(last_error, sizeof last_error, format, arguments);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
+    memcpy(last_error, sentence, strlen(sentence) + 1);
     return status;
 }
 
 vindex_status vx_fail_in(vindex_status status, const char *prefix) {
-    char sentence[ERROR_LENGTH];
-    memcpy(sentence, last_error, sizeof sentence);
-    return vx_fail(status, "%.500s: %s", prefix, sentence);
+    return vx_fail(status, "%.500s: %s", prefix, last_error);
 }
 
 const char *vindex_status_name(vindex_status status) {
@@ -65,11 +71,9 @@ const char *vindex_status_name(vindex_status status) {
 }
 
 static bool allocation_allowed(void) {
-    if (atomic_load_explicit(&allocations_left, memory_order_relaxed) < 0) return true;
-    long left = atomic_fetch_sub(&allocations_left, 1);
-    if (left > 0) return true;
-    atomic_store(&allocations_left, 0);
-    return false;
+    long left = atomic_load_explicit(&allocations_left, memory_order_relaxed);
+    while (left > 0 && !atomic_compare_exchange_weak(&allocations_left, &left, left - 1)) continue;
+    return left != 0;
 }
 
 void vx_alloc_fail_after(long after) {
@@ -79,12 +83,12 @@ void vx_alloc_fail_after(long after) {
 void *vx_alloc(size_t count, size_t size) {
     size_t bytes, padded;
     if (!vx_mul(count, size, &bytes) || !vx_add(bytes, ALIGNMENT - 1, &padded)) return NULL;
-    if (!allocation_allowed()) return NULL;
+    if (padded > PTRDIFF_MAX || !allocation_allowed()) return NULL;
     padded = VX_MAX(padded / ALIGNMENT * ALIGNMENT, (size_t)ALIGNMENT);
     bool large = padded >= HUGE_PAGE;
-    void *memory = aligned_alloc(large ? HUGE_PAGE : ALIGNMENT, padded);
-    if (memory && large)
-        madvise(memory, padded, MADV_HUGEPAGE); /* a hint: refusal costs only speed */
+    void *memory;
+    if (posix_memalign(&memory, large ? HUGE_PAGE : ALIGNMENT, padded)) return NULL;
+    if (large) madvise(memory, padded, MADV_HUGEPAGE); /* a hint: refusal costs only speed */
     return memory;
 }
 
@@ -127,7 +131,7 @@ vindex_status vx_fail_memory(size_t count, size_t size, const char *what) {
 }
 
 int vx_threads(int32_t requested) {
-    if (requested > 0) return requested;
+    if (requested > 0) return VX_MIN(requested, (int32_t)THREADS_MOST);
     return VX_MAX(omp_get_num_procs(), 1); /* honours the process's CPU affinity */
 }
 

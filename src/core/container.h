@@ -1,12 +1,12 @@
 /* The file every vindex object is saved in: a little-endian header, a table of tagged sections, the
- * sections. Each section starts at a multiple of 64 bytes and has its XXH3-64 in the table; the header
- * holds the table's. Padding is zero and nothing follows the last section, so that no byte of a file
- * is unchecked.
+ * sections. Each section starts at a multiple of 64 bytes and has its XXH3-64 in the table; the
+ * header holds the table's. Padding is zero and nothing follows the last section, so that no byte
+ * of a file is unchecked.
  *
- *     0  magic "VINDEX\r\n" (8)   | format version u32 | kind u32 | feature bits u64 | file length u64
- *    32  section count u32, zero u32 | table offset u64 (64) | table XXH3 u64 | header XXH3 u64
- *    64  table: per section tag (8 bytes, zero-padded), offset u64, length u64, XXH3 u64
- *        sections, each padded with zeros to a multiple of 64 */
+ *     0  magic "VINDEX\r\n" (8)   | format version u32 | kind u32 | feature bits u64 | file length
+ * u64 32  section count u32, zero u32 | table offset u64 (64) | table XXH3 u64 | header XXH3 u64 64
+ * table: per section tag (8 bytes, zero-padded), offset u64, length u64, XXH3 u64 sections, each
+ * padded with zeros to a multiple of 64 */
 #ifndef VX_CORE_CONTAINER_H
 #define VX_CORE_CONTAINER_H
 
@@ -17,6 +17,27 @@ enum { VX_KIND_INDEX = 1, VX_KIND_TRANSFORM = 2 };
 
 /* Feature bits a reader must know to read a file; an unknown one is VINDEX_ERR_VERSION. */
 enum { VX_FEATURES_KNOWN = 0 };
+
+/* The most sections a container may have. */
+enum { VX_SECTIONS_MAX = 1024 };
+
+/* Little-endian numbers at any address, for the contents of sections as well. */
+static inline void vx_put_u32(unsigned char *where, uint32_t value) {
+    for (int i = 0; i < 4; i++) where[i] = (unsigned char)(value >> (8 * i));
+}
+static inline void vx_put_u64(unsigned char *where, uint64_t value) {
+    for (int i = 0; i < 8; i++) where[i] = (unsigned char)(value >> (8 * i));
+}
+static inline uint32_t vx_get_u32(const unsigned char *where) {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++) value |= (uint32_t)where[i] << (8 * i);
+    return value;
+}
+static inline uint64_t vx_get_u64(const unsigned char *where) {
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) value |= (uint64_t)where[i] << (8 * i);
+    return value;
+}
 
 /* Writing: open with the number of sections to come, then per section begin, any number of
  * appends, end; then commit. Any failure is reported again by commit. */
@@ -38,7 +59,8 @@ VX_SHARED void vx_container_abort(vx_container_writer *writer); /* NULL is fine 
 /* Reading: the file is mapped; header and table are always checked, sections on demand. */
 typedef struct vx_container vx_container;
 
-VX_SHARED vindex_status vx_container_open(const char *path, uint32_t kind, vx_container **container);
+VX_SHARED vindex_status vx_container_open(const char *path, uint32_t kind,
+                                          vx_container **container);
 VX_SHARED void vx_container_close(vx_container *container); /* NULL is fine */
 
 typedef struct vx_section {
@@ -46,10 +68,10 @@ typedef struct vx_section {
     size_t length;
 } vx_section;
 
-/* The section of that tag, its checksum and padding verified when verify is set; VINDEX_ERR_FORMAT when
- * there is none. */
-VX_SHARED vindex_status vx_container_find(const vx_container *container, const char *tag, bool verify,
-                                          vx_section *section);
+/* The section of that tag, its checksum and padding verified when verify is set; VINDEX_ERR_FORMAT
+ * when there is none. */
+VX_SHARED vindex_status vx_container_find(const vx_container *container, const char *tag,
+                                          bool verify, vx_section *section);
 
 /* Whether there is such a section. */
 VX_SHARED bool vx_container_has(const vx_container *container, const char *tag);

@@ -1,3 +1,4 @@
+/* Parameter structs handled through their field tables. */
 #include <vindex/fields.h>
 
 #include <errno.h>
@@ -55,10 +56,33 @@ void vindex_fields_init(const vindex_field_table *table, void *params) {
         store(&table->fields[i], params, table->fields[i].initial);
 }
 
+/* What value i of a field is called; NULL for a field of numbers and past the last name. */
+static const char *name_of(const vindex_field *field, int i) {
+    switch (field->kind) {
+    case VINDEX_FIELD_BOOL:
+        return i == 0 ? "false" : i == 1 ? "true" : NULL;
+    case VINDEX_FIELD_METRIC:
+        return vindex_metric_name((vindex_metric)i);
+    case VINDEX_FIELD_DTYPE:
+        return vindex_dtype_name((vindex_dtype)i);
+    default:
+        return NULL;
+    }
+}
+
 static vindex_status out_of_range(const vindex_field_table *table, const vindex_field *field,
                                   const char *found) {
-    return vx_fail(VINDEX_ERR_ARGUMENT, "%s: %s is %s; give %.15g to %.15g", table->name,
-                   field->name, found, field->least, field->most);
+    if (!name_of(field, 0))
+        return vx_fail(VINDEX_ERR_ARGUMENT, "%s: %s is %s; give %.15g to %.15g", table->name,
+                       field->name, found, field->least, field->most);
+    char names[256] = "";
+    size_t used = 0;
+    for (int i = (int)field->least; i <= (int)field->most && name_of(field, i); i++)
+        if (used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "",
+                                     name_of(field, i));
+    return vx_fail(VINDEX_ERR_ARGUMENT, "%s: %s is %s; known are %s", table->name, field->name,
+                   found, names);
 }
 
 vindex_status vindex_fields_check(const vindex_field_table *table, const void *params) {
@@ -97,25 +121,12 @@ static vindex_status unknown(const vindex_field_table *table, const char *name) 
 
 /* A number, or the name of a metric, a type or a truth value. */
 static bool parse(const vindex_field *field, const char *text, double *value) {
-    vindex_metric metric;
-    switch (field->kind) {
-    case VINDEX_FIELD_METRIC:
-        if (!vindex_metric_parse(text, &metric)) return false;
-        *value = metric;
-        return true;
-    case VINDEX_FIELD_DTYPE:
-        for (int dtype = 0; vindex_dtype_name((vindex_dtype)dtype); dtype++)
-            if (!strcmp(text, vindex_dtype_name((vindex_dtype)dtype))) {
-                *value = dtype;
-                return true;
-            }
-        return false;
-    case VINDEX_FIELD_BOOL:
-        *value = !strcmp(text, "true") || !strcmp(text, "1");
-        return *value != 0 || !strcmp(text, "false") || !strcmp(text, "0");
-    default:
-        break;
-    }
+    for (int i = 0; name_of(field, i); i++)
+        if (!strcmp(text, name_of(field, i))) {
+            *value = i;
+            return true;
+        }
+    if (field->kind == VINDEX_FIELD_METRIC || field->kind == VINDEX_FIELD_DTYPE) return false;
     char *end;
     errno = 0;
     *value = strtod(text, &end);
@@ -132,10 +143,6 @@ vindex_status vindex_fields_set(const vindex_field_table *table, void *params, c
     if (!parse(field, value, &number) || !(number >= field->least && number <= field->most)) {
         char found[64];
         snprintf(found, sizeof found, "'%.50s'", value);
-        if (field->kind == VINDEX_FIELD_METRIC)
-            return vx_fail(VINDEX_ERR_ARGUMENT,
-                           "%s: %s is %s; known metrics are l2, ip, cosine and pearson",
-                           table->name, field->name, found);
         return out_of_range(table, field, found);
     }
     store(field, params, number);

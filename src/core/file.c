@@ -1,3 +1,4 @@
+/* Atomic writes and read-only maps over POSIX. */
 #define _GNU_SOURCE /* O_TMPFILE, linkat through /proc */
 #include "file.h"
 
@@ -31,9 +32,10 @@ void vx_write_fail_after(int64_t bytes) {
 
 static bool write_allowed(size_t bytes) {
     int64_t left = atomic_load_explicit(&bytes_left, memory_order_relaxed);
-    if (left < 0) return true;
-    if ((int64_t)bytes > left) return false;
-    atomic_store(&bytes_left, left - (int64_t)bytes);
+    do {
+        if (left < 0) return true;
+        if ((uint64_t)left < bytes) return false;
+    } while (!atomic_compare_exchange_weak(&bytes_left, &left, left - (int64_t)bytes));
     return true;
 }
 
@@ -79,25 +81,58 @@ static char *hidden_name(const vx_writer *writer) {
     return name;
 }
 
-static int open_nameless(vx_writer *writer) {
-    int fd = open(writer->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
-    writer->temporary = hidden_name(writer);
-    if (!writer->temporary) {
-        errno = ENOMEM;
-        return -1;
+/* Gives the file a hidden name, creating the file first where there is none yet. Names that a
+ * crashed process of the same number left behind are passed over. False leaves the reason in errno.
+ */
+static bool take_name(vx_writer *writer) {
+    char handle[64];
+    snprintf(handle, sizeof handle, "/proc/self/fd/%d", writer->fd);
+    for (;;) {
+        char *name = hidden_name(writer);
+        if (!name) {
+            errno = ENOMEM;
+            return false;
+        }
+        bool taken;
+        if (writer->fd >= 0) {
+            taken = !linkat(AT_FDCWD, handle, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+        } else {
+            writer->fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+            taken = writer->fd >= 0;
+        }
+        if (taken) {
+            writer->temporary = name;
+            return true;
+        }
+        int error = errno;
+        vx_free(name);
+        errno = error;
+        if (error != EEXIST) return false;
     }
-    fd = open(writer->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        vx_free(writer->temporary);
-        writer->temporary = NULL;
+}
+
+/* A nameless file can get its name only through /proc: without it, one with a hidden name. */
+static bool open_file(vx_writer *writer) {
+    if (access("/proc/self/fd", X_OK)) return take_name(writer);
+    writer->fd = open(writer->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    if (writer->fd >= 0) return true;
+    return (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) && take_name(writer);
+}
+
+/* Refuses now what rename would refuse at the end; and what it would not: to replace a device. */
+static vindex_status check_target(const char *path) {
+    struct stat target;
+    if (stat(path, &target)) {
+        if (errno != ENOENT || !*path) return fail_errno(path, "write", errno);
+        return path[strlen(path) - 1] == '/' ? fail_errno(path, "write", EISDIR) : VINDEX_OK;
     }
-    return fd;
+    if (S_ISREG(target.st_mode)) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_IO, "%s: is %s; give the name of a regular file", path,
+                   S_ISDIR(target.st_mode) ? "a folder" : "a device or a pipe");
 }
 
 vindex_status vx_writer_open(const char *path, vx_writer **result) {
-    struct stat target;
-    if (!stat(path, &target) && S_ISDIR(target.st_mode)) return fail_errno(path, "write", EISDIR);
+    VX_TRY(check_target(path));
     vx_writer *writer = vx_alloc_zero(1, sizeof *writer);
     if (!writer) return vx_fail_memory(1, sizeof *writer, path);
     writer->fd = -1;
@@ -108,8 +143,7 @@ vindex_status vx_writer_open(const char *path, vx_writer **result) {
         release(writer);
         return vx_fail_memory(BUFFER, 1, path);
     }
-    writer->fd = open_nameless(writer);
-    if (writer->fd < 0) {
+    if (!open_file(writer)) {
         int error = errno;
         release(writer);
         return fail_errno(path, "write", error);
@@ -169,22 +203,10 @@ uint64_t vx_writer_length(const vx_writer *writer) {
     return writer->length;
 }
 
-/* Gives a nameless file the hidden name that rename needs to replace the target in one step. */
-static bool give_name(vx_writer *writer) {
-    if (writer->temporary) return true;
-    writer->temporary = hidden_name(writer);
-    if (!writer->temporary) {
-        errno = ENOMEM;
-        return false;
-    }
-    char handle[64];
-    snprintf(handle, sizeof handle, "/proc/self/fd/%d", writer->fd);
-    if (!linkat(AT_FDCWD, handle, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW)) return true;
-    int error = errno;
-    vx_free(writer->temporary);
-    writer->temporary = NULL;
-    errno = error;
-    return false;
+/* Puts the file in the target's place in one step, which rename does from a name only. */
+static bool replace_target(vx_writer *writer) {
+    if (!writer->temporary && !take_name(writer)) return false;
+    return !rename(writer->temporary, writer->path);
 }
 
 static void flush_folder(const char *folder) {
@@ -196,8 +218,7 @@ static void flush_folder(const char *folder) {
 
 vindex_status vx_writer_commit(vx_writer *writer) {
     vindex_status status = writer->error ? failed(writer) : flush(writer);
-    if (status == VINDEX_OK &&
-        (fsync(writer->fd) || !give_name(writer) || rename(writer->temporary, writer->path))) {
+    if (status == VINDEX_OK && (fsync(writer->fd) || !replace_target(writer))) {
         writer->error = errno;
         status = failed(writer);
     }
@@ -216,12 +237,16 @@ void vx_writer_abort(vx_writer *writer) {
 
 vindex_status vx_map_open(const char *path, vx_map *map) {
     static const unsigned char nothing[1];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *map = (vx_map){nothing, 0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make it wait */
     if (fd < 0) return fail_errno(path, "open", errno);
     struct stat facts;
     int error = fstat(fd, &facts) ? errno : 0;
-    if (!error && !S_ISREG(facts.st_mode)) error = S_ISDIR(facts.st_mode) ? EISDIR : EINVAL;
-    *map = (vx_map){nothing, 0};
+    if (!error && !S_ISREG(facts.st_mode)) {
+        close(fd);
+        return vx_fail(VINDEX_ERR_IO, "%s: is %s; give the name of a regular file", path,
+                       S_ISDIR(facts.st_mode) ? "a folder" : "a device or a pipe");
+    }
     if (!error && facts.st_size > 0) {
         void *bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (bytes == MAP_FAILED)

@@ -1,6 +1,6 @@
-/* From the caller's ids to rows and back. Most sets have ids 0, 1, 2, ... (nothing is stored) or rising
- * ones (8 bytes each, found by bisection); only ids out of order pay for a hash table. Rows are
- * append-only; removal leaves a tombstone until the rows are compacted. */
+/* From the caller's ids to rows and back. Most sets have ids 0, 1, 2, ... (nothing is stored) or
+ * rising ones (8 bytes each, found by bisection); only ids out of order pay for a hash table. Rows
+ * are append-only; removal leaves a tombstone until the rows are compacted. */
 #ifndef VX_CORE_IDS_H
 #define VX_CORE_IDS_H
 
@@ -8,24 +8,24 @@
 #include "container.h"
 
 typedef struct vx_ids {
-    size_t count;       /* rows, removed ones included */
-    size_t removed;     /* rows with a tombstone */
-    int64_t *ids;       /* per row; NULL while row i has id i */
-    size_t capacity;    /* of ids */
-    uint64_t *dead;     /* tombstones, one bit per row; NULL while nothing was removed */
+    size_t count;    /* rows, removed ones included */
+    size_t removed;  /* rows with a tombstone */
+    int64_t *ids;    /* per row; NULL while row i has id i */
+    size_t capacity; /* of ids */
+    uint64_t *dead;  /* tombstones, one bit per row; NULL while nothing was removed */
     size_t dead_words;
-    bool rising;        /* each id is larger than the one before */
-    int64_t largest;    /* the largest id ever given, -1 at first: the next one is one more */
-    struct vx_ids_slot *slots; /* open addressing, built when ids stop rising */
-    size_t slot_count;  /* a power of two, or 0 */
+    bool rising;       /* each id is larger than the one before */
+    int64_t largest;   /* the largest id ever given, -1 at first: the next one is one more */
+    size_t *slots;     /* open addressing: row + 1, 0 is empty; NULL while ids rise */
+    size_t slot_count; /* a power of two, or 0 */
 } vx_ids;
 
 void vx_ids_init(vx_ids *ids);
 void vx_ids_free(vx_ids *ids);
 
-/* Appends n rows. given NULL: ids count up from largest + 1. Otherwise they are checked: negative is
- * VINDEX_ERR_ARGUMENT, one that is there already or twice in the call VINDEX_ERR_EXISTS (the id of a
- * removed row may be used again). Nothing changes on failure. */
+/* Appends n rows. given NULL: ids count up from largest + 1. Otherwise they are checked: negative
+ * is VINDEX_ERR_ARGUMENT, one that is there already or twice in the call VINDEX_ERR_EXISTS (the id
+ * of a removed row may be used again). Nothing changes on failure. */
 vindex_status vx_ids_append(vx_ids *ids, const int64_t *given, size_t n);
 
 /* Takes back the last n rows appended, after a later step of the same call failed. */
@@ -41,8 +41,8 @@ static inline bool vx_ids_alive(const vx_ids *ids, size_t row) {
 /* The row of an id that was not removed; false when there is none. */
 bool vx_ids_find(const vx_ids *ids, int64_t id, size_t *row);
 
-/* Marks the rows of n ids removed; *removed counts those that were there. All or nothing on a failed
- * allocation. */
+/* Marks the rows of n ids removed; *removed counts those that were there. All or nothing on a
+ * failed allocation. */
 vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *removed);
 
 /* Drops removed rows: fills keep (count - removed entries) with the rows that stay, in order, and
@@ -53,8 +53,8 @@ vindex_status vx_ids_compact(vx_ids *ids, size_t *keep);
 size_t vx_ids_memory(const vx_ids *ids);
 
 /* Sections "ids" (absent while implicit) and "dead" (absent while nothing is removed) and the two
- * numbers largest and removed, which the caller stores with its own header. A load checks everything
- * (order, uniqueness, counts) unless verify is off, and then only what memory safety needs. */
+ * numbers largest and removed, which the caller stores with its own header. A load checks
+ * what the ids say (range, uniqueness, counts) and, when verify is set, the sections' checksums. */
 uint32_t vx_ids_section_count(const vx_ids *ids);
 vindex_status vx_ids_save(const vx_ids *ids, vx_container_writer *writer);
 vindex_status vx_ids_load(vx_ids *ids, const vx_container *container, size_t count, int64_t largest,

@@ -1,3 +1,4 @@
+/* The generator, and the two functions of libm that differ between machines. */
 #include "rng.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Selection for the k best. */
 #include "topk.h"
 
 #include <math.h>

@@ -23,13 +23,13 @@ static inline bool vx_hit_before(vx_hit a, vx_hit b) {
 }
 
 /* Entries that vx_topk_init needs for k. */
-size_t vx_topk_capacity(size_t k);
+VX_SHARED size_t vx_topk_capacity(size_t k);
 
 /* Starts empty over the caller's memory. */
-void vx_topk_init(vx_topk *top, size_t k, vx_hit *memory);
+VX_SHARED void vx_topk_init(vx_topk *top, size_t k, vx_hit *memory);
 
 /* Cuts back to the k best and tightens worst. */
-void vx_topk_cut(vx_topk *top);
+VX_SHARED void vx_topk_cut(vx_topk *top);
 
 static inline void vx_topk_push(vx_topk *top, vx_hit hit) {
     if (!vx_hit_before(hit, top->worst)) return;
@@ -38,7 +38,10 @@ static inline void vx_topk_push(vx_topk *top, vx_hit hit) {
 }
 
 /* Sorts the best k, best first; answers how many there are. */
-size_t vx_topk_finish(vx_topk *top);
+VX_SHARED size_t vx_topk_finish(vx_topk *top);
+
+/* Receives the hits of one query, best first; called once per query, from any thread. */
+typedef void (*vx_answer_fn)(void *context, size_t query, const vx_hit *hits, size_t count);
 
 /* Sorts hits, best first. */
 VX_SHARED void vx_hits_sort(vx_hit *hits, size_t count);

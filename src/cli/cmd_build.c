@@ -1,0 +1,143 @@
+/* vindex build: an index from a factory string and embeddings, streamed by blocks. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <vindex/index.h>
+
+#include "report.h"
+#include "rows.h"
+
+static const struct cli_usage usage = {
+    .verb = "build",
+    .form = "SPEC --input X [--metric l2|ip|cosine|pearson] -o INDEX",
+    .does =
+        "Builds an index (SPEC: Flat, or Flat,f16 or Flat,bf16 in half the bytes) and saves it.\n"
+        "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"
+        "the ids.",
+    .example = "  vindex build Flat --input songs.npy --metric cosine -o songs.vindex",
+    .words = "SPEC",
+    .word_count = 1,
+};
+
+struct build {
+    const char **inputs;
+    char *metric, *output;
+    const char *spec;
+};
+
+/* What a block is added with. */
+struct adding {
+    vindex_index *index;
+    const struct cli_rows *rows;
+    int64_t *ids; /* of all rows; NULL: numbered from 0 */
+};
+
+static int add_block(void *context, int64_t first, int64_t count, const float *vectors) {
+    const struct adding *adding = context;
+    struct cli_span span = {"building", (double)first / (double)adding->rows->rows,
+                            (double)(first + count) / (double)adding->rows->rows};
+    vindex_call call = cli_call(&span);
+    int answer = cli_rows_finite(adding->rows, first, count, vectors);
+    if (answer != CLI_DONE) return answer;
+    return cli_status(adding->ids != NULL ? vindex_add_with_ids(adding->index, vectors, count,
+                                                                adding->ids + first, &call)
+                                          : vindex_add(adding->index, vectors, count, &call));
+}
+
+static bool parse_id(const char *text, int64_t *id) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    *id = value;
+    return end != text && *end == 0 && errno == 0 && value >= 0;
+}
+
+/* The ids of the id column in *ids, or NULL there when it has none that are whole numbers. */
+static int read_ids(const struct cli_rows *rows, int64_t **ids) {
+    *ids = NULL;
+    if (!rows->has_ids) return CLI_DONE;
+    int64_t *found = cli_alloc(rows->rows, sizeof *found, "ids");
+    if (found == NULL) return CLI_FAILED;
+    for (int64_t i = 0; i < rows->rows; i++) {
+        if (parse_id(cli_rows_id(rows, i), &found[i])) continue;
+        cli_note("vindex build: note: id '%s' of row %lld is no whole number; rows are numbered "
+                 "from 0 instead",
+                 cli_rows_id(rows, i), (long long)i);
+        free(found);
+        return CLI_DONE;
+    }
+    *ids = found;
+    return CLI_DONE;
+}
+
+static int report_result(const struct build *build, const vindex_index *index, bool with_ids,
+                         double seconds) {
+    struct stat file = {0};
+    struct cli_report *report = cli_report_new();
+    if (report == NULL) return CLI_FAILED;
+    stat(build->output, &file);
+    cli_report_text(report, "index", "index", build->output);
+    cli_report_text(report, "spec", "spec", vindex_spec(index));
+    cli_report_text(report, "metric", "metric", vindex_metric_name(vindex_metric_of(index)));
+    cli_report_int(report, "rows", "rows", vindex_count(index));
+    cli_report_int(report, "dim", "dim", vindex_dim(index));
+    cli_report_text(report, "ids", "ids", with_ids ? "from the id column" : "row numbers from 0");
+    cli_report_bytes(report, "bytes", "bytes", (double)file.st_size);
+    cli_report_bytes(report, "memory", "memory", (double)vindex_memory(index));
+    cli_report_real(report, "seconds", "seconds", seconds, 3, "");
+    return cli_report_print(report);
+}
+
+static int fill_and_save(const struct build *build, const struct cli_rows *rows,
+                         vindex_index *index) {
+    struct adding adding = {.index = index, .rows = rows};
+    struct cli_span span = {"saving", 0, 1};
+    vindex_call call = cli_call(&span);
+    double start = cli_clock();
+    int answer = read_ids(rows, &adding.ids);
+    if (answer == CLI_DONE) answer = cli_rows_each(rows, "building", add_block, &adding);
+    if (answer == CLI_DONE) answer = cli_status(vindex_save(index, build->output, &call));
+    if (answer == CLI_DONE)
+        answer = report_result(build, index, adding.ids != NULL, cli_clock() - start);
+    free(adding.ids);
+    return answer;
+}
+
+static int build_index(const struct build *build) {
+    vindex_metric metric = VINDEX_L2;
+    int answer = cli_metric(build->metric, &metric);
+    if (answer != CLI_DONE) return answer;
+    if (build->output == NULL) return cli_words("-o: no file was named; add -o INDEX");
+    struct cli_rows rows;
+    answer = cli_rows_open(build->inputs, "--input", 1, &rows);
+    if (answer != CLI_DONE) return answer;
+    vindex_index *index = NULL;
+    answer = cli_status_words(vindex_create(build->spec, rows.dim, metric, &index));
+    if (answer == CLI_DONE) answer = fill_and_save(build, &rows, index);
+    vindex_free(index);
+    cli_rows_close(&rows);
+    return answer;
+}
+
+int cmd_build(int argc, const char **argv) {
+    struct build build = {0};
+    struct poptOption options[] = {
+        {"input", 0, POPT_ARG_ARGV, &build.inputs, 0,
+         "embeddings; given several times, their rows are appended", "FILE"},
+        {"metric", 0, POPT_ARG_STRING, &build.metric, 0, "l2 (the default), ip, cosine or pearson",
+         "METRIC"},
+        {"output", 'o', POPT_ARG_STRING, &build.output, 0, "the index file to write", "INDEX"},
+        {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_column_options, 0, NULL, NULL},
+        {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_common_options, 0, "Common to all verbs:", NULL},
+        POPT_TABLEEND,
+    };
+    struct cli_parsed parsed;
+    int answer = cli_parse(&usage, options, argc, argv, &parsed);
+    if (answer == CLI_PROCEED) {
+        build.spec = parsed.words[0];
+        answer = build_index(&build);
+    }
+    cli_release(options, &parsed);
+    return answer;
+}

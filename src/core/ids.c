@@ -1,0 +1,406 @@
+/* The id map of ids.h. Its three forms (implicit, rising, hashed) are told apart by which arrays
+ * exist: none, ids, ids and slots. The hash table holds exactly the rows that are alive, so the id
+ * of a removed row is free again. */
+#include "ids.h"
+
+enum { ENCODED = 512 /* numbers brought into file order at a time */ };
+
+void vx_ids_init(vx_ids *ids) {
+    *ids = (vx_ids){.rising = true, .largest = -1};
+}
+
+void vx_ids_free(vx_ids *ids) {
+    vx_free(ids->ids);
+    vx_free(ids->dead);
+    vx_free(ids->slots);
+    vx_ids_init(ids);
+}
+
+static size_t words_for(size_t rows) {
+    return rows / 64 + (rows % 64 != 0);
+}
+
+/* ---- the hash table: linear probing; a slot holds a row plus one, 0 is empty ---- */
+
+/* Where an id's slot would best be. The table's address takes part, so that a file cannot be made
+ * whose ids all meet in one place. */
+static size_t home_of(const vx_ids *ids, int64_t id) {
+    uint64_t x = ((uint64_t)id ^ (uintptr_t)ids->slots) * 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+    return (x ^ (x >> 32)) & (ids->slot_count - 1);
+}
+
+/* The slot that holds an id, or the empty one where it belongs. */
+static size_t slot_of(const vx_ids *ids, int64_t id) {
+    size_t slot = home_of(ids, id);
+    while (ids->slots[slot] && ids->ids[ids->slots[slot] - 1] != id)
+        slot = (slot + 1) & (ids->slot_count - 1);
+    return slot;
+}
+
+/* False when the row's id is there already. */
+static bool insert(vx_ids *ids, size_t row) {
+    size_t slot = slot_of(ids, ids->ids[row]);
+    if (ids->slots[slot]) return false;
+    ids->slots[slot] = row + 1;
+    return true;
+}
+
+/* Takes a row's slot out and closes the gap: what follows moves up unless that is before its home.
+ */
+static void erase(vx_ids *ids, size_t row) {
+    size_t mask = ids->slot_count - 1, gap = slot_of(ids, ids->ids[row]);
+    for (size_t i = (gap + 1) & mask; ids->slots[i]; i = (i + 1) & mask) {
+        size_t home = home_of(ids, ids->ids[ids->slots[i] - 1]);
+        if (((i - home) & mask) < ((i - gap) & mask)) continue;
+        ids->slots[gap] = ids->slots[i];
+        gap = i;
+    }
+    ids->slots[gap] = 0;
+}
+
+/* A power of two that entries fill to two thirds at most; 0 when there is none. */
+static size_t slots_for(size_t entries) {
+    size_t wanted, slots = 16;
+    if (!vx_add(entries, entries / 2 + 1, &wanted)) return 0;
+    while (slots && slots < wanted) slots *= 2;
+    return slots;
+}
+
+/* Enters the living rows first ... end-1; on a double, takes them out again and names its row. */
+static bool enter(vx_ids *ids, size_t first, size_t end, size_t *twice) {
+    for (size_t row = first; row < end; row++) {
+        if (!vx_ids_alive(ids, row) || insert(ids, row)) continue;
+        *twice = row;
+        while (row-- > first)
+            if (vx_ids_alive(ids, row)) erase(ids, row);
+        return false;
+    }
+    return true;
+}
+
+/* Makes an empty table for that many entries. */
+static vindex_status make_table(vx_ids *ids, size_t entries) {
+    size_t slot_count = slots_for(entries);
+    size_t *slots = slot_count ? vx_alloc_zero(slot_count, sizeof *slots) : NULL;
+    if (!slots) return vx_fail_memory(entries, 2 * sizeof *slots, "a hash table of ids");
+    vx_free(ids->slots);
+    ids->slots = slots;
+    ids->slot_count = slot_count;
+    return VINDEX_OK;
+}
+
+static void drop_table(vx_ids *ids) {
+    vx_free(ids->slots);
+    ids->slots = NULL;
+    ids->slot_count = 0;
+}
+
+/* ---- appending ---- */
+
+/* What the ids of rows lead to. */
+typedef struct shape {
+    bool implicit, rising;
+    int64_t largest;
+} shape;
+
+/* Takes the next row's id into account; before is the id of the row before it, or -1. */
+static void follow(shape *so_far, size_t row, int64_t id, int64_t before) {
+    so_far->implicit &= id == (int64_t)row;
+    so_far->rising &= id > before;
+    so_far->largest = VX_MAX(so_far->largest, id);
+}
+
+static int64_t id_before(const vx_ids *ids, size_t row) {
+    return row ? vx_ids_of(ids, row - 1) : -1;
+}
+
+static vindex_status check_given(const vx_ids *ids, const int64_t *given, size_t n, shape *after) {
+    int64_t before = id_before(ids, ids->count);
+    if (!given && n > (uint64_t)INT64_MAX - (uint64_t)ids->largest)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "ids: %zu more after the largest, %lld, exceed 2^63-1; give ids yourself", n,
+                       (long long)ids->largest);
+    for (size_t i = 0; i < n; i++) {
+        int64_t id = given ? given[i] : ids->largest + 1 + (int64_t)i;
+        if (id < 0)
+            return vx_fail(VINDEX_ERR_ARGUMENT, "ids: %lld at position %zu; give 0 to 2^63-1",
+                           (long long)id, i);
+        follow(after, ids->count + i, id, before);
+        before = id;
+    }
+    return VINDEX_OK;
+}
+
+/* Room for the ids of total rows, those of the present rows in place. */
+static vindex_status reserve_ids(vx_ids *ids, size_t total) {
+    bool implicit = !ids->ids;
+    void *array = ids->ids;
+    if (!vx_grow(&array, &ids->capacity, total, sizeof *ids->ids))
+        return vx_fail_memory(total, sizeof *ids->ids, "ids");
+    ids->ids = array;
+    for (size_t row = 0; implicit && row < ids->count; row++) ids->ids[row] = (int64_t)row;
+    return VINDEX_OK;
+}
+
+/* Tombstones for total rows, where there are any. */
+static vindex_status reserve_dead(vx_ids *ids, size_t total) {
+    void *array = ids->dead;
+    size_t words = ids->dead_words;
+    if (words >= words_for(total)) return VINDEX_OK;
+    if (!vx_grow(&array, &ids->dead_words, words_for(total), sizeof *ids->dead))
+        return vx_fail_memory(words_for(total), sizeof *ids->dead, "tombstones");
+    ids->dead = array;
+    memset(ids->dead + words, 0, (ids->dead_words - words) * sizeof *ids->dead);
+    return VINDEX_OK;
+}
+
+/* Enters the rows from count on into the hash table; makes or enlarges it first where that is due.
+ */
+static vindex_status index_rows(vx_ids *ids, size_t total) {
+    size_t twice, entries = total - ids->removed, first = ids->count;
+    if (slots_for(entries) == 0 || slots_for(entries) > ids->slot_count) {
+        VX_TRY(make_table(ids, entries));
+        enter(ids, 0, first, &twice); /* cannot fail: living rows differ */
+    }
+    if (enter(ids, first, total, &twice)) return VINDEX_OK;
+    int64_t id = ids->ids[twice];
+    bool present = ids->slots[slot_of(ids, id)] != 0; /* the call's own rows are out again */
+    return vx_fail(VINDEX_ERR_EXISTS, "ids: %lld at position %zu is %s; give each id once",
+                   (long long)id, twice - first, present ? "in the index already" : "given twice");
+}
+
+/* Lets go of the arrays that the ids, as they are now, can do without. */
+static void simplify(vx_ids *ids) {
+    if (!ids->ids) return;
+    shape now = {true, true, -1};
+    for (size_t row = 0; row < ids->count && now.rising; row++)
+        follow(&now, row, ids->ids[row], id_before(ids, row));
+    ids->rising = now.rising;
+    if (now.rising) drop_table(ids);
+    if (!now.implicit || !now.rising) return;
+    vx_free(ids->ids);
+    ids->ids = NULL;
+    ids->capacity = 0;
+}
+
+/* Everything an append does that can fail. */
+static vindex_status prepare(vx_ids *ids, const int64_t *given, size_t n, const shape *after) {
+    size_t total = ids->count + n;
+    if (ids->dead) VX_TRY(reserve_dead(ids, total));
+    if (after->implicit) return VINDEX_OK;
+    VX_TRY(reserve_ids(ids, total));
+    for (size_t i = 0; i < n; i++)
+        ids->ids[ids->count + i] = given ? given[i] : ids->largest + 1 + (int64_t)i;
+    return after->rising ? VINDEX_OK : index_rows(ids, total);
+}
+
+vindex_status vx_ids_append(vx_ids *ids, const int64_t *given, size_t n) {
+    shape after = {!ids->ids, ids->rising, ids->largest};
+    size_t total;
+    if (!vx_add(ids->count, n, &total) || total > INT64_MAX)
+        return vx_fail_memory(n, sizeof *ids->ids, "ids");
+    VX_TRY(check_given(ids, given, n, &after));
+    vindex_status status = prepare(ids, given, n, &after);
+    if (status != VINDEX_OK) {
+        simplify(ids);
+        return status;
+    }
+    ids->count = total;
+    ids->rising = after.rising;
+    ids->largest = after.largest;
+    return VINDEX_OK;
+}
+
+void vx_ids_retract(vx_ids *ids, size_t n, int64_t largest_before) {
+    for (size_t i = 0; ids->slots && i < n; i++) erase(ids, ids->count - 1 - i);
+    ids->count -= n;
+    ids->largest = largest_before;
+    simplify(ids);
+}
+
+/* ---- finding and removing ---- */
+
+/* The row of an id among rising ones. */
+static bool bisect(const vx_ids *ids, int64_t id, size_t *row) {
+    size_t low = 0, high = ids->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ids->ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *row = low;
+    return low < ids->count && ids->ids[low] == id;
+}
+
+bool vx_ids_find(const vx_ids *ids, int64_t id, size_t *row) {
+    size_t found;
+    if (ids->slots) {
+        found = ids->slots[slot_of(ids, id)];
+        if (!found--) return false;
+    } else if (ids->ids) {
+        if (!bisect(ids, id, &found)) return false;
+    } else {
+        if (id < 0 || (uint64_t)id >= ids->count) return false;
+        found = (size_t)id;
+    }
+    if (!vx_ids_alive(ids, found)) return false;
+    *row = found;
+    return true;
+}
+
+vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *removed) {
+    size_t before = ids->removed, row;
+    for (size_t i = 0; i < n; i++) {
+        if (!vx_ids_find(ids, list[i], &row)) continue;
+        if (!ids->dead) VX_TRY(reserve_dead(ids, ids->count)); /* nothing is removed yet */
+        if (ids->slots) erase(ids, row);
+        ids->dead[row / 64] |= UINT64_C(1) << (row % 64);
+        ids->removed++;
+    }
+    *removed = ids->removed - before;
+    return VINDEX_OK;
+}
+
+/* ---- compacting ---- */
+
+/* Allocates what the kept rows need; ids and slots stay NULL where they need none. */
+static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fresh) {
+    shape after = {true, true, ids->largest};
+    for (size_t i = 0; i < fresh->count; i++)
+        follow(&after, i, vx_ids_of(ids, keep[i]), i ? vx_ids_of(ids, keep[i - 1]) : -1);
+    fresh->rising = after.rising;
+    fresh->largest = ids->largest;
+    if (after.implicit) return VINDEX_OK;
+    fresh->ids = vx_alloc(fresh->count, sizeof *fresh->ids);
+    if (!fresh->ids) return vx_fail_memory(fresh->count, sizeof *fresh->ids, "ids");
+    fresh->capacity = fresh->count;
+    for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = vx_ids_of(ids, keep[i]);
+    if (after.rising) return VINDEX_OK;
+    VX_TRY(make_table(fresh, fresh->count));
+    size_t twice;
+    enter(fresh, 0, fresh->count, &twice); /* cannot fail: living rows differ */
+    return VINDEX_OK;
+}
+
+vindex_status vx_ids_compact(vx_ids *ids, size_t *keep) {
+    vx_ids fresh;
+    vx_ids_init(&fresh);
+    for (size_t row = 0; row < ids->count; row++)
+        if (vx_ids_alive(ids, row)) keep[fresh.count++] = row;
+    vindex_status status = rebuild(ids, keep, &fresh);
+    if (status != VINDEX_OK) {
+        vx_ids_free(&fresh);
+        return status;
+    }
+    vx_ids_free(ids);
+    *ids = fresh;
+    return VINDEX_OK;
+}
+
+size_t vx_ids_memory(const vx_ids *ids) {
+    return ids->capacity * sizeof *ids->ids + ids->dead_words * sizeof *ids->dead +
+           ids->slot_count * sizeof *ids->slots;
+}
+
+/* ---- saving and loading ---- */
+
+uint32_t vx_ids_section_count(const vx_ids *ids) {
+    return (uint32_t)(ids->ids != NULL) + (uint32_t)(ids->removed != 0);
+}
+
+/* One section of 8-byte numbers; signed ones are written as their two's complement. */
+static vindex_status save_words(vx_container_writer *writer, const char *tag, const void *words,
+                                size_t count) {
+    unsigned char encoded[8 * ENCODED];
+    VX_TRY(vx_container_begin(writer, tag));
+    for (size_t start = 0; start < count; start += ENCODED) {
+        size_t n = VX_MIN(count - start, (size_t)ENCODED);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t word;
+            memcpy(&word, (const char *)words + 8 * (start + i), sizeof word);
+            vx_put_u64(encoded + 8 * i, word);
+        }
+        VX_TRY(vx_container_append(writer, encoded, 8 * n));
+    }
+    return vx_container_end(writer);
+}
+
+vindex_status vx_ids_save(const vx_ids *ids, vx_container_writer *writer) {
+    if (ids->ids) VX_TRY(save_words(writer, "ids", ids->ids, ids->count));
+    if (ids->removed) VX_TRY(save_words(writer, "dead", ids->dead, words_for(ids->count)));
+    return VINDEX_OK;
+}
+
+static vindex_status lie(const vx_container *container, const char *what) {
+    return vx_fail(VINDEX_ERR_FORMAT, "%s: %s; the file is damaged or was not made by vindex",
+                   vx_container_path(container), what);
+}
+
+/* A section of exactly count 8-byte numbers. */
+static vindex_status find_words(const vx_container *container, const char *tag, size_t count,
+                                bool verify, const unsigned char **bytes) {
+    vx_section section;
+    VX_TRY(vx_container_find(container, tag, verify, &section));
+    if (section.length % 8 || section.length / 8 != count)
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: section '%s' has %zu bytes where %zu numbers of 8 are due; the file is "
+                       "damaged or was not made by vindex",
+                       vx_container_path(container), tag, section.length, count);
+    *bytes = section.bytes;
+    return VINDEX_OK;
+}
+
+static vindex_status load_dead(vx_ids *ids, const vx_container *container, bool verify) {
+    const unsigned char *bytes;
+    size_t words = words_for(ids->count), rest = ids->count % 64;
+    VX_TRY(find_words(container, "dead", words, verify, &bytes));
+    VX_TRY(reserve_dead(ids, ids->count));
+    for (size_t i = 0; i < words; i++) {
+        ids->dead[i] = vx_get_u64(bytes + 8 * i);
+        ids->removed += (size_t)__builtin_popcountll(ids->dead[i]);
+    }
+    if (rest && ids->dead[words - 1] >> rest)
+        return lie(container, "a row past the last one is marked removed");
+    return VINDEX_OK;
+}
+
+static vindex_status load_ids(vx_ids *ids, const vx_container *container, bool verify) {
+    const unsigned char *bytes;
+    VX_TRY(find_words(container, "ids", ids->count, verify, &bytes));
+    VX_TRY(reserve_ids(ids, ids->count));
+    shape found = {true, true, -1};
+    for (size_t row = 0; row < ids->count; row++) {
+        int64_t id = (int64_t)vx_get_u64(bytes + 8 * row);
+        if (id < 0 || id > ids->largest) return lie(container, "an id is out of range");
+        ids->ids[row] = id;
+        follow(&found, row, id, id_before(ids, row));
+    }
+    ids->rising = found.rising;
+    if (found.rising) return VINDEX_OK;
+    size_t twice;
+    VX_TRY(make_table(ids, ids->count - ids->removed));
+    return enter(ids, 0, ids->count, &twice) ? VINDEX_OK : lie(container, "two rows have one id");
+}
+
+static vindex_status load(vx_ids *ids, const vx_container *container, bool verify) {
+    bool stored = vx_container_has(container, "ids");
+    if (ids->largest < -1 || ids->count > INT64_MAX ||
+        (!stored && ids->largest < (int64_t)ids->count - 1))
+        return lie(container, "the largest id is smaller than one in use");
+    if (vx_container_has(container, "dead")) VX_TRY(load_dead(ids, container, verify));
+    if (stored) VX_TRY(load_ids(ids, container, verify));
+    return VINDEX_OK;
+}
+
+vindex_status vx_ids_load(vx_ids *ids, const vx_container *container, size_t count, int64_t largest,
+                          bool verify) {
+    vx_ids_init(ids);
+    ids->count = count;
+    ids->largest = largest;
+    vindex_status status = load(ids, container, verify);
+    if (status != VINDEX_OK) vx_ids_free(ids);
+    return status;
+}

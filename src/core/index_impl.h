@@ -1,0 +1,92 @@
+/* What an index is inside: a table of verbs and the facts every index has. A verb that a kind of
+ * index does not offer is a visible NULL in its table. */
+#ifndef VX_CORE_INDEX_IMPL_H
+#define VX_CORE_INDEX_IMPL_H
+
+#include <vindex/index.h>
+
+#include "base.h"
+#include "container.h"
+#include "topk.h"
+
+enum { VX_DIM_MOST = 1 << 20 };
+
+/* A checked search: every argument was looked at once, at the front door. */
+typedef struct vx_request {
+    const float *queries;
+    size_t query_count;
+    size_t k;
+    double radius_key; /* range search: the largest key wanted */
+    int threads;       /* resolved */
+    const vindex_filter *filter;
+    const float *weights;
+    size_t weight_rows;
+    vindex_progress_fn progress;
+    void *progress_context;
+    vx_answer_fn answer;
+    void *answer_context;
+} vx_request;
+
+typedef struct vx_index_ops {
+    const char *word; /* the factory word, "Flat" */
+    uint32_t capabilities;
+    void (*free)(vindex_index *index);
+    size_t (*count)(const vindex_index *index);
+    size_t (*memory)(const vindex_index *index);
+    bool (*trained)(const vindex_index *index); /* NULL: always */
+    vindex_status (*train)(vindex_index *index, const float *vectors, size_t n,
+                           const vindex_call *call); /* NULL: nothing to learn */
+    vindex_status (*add)(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
+                         const vindex_call *call);
+    vindex_status (*search)(const vindex_index *index, const vx_request *request);
+    vindex_status (*range_search)(const vindex_index *index, const vx_request *request);
+    vindex_status (*reconstruct)(const vindex_index *index, const int64_t *ids, size_t n,
+                                 float *vectors);
+    vindex_status (*remove)(vindex_index *index, const int64_t *ids, size_t n, size_t *removed);
+    vindex_status (*compact)(vindex_index *index, const vindex_call *call);
+    vindex_status (*save)(const vindex_index *index, const char *path, const vindex_call *call);
+} vx_index_ops;
+
+/* The first member of every index struct. */
+struct vindex_index {
+    const vx_index_ops *ops;
+    size_t dim;
+    vindex_metric metric;
+    char spec[128];     /* canonical factory string */
+    vx_container *file; /* the file it was loaded from, NULL for one made in memory */
+};
+
+/* A parsed factory string: "Flat,f16" has the words "Flat" and "f16". */
+enum { VX_SPEC_WORDS = 16 };
+typedef struct vx_spec {
+    char text[128];
+    const char *words[VX_SPEC_WORDS];
+    size_t count;
+} vx_spec;
+
+/* How a kind of index comes to be: registry.c lists all. */
+typedef struct vx_index_kind {
+    const char *word, *help;
+    vindex_status (*create)(const vx_spec *spec, size_t dim, vindex_metric metric,
+                            vindex_index **index);
+    vindex_status (*estimate)(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+    /* Takes over the container on success. */
+    vindex_status (*load)(const vx_spec *spec, vx_container *file, bool map, bool verify,
+                          vindex_index **index);
+} vx_index_kind;
+
+/* Parses a factory string and finds the kind of index it asks for. */
+vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind);
+
+/* The section every index file has, tag "index". */
+typedef struct vx_index_header {
+    char spec[128];
+    uint64_t dim, rows;
+    uint32_t metric;
+    int64_t largest_id;
+} vx_index_header;
+
+vindex_status vx_index_header_save(vx_container_writer *writer, const vx_index_header *header);
+vindex_status vx_index_header_load(const vx_container *file, vx_index_header *header);
+
+#endif

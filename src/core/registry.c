@@ -1,0 +1,40 @@
+/* Factory strings: which kinds of index there are, and which one a string asks for. */
+#include <stdio.h>
+
+#include "flat/flat.h"
+#include "index_impl.h"
+
+static const vx_index_kind *const kinds[] = {&vx_flat_kind};
+
+static vindex_status split(const char *text, vx_spec *spec) {
+    *spec = (vx_spec){0};
+    if (strlen(text) >= sizeof spec->text)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: it has %zu characters; the longest allowed is %zu",
+                       strlen(text), sizeof spec->text - 1);
+    memcpy(spec->text, text, strlen(text) + 1);
+    for (char *word = spec->text; word;) {
+        if (spec->count == VX_SPEC_WORDS)
+            return vx_fail(VINDEX_ERR_ARGUMENT, "factory string '%s': more than %d words", text,
+                           VX_SPEC_WORDS);
+        spec->words[spec->count++] = word;
+        word = strchr(word, ',');
+        if (word) *word++ = 0;
+    }
+    return VINDEX_OK;
+}
+
+vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind) {
+    VX_TRY(split(text, spec));
+    for (size_t i = 0; i < VX_COUNT(kinds); i++)
+        if (!strcmp(kinds[i]->word, spec->words[0])) {
+            *kind = kinds[i];
+            return VINDEX_OK;
+        }
+    char known[256] = "";
+    for (size_t i = 0, used = 0; i < VX_COUNT(kinds) && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                                 kinds[i]->help);
+    return vx_fail(VINDEX_ERR_ARGUMENT, "factory string '%s': unknown word '%s'; known are %s",
+                   text, spec->words[0], known);
+}

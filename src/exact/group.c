@@ -1,0 +1,208 @@
+#include "group.h"
+
+#include <math.h>
+#include <omp.h>
+
+#include "bound.h"
+
+/* Groups of fewer queries are scanned one by one: a tile would do the work of tile_queries. */
+enum { SMALLEST_TILE_GROUP = 5 };
+
+static float aux_of(const vx_space *space, const vx_kernels *kernels, const void *row) {
+    double shift = 0;
+    if (space->metric == VINDEX_PEARSON)
+        shift = kernels->settle_sum[space->dtype](NULL, row, space->dim) / (double)space->dim;
+    double square =
+        kernels->settle_products[space->dtype](NULL, NULL, row, space->dim, shift).square;
+    double norm = sqrt(square);
+    if (space->metric == VINDEX_L2) return (float)square;
+    if (space->metric == VINDEX_INNER_PRODUCT) return vx_round_up(norm);
+    if (norm == 0) return 0;
+    bool extreme = norm < 1e-30 || norm > 1e30;
+    bool mean_dominates = sqrt((double)space->dim) * fabs(shift) > (VX_MEAN_RATIO - 1) * norm;
+    return extreme || mean_dominates ? NAN : (float)(1 / norm);
+}
+
+void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *rows, size_t count,
+                 float *aux) {
+    size_t stride = vx_space_stride(space);
+    for (size_t i = 0; i < count; i++)
+        aux[i] = aux_of(space, kernels, (const char *)rows + i * stride);
+}
+
+float vx_aux_largest(const float *aux, size_t count) {
+    float largest = 0;
+    for (size_t i = 0; i < count; i++) largest = !(aux[i] <= largest) ? aux[i] : largest;
+    return isnan(largest) ? INFINITY : largest;
+}
+
+static void *take(char **memory, size_t bytes) {
+    void *taken = *memory;
+    *memory += (bytes + 63) / 64 * 64;
+    return taken;
+}
+
+vindex_status vx_group_create(const vx_space *space, size_t capacity, bool weighted,
+                              vx_group *group) {
+    const vx_kernels *kernels = vx_kernels_get();
+    if (!kernels) return VINDEX_ERR_UNSUPPORTED;
+    size_t padded = vx_padded(space->dim), width = kernels->tile_queries;
+    size_t rounded = (capacity + width - 1) / width * width;
+    size_t filter = rounded * padded * sizeof(float);
+    size_t settle = capacity * padded * sizeof(double);
+    size_t constants = VX_TILE_ROWS * sizeof(float);
+    size_t bytes =
+        filter + settle * (weighted ? 2 : 1) + capacity * sizeof(double) + 2 * constants + 6 * 64;
+    char *memory = vx_alloc(bytes, 1);
+    if (!memory) return vx_fail_memory(bytes, 1, "search: preparing queries");
+    *group = (vx_group){.space = *space,
+                        .kernels = kernels,
+                        .capacity = capacity,
+                        .padded = padded,
+                        .memory = memory};
+    group->filter = take(&memory, filter);
+    group->settle = take(&memory, settle);
+    group->weights = weighted ? take(&memory, settle) : NULL;
+    group->norms = take(&memory, capacity * sizeof(double));
+    float *one = take(&memory, constants), *zero = take(&memory, constants);
+    for (size_t i = 0; i < VX_TILE_ROWS; i++) one[i] = 1, zero[i] = 0;
+    group->aux_one = one;
+    group->aux_zero = zero;
+    return VINDEX_OK;
+}
+
+void vx_group_free(vx_group *group) {
+    vx_free(group->memory);
+    *group = (vx_group){0};
+}
+
+static const double *weights_of(const vx_group *group, size_t q) {
+    return group->weights ? group->weights + (group->weight_rows == 1 ? 0 : q) * group->padded
+                          : NULL;
+}
+
+/* The weighted mean, which Pearson takes off on both sides. */
+static double mean_of(const vx_group *group, const double *weights, vindex_dtype dtype,
+                      const void *row) {
+    size_t dim = group->space.dim;
+    double total = (double)dim;
+    if (weights) {
+        total = 0;
+        for (size_t j = 0; j < dim; j++) total += weights[j];
+    }
+    if (total == 0) return 0; /* an empty subspace: every product is 0 whatever the mean */
+    return group->kernels->settle_sum[dtype](weights, row, dim) / total;
+}
+
+static void load_settle(vx_group *group, const float *query, size_t q) {
+    size_t dim = group->space.dim;
+    const double *weights = weights_of(group, q);
+    double *settle = group->settle + q * group->padded;
+    double mean =
+        group->space.metric == VINDEX_PEARSON ? mean_of(group, weights, VINDEX_F32, query) : 0;
+    for (size_t j = 0; j < dim; j++) settle[j] = (double)query[j] - mean;
+    for (size_t j = dim; j < group->padded; j++) settle[j] = 0;
+    group->norms[q] =
+        sqrt(group->kernels->settle_products[VINDEX_F32](NULL, weights, query, dim, mean).square);
+}
+
+/* The query as the filter multiplies it: so that smaller keys are better, and in a tile so that
+ * |x|^2 + sum = |q - x|^2 - |q|^2. */
+static void filter_form(const vx_group *group, size_t q, float *form) {
+    vindex_metric metric = group->space.metric;
+    double norm = group->norms[q], scale = -1;
+    if (metric == VINDEX_L2)
+        scale = group->panels ? -2 : 1;
+    else if (metric != VINDEX_INNER_PRODUCT)
+        scale = norm > 0 ? -1 / norm : 0;
+    const double *settle = group->settle + q * group->padded;
+    for (size_t j = 0; j < group->padded; j++) form[j] = (float)(settle[j] * scale);
+}
+
+/* Packs the filter forms of a panel of queries, slice by slice. */
+static void pack_panel(const vx_group *group, size_t panel, float *forms) {
+    size_t width = group->kernels->tile_queries, dim = group->space.dim;
+    size_t count = VX_MIN(width, group->count - panel * width);
+    for (size_t q = 0; q < count; q++)
+        filter_form(group, panel * width + q, forms + q * group->padded);
+    for (size_t first = 0; first < dim; first += VX_SLICE) {
+        size_t depth = VX_MIN(dim - first, (size_t)VX_SLICE);
+        float *packed = group->filter + first * group->panels * width + panel * depth * width;
+        group->kernels->pack[VINDEX_F32](forms, group->padded * sizeof(float), count, first, depth,
+                                         width, packed);
+    }
+}
+
+void vx_group_weigh(vx_group *group, const float *weights, size_t rows) {
+    group->weight_rows = rows;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < group->padded; j++)
+            group->weights[r * group->padded + j] =
+                j < group->space.dim ? (double)weights[r * group->space.dim + j] : 0;
+}
+
+vindex_status vx_group_load(vx_group *group, const float *queries, size_t count, int threads) {
+    size_t width = group->kernels->tile_queries, each = width * group->padded;
+    bool tiles = !group->weights && count >= SMALLEST_TILE_GROUP;
+    float *forms = tiles ? vx_alloc((size_t)threads * each, sizeof *forms) : NULL;
+    if (tiles && !forms) return vx_fail_memory((size_t)threads * each, sizeof *forms, "search");
+    group->count = count;
+    group->panels = tiles ? (count + width - 1) / width : 0;
+    if (count * group->space.dim < 1 << 16) threads = 1;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (size_t q = 0; q < count; q++) {
+        load_settle(group, queries + q * group->space.dim, q);
+        if (!tiles && !group->weights) filter_form(group, q, group->filter + q * group->padded);
+    }
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (size_t p = 0; p < group->panels; p++)
+        pack_panel(group, p, forms + (threads > 1 ? (size_t)omp_get_thread_num() : 0) * each);
+    vx_free(forms);
+    return VINDEX_OK;
+}
+
+double vx_group_settle(const vx_group *group, size_t q, const void *row) {
+    const vx_space *space = &group->space;
+    const double *query = group->settle + q * group->padded, *weights = weights_of(group, q);
+    if (space->metric == VINDEX_L2)
+        return group->kernels->settle_l2[space->dtype](query, weights, row, space->dim);
+    double mean = space->metric == VINDEX_PEARSON ? mean_of(group, weights, space->dtype, row) : 0;
+    vx_products products =
+        group->kernels->settle_products[space->dtype](query, weights, row, space->dim, mean);
+    if (space->metric == VINDEX_INNER_PRODUCT) return -products.dot;
+    double norms = group->norms[q] * sqrt(products.square);
+    return norms > 0 ? -products.dot / norms : 0;
+}
+
+void vx_group_limits(const vx_group *group, size_t q, double key, float largest_aux, float *low,
+                     float *high) {
+    size_t dim = group->space.dim;
+    double norm = group->norms[q], under = vx_underflow(dim);
+    double gamma = vx_gamma(group->panels ? vx_tile_chain(dim) : vx_scan_chain(dim));
+    double reach = INFINITY; /* bounds every intermediate sum; the error is gamma times it */
+    *low = -INFINITY;
+    *high = INFINITY;
+    switch (group->space.metric) {
+    case VINDEX_L2:
+        if (!group->panels) { /* sums of squares: the error is relative to the key itself */
+            *low = -vx_round_up(under - key * (1 - gamma));
+            *high = vx_round_up(key * (1 + gamma) + under);
+            return;
+        }
+        reach = norm * norm + (double)largest_aux;
+        key -= norm * norm;
+        break;
+    case VINDEX_INNER_PRODUCT:
+        reach = norm * (double)largest_aux;
+        break;
+    case VINDEX_COSINE:
+        reach = 1;
+        break;
+    case VINDEX_PEARSON:
+        reach = VX_MEAN_RATIO;
+        break;
+    }
+    if (!(reach < VX_FILTER_LIMIT)) return;
+    *low = -vx_round_up(gamma * reach + under - key);
+    *high = vx_round_up(key + gamma * reach + under);
+}

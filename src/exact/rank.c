@@ -1,0 +1,294 @@
+/* Counting ranks by tiles: the filter tells for most pairs which side of a relevant candidate they
+ * fall on; the few that lie within its error are settled. */
+#include "rank.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
+
+#include "bound.h"
+#include "search.h"
+
+enum {
+    GROUP_BYTES = 16 << 20, /* of a group's queries in single precision */
+    GROUP_LEAST = 48,
+    GROUP_MOST = 1024,
+    SPAN = 256 /* candidates that a thread takes at a time */
+};
+
+/* A relevant candidate: its true key and the filter keys that bracket it. */
+typedef struct landmark {
+    double key;
+    float low, high;
+} landmark;
+
+typedef struct ranking {
+    const vx_rank_task *task;
+    vx_group group;
+    size_t first_query; /* of the group */
+    float *aux;         /* per candidate */
+    float largest_aux;
+    landmark *marks; /* per entry of the group, from offsets[first_query] on */
+    int threads;
+} ranking;
+
+/* One thread's scratch memory: packed rows, and filter keys, one row of SPAN per query of a panel
+ * (or of the group, when the dimensions take several slices). */
+typedef struct scratch {
+    float *packed, *keys;
+    int64_t *before, *tied; /* per entry of the group */
+} scratch;
+
+static const float *candidate(const ranking *r, size_t row) {
+    return r->task->candidates + row * r->task->dim;
+}
+
+static void place_marks(ranking *r) {
+    const vx_rank_task *task = r->task;
+    const size_t *offsets = task->offsets + r->first_query;
+#pragma omp parallel for num_threads(r->threads) schedule(dynamic, 16) if (r->threads > 1)
+    for (size_t q = 0; q < r->group.count; q++)
+        for (size_t e = offsets[q]; e < offsets[q + 1]; e++) {
+            landmark *mark = &r->marks[e - offsets[0]];
+            mark->key = vx_group_settle(&r->group, q, candidate(r, (size_t)task->rows[e]));
+            vx_group_limits(&r->group, q, mark->key, r->largest_aux, &mark->low, &mark->high);
+        }
+}
+
+/* Settles the candidates of a span whose filter keys do not tell. */
+static void settle_within(const ranking *r, scratch *own, size_t q, size_t entry, const float *keys,
+                          size_t first, size_t count) {
+    const vx_rank_task *task = r->task;
+    size_t base = task->offsets[r->first_query];
+    const landmark *mark = &r->marks[entry - base];
+    int64_t self = task->self ? task->self[r->first_query + q] : -1;
+    for (size_t i = 0; i < count; i++) {
+        int64_t row = (int64_t)(first + i);
+        if (keys[i] < mark->low || keys[i] > mark->high) continue;
+        if (row == self || row == task->rows[entry]) continue;
+        double key = vx_group_settle(&r->group, q, candidate(r, first + i));
+        own->tied[entry - base] += key == mark->key;
+        own->before[entry - base] +=
+            key < mark->key || (key == mark->key && row < task->rows[entry]);
+    }
+}
+
+static void count_query(const ranking *r, scratch *own, size_t q, float *keys, size_t first,
+                        size_t count) {
+    const vx_rank_task *task = r->task;
+    size_t query = r->first_query + q, base = task->offsets[r->first_query];
+    if (task->self && task->self[query] >= (int64_t)first &&
+        task->self[query] < (int64_t)(first + count))
+        keys[task->self[query] - (int64_t)first] = INFINITY; /* before nothing */
+    for (size_t e = task->offsets[query]; e < task->offsets[query + 1]; e++) {
+        const landmark *mark = &r->marks[e - base];
+        size_t below, within;
+        r->group.kernels->count(keys, count, mark->low, mark->high, &below, &within);
+        own->before[e - base] += (int64_t)below;
+        if (within) settle_within(r, own, q, e, keys, first, count);
+    }
+}
+
+/* A group too small for tiles: one scan per query. */
+static void count_scans(const ranking *r, scratch *own, size_t first, size_t count) {
+    const vx_kernels *kernels = r->group.kernels;
+    const vx_space *space = &r->group.space;
+    size_t stride = vx_space_stride(space);
+    for (size_t q = 0; q < r->group.count; q++) {
+        const float *query = r->group.filter + q * r->group.padded;
+        bool l2 = space->metric == VINDEX_L2;
+        (l2 ? kernels->scan_l2 : kernels->scan_ip)[VINDEX_F32](query, candidate(r, first), stride,
+                                                               count, space->dim, own->keys);
+        if (space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON)
+            for (size_t i = 0; i < count; i++) own->keys[i] *= r->aux[first + i];
+        count_query(r, own, q, own->keys, first, count);
+    }
+}
+
+/* One slice of the dimensions: a span of candidates against every panel of queries. */
+static void count_slice(const ranking *r, scratch *own, size_t first, size_t count, size_t slice) {
+    const vx_group *group = &r->group;
+    const vx_kernels *kernels = group->kernels;
+    size_t dim = group->space.dim, width = kernels->tile_queries, height = kernels->tile_rows;
+    size_t depth = VX_MIN(dim - slice, (size_t)VX_SLICE), stride = vx_space_stride(&group->space);
+    bool last = slice + depth == dim, one = dim <= VX_SLICE;
+    float aux[SPAN] = {0};
+    memcpy(aux, r->aux + first, count * sizeof *aux);
+    for (size_t start = 0; start < count; start += height)
+        kernels->pack[VINDEX_F32](candidate(r, first + start), stride,
+                                  VX_MIN(count - start, height), slice, depth, height,
+                                  own->packed + start * depth);
+    for (size_t p = 0; p < group->panels; p++) {
+        float *keys = own->keys + (one ? 0 : p * width * SPAN);
+        for (size_t start = 0; start < count; start += height) {
+            vx_tile tile = {.rows = own->packed + start * depth,
+                            .queries = vx_group_panel(group, p, slice, depth),
+                            .depth = depth,
+                            .sums = slice ? keys + start : NULL,
+                            .stride = SPAN};
+            if (last)
+                kernels->tile_keys(&tile, vx_group_scale(group, aux + start),
+                                   vx_group_bias(group, aux + start), keys + start);
+            else
+                kernels->tile_sums(&tile, keys + start);
+        }
+        for (size_t i = 0; last && i < VX_MIN(width, group->count - p * width); i++)
+            count_query(r, own, p * width + i, keys + i * SPAN, first, count);
+    }
+}
+
+static void count_span(const ranking *r, scratch *own, size_t first) {
+    size_t count = VX_MIN(r->task->candidate_count - first, (size_t)SPAN);
+    if (!r->group.panels) {
+        count_scans(r, own, first, count);
+        return;
+    }
+    for (size_t slice = 0; slice < r->group.space.dim; slice += VX_SLICE)
+        count_slice(r, own, first, count, slice);
+}
+
+/* Counts one group against all candidates, and adds the threads' counts up: integers, so that their
+ * order does not matter. */
+static void count_group(ranking *r, scratch *threads) {
+    const vx_rank_task *task = r->task;
+    size_t base = task->offsets[r->first_query];
+    size_t entries = task->offsets[r->first_query + r->group.count] - base;
+    for (int t = 0; t < r->threads; t++) {
+        memset(threads[t].before, 0, entries * sizeof *threads[t].before);
+        memset(threads[t].tied, 0, entries * sizeof *threads[t].tied);
+    }
+    atomic_size_t next = 0;
+#pragma omp parallel num_threads(r->threads) if (r->threads > 1)
+    {
+        scratch *own = &threads[r->threads > 1 ? omp_get_thread_num() : 0];
+        for (size_t first; (first = atomic_fetch_add(&next, SPAN)) < task->candidate_count;)
+            count_span(r, own, first);
+    }
+    for (size_t e = 0; e < entries; e++) {
+        task->before[base + e] = task->tied[base + e] = 0;
+        for (int t = 0; t < r->threads; t++) {
+            task->before[base + e] += threads[t].before[e];
+            task->tied[base + e] += threads[t].tied[e];
+        }
+    }
+}
+
+/* The most entries that any group of that many queries has. */
+static size_t most_entries(const vx_rank_task *task, size_t group_size) {
+    size_t most = 0;
+    for (size_t q = 0; q < task->query_count; q += group_size) {
+        size_t end = VX_MIN(q + group_size, task->query_count);
+        most = VX_MAX(most, task->offsets[end] - task->offsets[q]);
+    }
+    return most;
+}
+
+static vindex_status make_scratch(const ranking *r, size_t entries, scratch *own) {
+    size_t dim = r->task->dim, panel = (size_t)VX_TILE_QUERIES * SPAN;
+    size_t keys = dim <= VX_SLICE ? panel : (r->group.capacity + VX_TILE_QUERIES) * SPAN;
+    own->packed = vx_alloc(VX_MIN(dim, (size_t)VX_SLICE) * SPAN, sizeof *own->packed);
+    own->keys = vx_alloc(keys, sizeof *own->keys);
+    own->before = vx_alloc(entries, sizeof *own->before);
+    own->tied = vx_alloc(entries, sizeof *own->tied);
+    if (own->packed && own->keys && own->before && own->tied) return VINDEX_OK;
+    return vx_fail_memory(keys, sizeof *own->keys, "rank: scratch memory");
+}
+
+static void free_scratch(scratch *own) {
+    vx_free(own->packed);
+    vx_free(own->keys);
+    vx_free(own->before);
+    vx_free(own->tied);
+}
+
+static vindex_status rank_groups(ranking *r, scratch *threads, const vindex_call *call) {
+    const vx_rank_task *task = r->task;
+    size_t size = r->group.capacity;
+    for (r->first_query = 0; r->first_query < task->query_count; r->first_query += size) {
+        size_t count = VX_MIN(size, task->query_count - r->first_query);
+        VX_TRY(vx_group_load(&r->group, task->queries + r->first_query * task->dim, count,
+                             r->threads));
+        place_marks(r);
+        count_group(r, threads);
+        VX_TRY(vx_progress(call->progress, call->progress_context, "rank",
+                           (double)(r->first_query + count) / (double)task->query_count));
+    }
+    return VINDEX_OK;
+}
+
+/* The filter's numbers for all candidates. */
+static float *aux_of(const vx_rank_task *task, const vx_space *space, int threads) {
+    const vx_kernels *kernels = vx_kernels_get();
+    float *aux = vx_alloc(task->candidate_count, sizeof *aux);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (size_t i = 0; i < (aux ? task->candidate_count : 0); i++)
+        vx_aux_fill(space, kernels, task->candidates + i * task->dim, 1, aux + i);
+    return aux;
+}
+
+vindex_status vx_rank(const vx_rank_task *task, const vindex_call *given) {
+    vindex_call call;
+    VX_TRY(vx_call_resolve(given, &call));
+    if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
+    if (!task->query_count) return VINDEX_OK;
+    vx_space space = {task->metric, VINDEX_F32, task->dim};
+    size_t size = VX_MAX(GROUP_BYTES / (task->dim * sizeof(float)), (size_t)GROUP_LEAST);
+    size = VX_MIN(VX_MIN(size, (size_t)GROUP_MOST), task->query_count);
+    size_t entries = most_entries(task, size);
+    ranking r = {.task = task, .threads = vx_threads(call.threads)};
+    scratch *threads = vx_alloc_zero((size_t)r.threads, sizeof *threads);
+    r.aux = aux_of(task, &space, r.threads);
+    r.marks = vx_alloc(entries, sizeof *r.marks);
+    vindex_status status = VINDEX_OK;
+    if (!threads || !r.aux || !r.marks)
+        status = vx_fail_memory(task->candidate_count + entries, sizeof *r.marks, "rank");
+    if (status == VINDEX_OK) status = vx_group_create(&space, size, false, &r.group);
+    for (int t = 0; status == VINDEX_OK && t < r.threads; t++)
+        status = make_scratch(&r, entries, &threads[t]);
+    if (status == VINDEX_OK) {
+        r.largest_aux = vx_aux_largest(r.aux, task->candidate_count);
+        status = rank_groups(&r, threads, &call);
+    }
+    for (int t = 0; threads && t < r.threads; t++) free_scratch(&threads[t]);
+    vx_free(threads);
+    vx_free(r.aux);
+    vx_free(r.marks);
+    vx_group_free(&r.group);
+    return status;
+}
+
+typedef struct nearest {
+    int64_t *rows;
+    size_t k;
+} nearest;
+
+static void answer_nearest(void *context, size_t query, const vx_hit *hits, size_t count) {
+    const nearest *out = context;
+    for (size_t i = 0; i < out->k; i++) out->rows[query * out->k + i] = i < count ? hits[i].id : -1;
+}
+
+vindex_status vx_rank_nearest(const vx_rank_task *task, size_t k, const vindex_call *given,
+                              int64_t *rows) {
+    vindex_call call;
+    VX_TRY(vx_call_resolve(given, &call));
+    if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
+    vx_space space = {task->metric, VINDEX_F32, task->dim};
+    int threads = vx_threads(call.threads);
+    float *aux = aux_of(task, &space, threads);
+    if (!aux) return vx_fail_memory(task->candidate_count, sizeof *aux, "nearest candidates");
+    vx_block block = {task->candidates, aux, task->candidate_count};
+    vx_search_job job = {.space = space,
+                         .blocks = &block,
+                         .block_count = 1,
+                         .block_rows = task->candidate_count,
+                         .self = task->self,
+                         .queries = task->queries,
+                         .query_count = task->query_count,
+                         .threads = threads,
+                         .progress = call.progress,
+                         .progress_context = call.progress_context};
+    nearest out = {rows, k};
+    vindex_status status = vx_search_topk(&job, k, answer_nearest, &out);
+    vx_free(aux);
+    return status;
+}

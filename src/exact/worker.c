@@ -1,0 +1,210 @@
+#include "worker.h"
+
+#include <math.h>
+
+#include "bound.h"
+
+enum { SCAN_ROWS = 256, SPAN_BYTES = 2 << 20, SPAN_ROWS_LEAST = 64, SPAN_ROWS_MOST = 8192 };
+
+size_t vx_worker_span_rows(const vx_space *space) {
+    size_t rows = SPAN_BYTES / vx_space_stride(space) / VX_TILE_ROWS * VX_TILE_ROWS;
+    return VX_MIN(VX_MAX(rows, (size_t)SPAN_ROWS_LEAST), (size_t)SPAN_ROWS_MOST);
+}
+
+static void *take(char **memory, size_t bytes) {
+    void *taken = *memory;
+    *memory += (bytes + 63) / 64 * 64;
+    return taken;
+}
+
+vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, size_t k,
+                               double radius_key, vx_worker *worker) {
+    size_t width = group->kernels->tile_queries, dim = job->space.dim;
+    size_t queries = (group->capacity + width - 1) / width * width;
+    size_t hits_each = k ? vx_topk_capacity(k) * sizeof(vx_hit) : 0, hits;
+    size_t packed = VX_MIN(dim, (size_t)VX_SLICE) * VX_TILE_ROWS * sizeof(float);
+    size_t sums = dim > VX_SLICE ? queries * VX_TILE_ROWS * sizeof(float) : 0, bytes;
+    if (!vx_mul(hits_each, group->capacity, &hits) ||
+        !vx_add(hits, queries * (sizeof(vx_topk) + sizeof(float)) + packed + sums + 5 * 64, &bytes))
+        return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
+    char *memory = vx_alloc(bytes, 1);
+    if (!memory) return vx_fail_memory(bytes, 1, "search: room for k neighbours");
+    *worker =
+        (vx_worker){.job = job, .group = group, .k = k, .radius_key = radius_key, .memory = memory};
+    worker->tops = take(&memory, queries * sizeof(vx_topk));
+    worker->limits = take(&memory, queries * sizeof(float));
+    worker->packed = take(&memory, packed);
+    worker->sums = take(&memory, sums);
+    vx_hit *each = take(&memory, hits);
+    for (size_t q = 0; k && q < group->capacity; q++)
+        vx_topk_init(&worker->tops[q], k, each + q * vx_topk_capacity(k));
+    return VINDEX_OK;
+}
+
+void vx_worker_free(vx_worker *worker) {
+    vx_free(worker->found);
+    vx_free(worker->memory);
+    *worker = (vx_worker){0};
+}
+
+void vx_worker_begin(vx_worker *worker, size_t first_query) {
+    worker->first_query = first_query;
+    worker->found_count = 0;
+    worker->largest_aux = 0;
+    for (size_t q = 0; worker->k && q < worker->group->count; q++)
+        vx_topk_init(&worker->tops[q], worker->k, worker->tops[q].hits);
+}
+
+static void update_limit(vx_worker *worker, size_t q) {
+    double key = worker->k ? worker->tops[q].worst.key : worker->radius_key;
+    float low;
+    vx_group_limits(worker->group, q, key, worker->largest_aux, &low, &worker->limits[q]);
+}
+
+static void keep(vx_worker *worker, size_t q, vx_hit hit) {
+    if (worker->k) {
+        double before = worker->tops[q].worst.key;
+        vx_topk_push(&worker->tops[q], hit);
+        if (worker->tops[q].worst.key != before) update_limit(worker, q);
+        return;
+    }
+    if (!(hit.key <= worker->radius_key)) return;
+    void *found = worker->found;
+    if (!vx_grow(&found, &worker->found_capacity, worker->found_count + 1, sizeof(vx_found))) {
+        worker->status = VINDEX_ERR_MEMORY;
+        return;
+    }
+    worker->found = found;
+    worker->found[worker->found_count++] = (vx_found){q, hit};
+}
+
+static bool allowed(const vindex_filter *filter, int64_t id) {
+    if (filter->allow) return filter->allow(filter->context, id);
+    return id < filter->bit_count && filter->bits[id / 64] >> (id % 64) & 1;
+}
+
+/* Admits one row that the filter could not rule out, and settles it. */
+static void settle(vx_worker *worker, size_t q, size_t row, const void *data) {
+    const vx_search_job *job = worker->job;
+    if (job->ids && !vx_ids_alive(job->ids, row)) return;
+    int64_t id = job->ids ? vx_ids_of(job->ids, row) : (int64_t)row;
+    if (job->self && job->self[worker->first_query + q] == id) return;
+    if (job->filter && !allowed(job->filter, id)) return;
+    double key = vx_group_settle(worker->group, q, data);
+    keep(worker, q, (vx_hit){isnan(key) ? INFINITY : key, id});
+}
+
+typedef struct span {
+    const char *data;
+    const float *aux;
+    size_t row, count; /* row: number of the first */
+} span;
+
+/* A few queries: each scans a stretch of rows while it is in the cache. */
+static void scan_span(vx_worker *worker, const span *rows) {
+    const vx_group *group = worker->group;
+    const vx_space *space = &group->space;
+    const vx_kernels *kernels = group->kernels;
+    size_t stride = vx_space_stride(space);
+    bool similarity = space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON;
+    for (size_t start = 0; start < rows->count; start += SCAN_ROWS) {
+        size_t count = VX_MIN(rows->count - start, (size_t)SCAN_ROWS);
+        const char *data = rows->data + start * stride;
+        for (size_t q = 0; q < group->count; q++) {
+            float keys[SCAN_ROWS];
+            uint32_t positions[SCAN_ROWS];
+            const float *query = group->filter + q * group->padded;
+            if (space->metric == VINDEX_L2)
+                kernels->scan_l2[space->dtype](query, data, stride, count, space->dim, keys);
+            else
+                kernels->scan_ip[space->dtype](query, data, stride, count, space->dim, keys);
+            size_t found = kernels->select(keys, similarity ? rows->aux + start : NULL, count,
+                                           worker->limits[q], positions);
+            for (size_t i = 0; i < found; i++)
+                settle(worker, q, rows->row + start + positions[i], data + positions[i] * stride);
+        }
+    }
+}
+
+/* Settles the rows that tile_select left of a panel of queries. */
+static void settle_masks(vx_worker *worker, size_t panel, const uint32_t *masks, const span *rows) {
+    const vx_group *group = worker->group;
+    size_t width = group->kernels->tile_queries, stride = vx_space_stride(&group->space);
+    uint32_t inside = (uint32_t)((1ull << rows->count) - 1);
+    for (size_t i = 0; i < VX_MIN(width, group->count - panel * width); i++)
+        for (uint32_t mask = masks[i] & inside; mask; mask &= mask - 1) {
+            size_t r = (size_t)__builtin_ctz(mask);
+            settle(worker, panel * width + i, rows->row + r, rows->data + r * stride);
+        }
+}
+
+/* Many queries: one tile of rows against all of them. `next` is what will be read after it. */
+static void tile_rows(vx_worker *worker, const span *rows, const char *next) {
+    const vx_group *group = worker->group;
+    const vx_kernels *kernels = group->kernels;
+    size_t width = kernels->tile_queries, height = kernels->tile_rows, dim = group->space.dim;
+    size_t stride = vx_space_stride(&group->space);
+    size_t ahead = height * stride / group->panels + 1; /* bytes to prefetch per panel */
+    float aux[VX_TILE_ROWS] = {0};
+    memcpy(aux, rows->aux, rows->count * sizeof *aux);
+    const float *scale = vx_group_scale(group, aux), *bias = vx_group_bias(group, aux);
+    for (size_t first = 0; first < dim; first += VX_SLICE) {
+        size_t depth = VX_MIN(dim - first, (size_t)VX_SLICE);
+        bool last = first + depth == dim;
+        kernels->pack[group->space.dtype](rows->data, stride, rows->count, first, depth, height,
+                                          worker->packed);
+        for (size_t p = 0; p < group->panels; p++) {
+            float *sums = worker->sums + p * width * height;
+            uint32_t masks[VX_TILE_QUERIES];
+            vx_tile tile = {.rows = worker->packed,
+                            .queries = vx_group_panel(group, p, first, depth),
+                            .depth = depth,
+                            .sums = first ? sums : NULL,
+                            .stride = height};
+            if (!last) {
+                kernels->tile_sums(&tile, sums);
+                continue;
+            }
+            for (size_t byte = 0; next && byte < ahead; byte += 64)
+                __builtin_prefetch(next + p * ahead + byte, 0, 2);
+            if (kernels->tile_select(&tile, scale, bias, worker->limits + p * width, masks))
+                settle_masks(worker, p, masks, rows);
+        }
+    }
+}
+
+static void tile_span(vx_worker *worker, const span *rows) {
+    size_t height = worker->group->kernels->tile_rows;
+    size_t stride = vx_space_stride(&worker->group->space);
+    for (size_t start = 0; start < rows->count; start += height) {
+        span tile = {rows->data + start * stride, rows->aux + start, rows->row + start,
+                     VX_MIN(rows->count - start, height)};
+        bool more = start + 2 * height <= rows->count;
+        tile_rows(worker, &tile, more ? tile.data + height * stride : NULL);
+    }
+}
+
+/* With weights nothing is filtered: the stored norms do not hold in the subspace. */
+static void settle_span(vx_worker *worker, const span *rows) {
+    size_t stride = vx_space_stride(&worker->group->space);
+    for (size_t i = 0; i < rows->count; i++)
+        for (size_t q = 0; q < worker->group->count; q++)
+            settle(worker, q, rows->row + i, rows->data + i * stride);
+}
+
+void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
+                    size_t count) {
+    const vx_group *group = worker->group;
+    span rows = {(const char *)block->data + first * vx_space_stride(&group->space),
+                 block->aux + first, block_first + first, count};
+    worker->largest_aux = vx_aux_largest(rows.aux, count);
+    for (size_t q = 0; q < group->count; q++) update_limit(worker, q);
+    for (size_t q = group->count; q < group->panels * group->kernels->tile_queries; q++)
+        worker->limits[q] = -INFINITY;
+    if (group->weights)
+        settle_span(worker, &rows);
+    else if (group->panels)
+        tile_span(worker, &rows);
+    else
+        scan_span(worker, &rows);
+}

@@ -1,0 +1,101 @@
+/* Saving and loading a flat index. Sections: "index", "vectors" (the stored rows), "aux" (the
+ * filter's number per row), and those of the ids. */
+#include "flat.h"
+
+static vindex_status save_vectors(const vx_flat *flat, vx_container_writer *writer,
+                                  const vindex_call *call) {
+    VX_TRY(vx_container_begin(writer, "vectors"));
+    for (size_t b = 0; b < flat->block_count; b++) {
+        const vx_block *block = &flat->blocks[b];
+        VX_TRY(vx_container_append(writer, block->data, block->count * vx_flat_stride(flat)));
+        VX_TRY(vx_progress(call->progress, call->progress_context, "save",
+                           (double)(b + 1) / (double)flat->block_count));
+    }
+    return vx_container_end(writer);
+}
+
+static vindex_status save_aux(const vx_flat *flat, vx_container_writer *writer) {
+    VX_TRY(vx_container_begin(writer, "aux"));
+    for (size_t b = 0; b < flat->block_count; b++)
+        VX_TRY(vx_container_append(writer, flat->blocks[b].aux,
+                                   flat->blocks[b].count * sizeof(float)));
+    return vx_container_end(writer);
+}
+
+static vindex_status save_sections(const vx_flat *flat, vx_container_writer *writer,
+                                   const vindex_call *call) {
+    vx_index_header header = {.dim = flat->space.dim,
+                              .rows = flat->ids.count,
+                              .metric = flat->space.metric,
+                              .largest_id = flat->ids.largest};
+    strcpy(header.spec, flat->base.spec);
+    VX_TRY(vx_index_header_save(writer, &header));
+    VX_TRY(save_vectors(flat, writer, call));
+    VX_TRY(save_aux(flat, writer));
+    return vx_ids_save(&flat->ids, writer);
+}
+
+vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call) {
+    const vx_flat *flat = (const vx_flat *)index;
+    vx_container_writer *writer;
+    VX_TRY(
+        vx_container_create(path, VX_KIND_INDEX, 0, 3 + vx_ids_section_count(&flat->ids), &writer));
+    vindex_status status = save_sections(flat, writer, call);
+    if (status == VINDEX_OK) return vx_container_commit(writer);
+    vx_container_abort(writer);
+    return status;
+}
+
+/* A section that must hold exactly rows x size bytes. */
+static vindex_status find_rows(const vx_container *file, const char *tag, size_t rows, size_t size,
+                               vx_section *section) {
+    size_t bytes;
+    VX_TRY(vx_container_find(file, tag, false, section));
+    if (vx_mul(rows, size, &bytes) && bytes == section->length) return VINDEX_OK;
+    return vx_fail(
+        VINDEX_ERR_FORMAT,
+        "%s: section '%s' has %zu bytes, which is not %zu rows of %zu; the file is damaged",
+        vx_container_path(file), tag, section->length, rows, size);
+}
+
+/* Points the blocks into the map, or copies them out of it. */
+static vindex_status take_rows(vx_flat *flat, const vx_section *vectors, const vx_section *aux,
+                               size_t rows, bool map) {
+    size_t stride = vx_flat_stride(flat), blocks = (rows + flat->block_rows - 1) / flat->block_rows;
+    VX_TRY(vx_flat_reserve_blocks(flat, blocks));
+    for (size_t b = 0; b < blocks; b++) {
+        size_t first = b * flat->block_rows, count = VX_MIN(rows - first, flat->block_rows);
+        flat->blocks[b] = (vx_block){vectors->bytes + first * stride,
+                                     (const float *)(const void *)aux->bytes + first, count};
+        flat->capacities[b] = 0;
+        flat->block_count = b + 1;
+        if (!map) VX_TRY(vx_flat_own_block(flat, b, count));
+    }
+    return VINDEX_OK;
+}
+
+static vindex_status load_into(vx_flat *flat, const vx_container *file, bool map, bool verify) {
+    vx_index_header header;
+    vx_section vectors, aux;
+    VX_TRY(vx_index_header_load(file, &header));
+    VX_TRY(find_rows(file, "vectors", header.rows, vx_flat_stride(flat), &vectors));
+    VX_TRY(find_rows(file, "aux", header.rows, sizeof(float), &aux));
+    VX_TRY(vx_ids_load(&flat->ids, file, header.rows, header.largest_id, verify));
+    return take_rows(flat, &vectors, &aux, header.rows, map);
+}
+
+vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
+                           vindex_index **index) {
+    vx_index_header header;
+    vx_flat *flat;
+    VX_TRY(vx_index_header_load(file, &header));
+    VX_TRY(vx_flat_make(spec, header.dim, (vindex_metric)header.metric, &flat));
+    vindex_status status = load_into(flat, file, map, verify);
+    if (status != VINDEX_OK) {
+        vx_flat_free(&flat->base);
+        return status;
+    }
+    flat->base.file = file;
+    *index = &flat->base;
+    return VINDEX_OK;
+}

@@ -1,0 +1,58 @@
+/* The flat index: rows in blocks, compared one and all. */
+#ifndef VX_FLAT_FLAT_H
+#define VX_FLAT_FLAT_H
+
+#include "core/ids.h"
+#include "core/index_impl.h"
+#include "exact/search.h"
+
+/* Blocks have one fixed number of rows, so that a row's place is a division away and growing moves
+ * no more than the last block. A block lies in memory of its own or in a mapped file; a mapped one
+ * is copied before it is changed. */
+typedef struct vx_flat {
+    vindex_index base;
+    vx_space space;
+    const vx_kernels *kernels;
+    vx_ids ids;
+    vx_block *blocks;
+    size_t *capacities; /* rows that a block's memory holds; 0: it is mapped */
+    size_t block_count, block_slots;
+    size_t block_rows;
+} vx_flat;
+
+extern const vx_index_kind vx_flat_kind;
+extern const vx_index_ops vx_flat_ops;
+
+static inline size_t vx_flat_stride(const vx_flat *flat) {
+    return vx_space_stride(&flat->space);
+}
+
+/* The stored row with that number. */
+static inline const void *vx_flat_row(const vx_flat *flat, size_t row) {
+    const vx_block *block = &flat->blocks[row / flat->block_rows];
+    return (const char *)block->data + row % flat->block_rows * vx_flat_stride(flat);
+}
+
+/* storage.c */
+vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_flat **flat);
+void vx_flat_free(vindex_index *index);
+size_t vx_flat_memory(const vindex_index *index);
+vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
+                          const vindex_call *call);
+vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call);
+/* Gives block b memory of its own for `capacity` rows and moves its rows there. */
+vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity);
+/* Room for the list of count blocks. */
+vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count);
+
+/* search.c */
+vindex_status vx_flat_search(const vindex_index *index, const vx_request *request);
+vindex_status vx_flat_range_search(const vindex_index *index, const vx_request *request);
+
+/* file.c */
+vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call);
+vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
+                           vindex_index **index);
+
+#endif

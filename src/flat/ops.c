@@ -1,0 +1,93 @@
+/* What a flat index can do, and its small verbs. */
+#include <vindex/fields.h>
+#include <vindex/flat.h>
+
+#include <stdio.h>
+
+#include "flat.h"
+
+static const vindex_field flat_fields[] = {
+    {"dim", VINDEX_FIELD_INT64, offsetof(vindex_flat_params, dim), 1, VX_DIM_MOST, 1,
+     "numbers per vector"},
+    {"metric", VINDEX_FIELD_METRIC, offsetof(vindex_flat_params, metric), VINDEX_L2, VINDEX_PEARSON,
+     VINDEX_L2, "how vectors are compared: l2, ip, cosine or pearson"},
+    {"dtype", VINDEX_FIELD_DTYPE, offsetof(vindex_flat_params, dtype), VINDEX_F32, VINDEX_BF16,
+     VINDEX_F32, "how numbers are stored: f32, f16 or bf16"},
+};
+static const vindex_field_table flat_table = {"flat", sizeof(vindex_flat_params), flat_fields,
+                                              VX_COUNT(flat_fields)};
+
+const vindex_field_table *vindex_flat_fields(void) {
+    return &flat_table;
+}
+
+void vindex_flat_params_init(vindex_flat_params *params) {
+    vindex_fields_init(&flat_table, params);
+}
+
+vindex_status vindex_flat_create(const vindex_flat_params *params, vindex_index **index) {
+    char spec[32];
+    if (!params) return vx_fail(VINDEX_ERR_ARGUMENT, "flat: params is NULL");
+    VX_TRY(vindex_fields_check(&flat_table, params));
+    snprintf(spec, sizeof spec, "Flat,%s", vindex_dtype_name(params->dtype));
+    return vindex_create(spec, params->dim, params->metric, index);
+}
+
+static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metric,
+                            vindex_index **index) {
+    vx_flat *flat;
+    VX_TRY(vx_flat_make(spec, dim, metric, &flat));
+    *index = &flat->base;
+    return VINDEX_OK;
+}
+
+static size_t count(const vindex_index *index) {
+    const vx_flat *flat = (const vx_flat *)index;
+    return flat->ids.count - flat->ids.removed;
+}
+
+static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, size_t n,
+                                 float *vectors) {
+    const vx_flat *flat = (const vx_flat *)index;
+    for (size_t i = 0; i < n; i++) {
+        size_t row;
+        if (!vx_ids_find(&flat->ids, ids[i], &row))
+            return vx_fail(VINDEX_ERR_NOT_FOUND,
+                           "reconstruct: id %lld is not in the index; it was never added or was "
+                           "removed",
+                           (long long)ids[i]);
+        flat->kernels->widen[flat->space.dtype](vx_flat_row(flat, row), flat->space.dim,
+                                                vectors + i * flat->space.dim);
+    }
+    return VINDEX_OK;
+}
+
+static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, size_t *removed) {
+    return vx_ids_remove(&((vx_flat *)index)->ids, ids, n, removed);
+}
+
+const vx_index_kind vx_flat_kind = {
+    .word = "Flat",
+    .help = "Flat[,f32|f16|bf16]",
+    .create = create,
+    .estimate = vx_flat_estimate,
+    .load = vx_flat_load,
+};
+
+const vx_index_ops vx_flat_ops = {
+    .word = "Flat",
+    .capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT | VINDEX_CAN_REMOVE |
+                    VINDEX_CAN_FILTER | VINDEX_CAN_WEIGHT | VINDEX_CAN_MAP | VINDEX_IS_EXACT,
+    .free = vx_flat_free,
+    .count = count,
+    .memory = vx_flat_memory,
+    .trained = NULL,
+    .train = NULL,
+    .add = vx_flat_add,
+    .search = vx_flat_search,
+    .range_search = vx_flat_range_search,
+    .reconstruct = reconstruct,
+    .remove = drop,
+    .compact = vx_flat_compact,
+    .save = vx_flat_save,
+};

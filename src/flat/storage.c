@@ -1,0 +1,249 @@
+/* How a flat index holds its rows: blocks that are added, grown, copied from a map, compacted. */
+#include <math.h>
+
+#include "flat.h"
+
+enum { BLOCK_BYTES = 8 << 20, BLOCK_ROWS_LEAST = 64, FIRST_ROWS = 64, ADD_ROWS = 4096 };
+
+/* Whole tiles of rows in about 8 MiB: enough for huge pages, little enough to waste. */
+static size_t block_rows_for(size_t stride) {
+    size_t rows = BLOCK_BYTES / stride / VX_TILE_ROWS * VX_TILE_ROWS;
+    return VX_MAX(rows, (size_t)BLOCK_ROWS_LEAST);
+}
+
+/* Rows that the last block has room for once it holds `rows`: it grows by half. */
+static size_t capacity_for(size_t rows, size_t block_rows) {
+    size_t capacity = FIRST_ROWS;
+    while (capacity < rows) capacity += capacity / 2;
+    return VX_MIN(capacity, block_rows);
+}
+
+static vindex_status parse_dtype(const vx_spec *spec, vindex_dtype *dtype) {
+    *dtype = VINDEX_F32;
+    if (spec->count > 2)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: nothing may follow 'Flat,%s', found '%s'", spec->words[1],
+                       spec->words[2]);
+    if (spec->count < 2) return VINDEX_OK;
+    for (int i = 0; i < VX_STORED_TYPES; i++)
+        if (!strcmp(spec->words[1], vindex_dtype_name((vindex_dtype)i))) {
+            *dtype = (vindex_dtype)i;
+            return VINDEX_OK;
+        }
+    return vx_fail(VINDEX_ERR_ARGUMENT,
+                   "factory string: unknown storage '%s' for Flat; known are f32, f16 and bf16",
+                   spec->words[1]);
+}
+
+vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric,
+                           vx_flat **result) {
+    vindex_dtype dtype;
+    VX_TRY(parse_dtype(spec, &dtype));
+    vx_flat *flat = vx_alloc_zero(1, sizeof *flat);
+    if (!flat) return vx_fail_memory(1, sizeof *flat, "create");
+    flat->base.ops = &vx_flat_ops;
+    flat->base.dim = dim;
+    flat->base.metric = metric;
+    strcpy(flat->base.spec, "Flat");
+    if (dtype != VINDEX_F32) {
+        strcat(flat->base.spec, ",");
+        strcat(flat->base.spec, vindex_dtype_name(dtype));
+    }
+    flat->space = (vx_space){metric, dtype, dim};
+    flat->kernels = vx_kernels_get();
+    flat->block_rows = block_rows_for(vx_flat_stride(flat));
+    vx_ids_init(&flat->ids);
+    *result = flat;
+    return VINDEX_OK;
+}
+
+static void free_block(vx_flat *flat, size_t b) {
+    if (!flat->capacities[b]) return;
+    vx_free((void *)(uintptr_t)flat->blocks[b].data);
+    vx_free((void *)(uintptr_t)flat->blocks[b].aux);
+}
+
+void vx_flat_free(vindex_index *index) {
+    vx_flat *flat = (vx_flat *)index;
+    for (size_t b = 0; b < flat->block_count; b++) free_block(flat, b);
+    vx_free(flat->blocks);
+    vx_free(flat->capacities);
+    vx_ids_free(&flat->ids);
+    vx_free(flat);
+}
+
+size_t vx_flat_memory(const vindex_index *index) {
+    const vx_flat *flat = (const vx_flat *)index;
+    size_t bytes = sizeof *flat + vx_ids_memory(&flat->ids) +
+                   flat->block_slots * (sizeof *flat->blocks + sizeof *flat->capacities);
+    for (size_t b = 0; b < flat->block_count; b++)
+        bytes += flat->capacities[b] * (vx_flat_stride(flat) + sizeof(float));
+    return bytes;
+}
+
+vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
+    vindex_dtype dtype;
+    VX_TRY(parse_dtype(spec, &dtype));
+    size_t stride = dim * vindex_dtype_size(dtype), block_rows = block_rows_for(stride), rows;
+    size_t rest = n % block_rows, blocks = n / block_rows + (rest != 0);
+    rows = n - rest + (rest ? capacity_for(rest, block_rows) : 0);
+    size_t data, lists;
+    if (!vx_mul(rows, stride + sizeof(float), &data) ||
+        !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) || !vx_add(data, lists, bytes) ||
+        !vx_add(*bytes, sizeof(vx_flat), bytes))
+        return vx_fail_memory(rows, stride, "memory estimate");
+    return VINDEX_OK;
+}
+
+vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count) {
+    if (count <= flat->block_slots) return VINDEX_OK;
+    size_t slots = VX_MAX(count, flat->block_slots + flat->block_slots / 2);
+    vx_block *blocks = vx_alloc(slots, sizeof *blocks);
+    size_t *capacities = vx_alloc(slots, sizeof *capacities);
+    if (!blocks || !capacities) {
+        vx_free(blocks);
+        vx_free(capacities);
+        return vx_fail_memory(slots, sizeof *blocks + sizeof *capacities, "add: list of blocks");
+    }
+    if (flat->block_count) {
+        memcpy(blocks, flat->blocks, flat->block_count * sizeof *blocks);
+        memcpy(capacities, flat->capacities, flat->block_count * sizeof *capacities);
+    }
+    vx_free(flat->blocks);
+    vx_free(flat->capacities);
+    flat->blocks = blocks;
+    flat->capacities = capacities;
+    flat->block_slots = slots;
+    return VINDEX_OK;
+}
+
+/* Gives block b memory of its own for `capacity` rows and moves its rows there. */
+vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
+    size_t stride = vx_flat_stride(flat);
+    char *data = vx_alloc(capacity, stride);
+    float *aux = vx_alloc(capacity, sizeof *aux);
+    if (!data || !aux) {
+        vx_free(data);
+        vx_free(aux);
+        return vx_fail_memory(capacity, stride + sizeof *aux, "add: a block of vectors");
+    }
+    vx_block *block = &flat->blocks[b];
+    if (block->count) {
+        memcpy(data, block->data, block->count * stride);
+        memcpy(aux, block->aux, block->count * sizeof *aux);
+    }
+    free_block(flat, b);
+    *block = (vx_block){data, aux, block->count};
+    flat->capacities[b] = capacity;
+    return VINDEX_OK;
+}
+
+/* Makes room for rows up to `total`. A failure may leave unused room behind, nothing else. */
+static vindex_status reserve(vx_flat *flat, size_t total) {
+    size_t blocks = (total + flat->block_rows - 1) / flat->block_rows;
+    VX_TRY(vx_flat_reserve_blocks(flat, blocks));
+    size_t first = flat->block_count ? flat->block_count - 1 : 0;
+    for (size_t b = first; b < blocks; b++) {
+        size_t need = VX_MIN(total - b * flat->block_rows, flat->block_rows);
+        if (b < flat->block_count) {
+            if (flat->blocks[b].count == need || flat->capacities[b] >= need) continue;
+        } else {
+            flat->blocks[b] = (vx_block){0};
+            flat->capacities[b] = 0;
+            flat->block_count = b + 1;
+        }
+        VX_TRY(vx_flat_own_block(flat, b, capacity_for(need, flat->block_rows)));
+    }
+    return VINDEX_OK;
+}
+
+/* Numbers that turn into infinity when stored. */
+static vindex_status check_range(const vx_flat *flat, const float *vectors, size_t n) {
+    if (flat->space.dtype == VINDEX_F32) return VINDEX_OK;
+    float most = flat->space.dtype == VINDEX_F16 ? 65519.996f : 0x1.feffp127f;
+    for (size_t i = 0; i < n * flat->space.dim; i++)
+        if (!(fabsf(vectors[i]) <= most))
+            return vx_fail(VINDEX_ERR_DATA,
+                           "add: vector %zu has %g in dimension %zu, more than %s can hold; use "
+                           "another storage type",
+                           i / flat->space.dim, (double)vectors[i], i % flat->space.dim,
+                           vindex_dtype_name(flat->space.dtype));
+    return VINDEX_OK;
+}
+
+/* Encodes vectors into reserved rows first ... first+n-1, all of one block. */
+static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads) {
+    const vx_block *block = &flat->blocks[first / flat->block_rows];
+    size_t at = first % flat->block_rows, stride = vx_flat_stride(flat), dim = flat->space.dim;
+    char *data = (char *)(uintptr_t)block->data + at * stride;
+    float *aux = (float *)(uintptr_t)block->aux + at;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && n * dim > 1 << 18)
+    for (size_t i = 0; i < n; i++) {
+        flat->kernels->narrow[flat->space.dtype](vectors + i * dim, dim, data + i * stride);
+        vx_aux_fill(&flat->space, flat->kernels, data + i * stride, 1, aux + i);
+    }
+}
+
+static void count_rows(vx_flat *flat, size_t total) {
+    for (size_t b = 0; b < flat->block_count; b++) {
+        size_t before = b * flat->block_rows;
+        flat->blocks[b].count = total <= before ? 0 : VX_MIN(total - before, flat->block_rows);
+    }
+}
+
+vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
+                          const vindex_call *call) {
+    vx_flat *flat = (vx_flat *)index;
+    size_t before = flat->ids.count;
+    int64_t largest = flat->ids.largest;
+    VX_TRY(check_range(flat, vectors, n));
+    VX_TRY(vx_ids_append(&flat->ids, ids, n));
+    vindex_status status = reserve(flat, before + n);
+    for (size_t done = 0; status == VINDEX_OK && done < n;) {
+        size_t room = flat->block_rows - (before + done) % flat->block_rows;
+        size_t count = VX_MIN(VX_MIN(n - done, room), (size_t)ADD_ROWS);
+        encode(flat, vectors + done * flat->space.dim, before + done, count,
+               vx_threads(call->threads));
+        done += count;
+        status =
+            vx_progress(call->progress, call->progress_context, "add", (double)done / (double)n);
+    }
+    if (status == VINDEX_OK)
+        count_rows(flat, before + n);
+    else
+        vx_ids_retract(&flat->ids, n, largest);
+    return status;
+}
+
+/* Moves row `from` to the earlier place `to`; both blocks' memory is this index's or the target's
+ * is. */
+static void move_row(vx_flat *flat, size_t from, size_t to) {
+    size_t stride = vx_flat_stride(flat);
+    const vx_block *source = &flat->blocks[from / flat->block_rows];
+    const vx_block *target = &flat->blocks[to / flat->block_rows];
+    size_t i = from % flat->block_rows, j = to % flat->block_rows;
+    memmove((char *)(uintptr_t)target->data + j * stride, (const char *)source->data + i * stride,
+            stride);
+    ((float *)(uintptr_t)target->aux)[j] = source->aux[i];
+}
+
+vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call) {
+    vx_flat *flat = (vx_flat *)index;
+    size_t kept = flat->ids.count - flat->ids.removed;
+    size_t blocks = (kept + flat->block_rows - 1) / flat->block_rows;
+    if (!flat->ids.removed) return VINDEX_OK;
+    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
+    for (size_t b = 0; b < blocks; b++)
+        if (!flat->capacities[b]) VX_TRY(vx_flat_own_block(flat, b, flat->block_rows));
+    size_t *keep = vx_alloc(kept, sizeof *keep);
+    if (!keep) return vx_fail_memory(kept, sizeof *keep, "compact");
+    vindex_status status = vx_ids_compact(&flat->ids, keep);
+    if (status == VINDEX_OK) {
+        for (size_t row = 0; row < kept; row++) move_row(flat, keep[row], row);
+        for (size_t b = blocks; b < flat->block_count; b++) free_block(flat, b);
+        flat->block_count = blocks;
+        count_rows(flat, kept);
+    }
+    vx_free(keep);
+    return status;
+}

@@ -1,0 +1,106 @@
+/* The public side of reading: arguments are checked here once, the format does the rest. */
+#include "format.h"
+
+void vindex_embeddings_options_init(vindex_embeddings_options *options) {
+    *options = (vindex_embeddings_options){.struct_size = sizeof *options};
+}
+
+/* The caller's options, checked against what the format can answer. */
+static vindex_status resolve(const char *path, const vx_format *format,
+                             const vindex_embeddings_options *given,
+                             vindex_embeddings_options *options) {
+    vindex_embeddings_options_init(options);
+    if (!given) return VINDEX_OK;
+    if (given->struct_size != sizeof *given)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "options: struct_size is %zu, this library knows %zu; start with "
+                       "vindex_embeddings_options_init",
+                       given->struct_size, sizeof *given);
+    *options = *given;
+    if (given->key)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: key '%s': a .%s file holds one set of embeddings; leave the key out",
+                       path, given->key, format->name);
+    if (!format->separator && (given->id_column || given->label_column || given->header))
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: a .%s file has no columns of ids or labels and no line of names; leave "
+                       "these options out",
+                       path, format->name);
+    if ((unsigned)given->header > VINDEX_HEADER_NO)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "options: header is %d; give a vindex_header",
+                       (int)given->header);
+    return VINDEX_OK;
+}
+
+vindex_status vx_embeddings_open_as(const char *path, const vx_format *format,
+                                    const vindex_embeddings_options *given,
+                                    vindex_embeddings **embeddings) {
+    vindex_embeddings_options options;
+    VX_TRY(resolve(path, format, given, &options));
+    vindex_embeddings *file = vx_alloc_zero(1, sizeof *file);
+    if (!file) return vx_fail_memory(1, sizeof *file, path);
+    file->format = format;
+    file->path = vx_strdup(path);
+    vindex_status status =
+        file->path ? vx_map_open(path, &file->map) : vx_fail_memory(strlen(path) + 1, 1, path);
+    if (status == VINDEX_OK) status = format->reader->open(file, &options);
+    if (status != VINDEX_OK) {
+        vindex_embeddings_close(file);
+        return status;
+    }
+    file->info.format = format->name;
+    *embeddings = file;
+    return VINDEX_OK;
+}
+
+vindex_status vindex_embeddings_open(const char *path, const vindex_embeddings_options *options,
+                                     vindex_embeddings **embeddings) {
+    if (!path || !embeddings)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "opening embeddings: path or result is NULL; give both");
+    const vx_format *format;
+    VX_TRY(vx_format_find(path, &format));
+    return vx_embeddings_open_as(path, format, options, embeddings);
+}
+
+void vindex_embeddings_close(vindex_embeddings *file) {
+    if (!file) return;
+    if (file->format->reader->close) file->format->reader->close(file);
+    vx_pool_free(&file->ids);
+    vx_pool_free(&file->labels);
+    vx_map_close(&file->map);
+    vx_free(file->path);
+    vx_free(file);
+}
+
+void vindex_embeddings_describe(const vindex_embeddings *file, vindex_embeddings_info *info) {
+    *info = file->info;
+}
+
+vindex_status vindex_embeddings_read(const vindex_embeddings *file, int64_t first, int64_t count,
+                                     float *vectors) {
+    if (!file) return vx_fail(VINDEX_ERR_ARGUMENT, "reading embeddings: the file is NULL; open it");
+    int64_t rows = file->info.rows;
+    if (first < 0 || count < 0 || first > rows || count > rows - first)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: %lld rows from row %lld: it has %lld; ask for rows it has", file->path,
+                       (long long)count, (long long)first, (long long)rows);
+    if (!count) return VINDEX_OK;
+    if (!vectors)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "%s: the room for %lld rows is NULL; give some",
+                       file->path, (long long)count);
+    return file->format->reader->read(file, (size_t)first, (size_t)count, vectors);
+}
+
+static const char *item(const vx_pool *pool, int64_t row) {
+    if (row < 0 || (uint64_t)row >= pool->count) return NULL;
+    return vx_pool_get(pool, (size_t)row);
+}
+
+const char *vindex_embeddings_id(const vindex_embeddings *file, int64_t row) {
+    return item(&file->ids, row);
+}
+
+const char *vindex_embeddings_label(const vindex_embeddings *file, int64_t row) {
+    return item(&file->labels, row);
+}

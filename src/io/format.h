@@ -1,0 +1,100 @@
+/* The seam between embedding files and the formats that hold them: a new format is one file with
+ * its verbs and one line in the table of format.c. */
+#ifndef VX_IO_FORMAT_H
+#define VX_IO_FORMAT_H
+
+#include "core/file.h"
+#include "pool.h"
+
+#include <vindex/io.h>
+
+/* Numbers in a mapped file, evenly spaced. */
+typedef struct vx_matrix {
+    const unsigned char *bytes; /* of row 0, number 0 */
+    size_t rows, dim;
+    size_t row_stride, column_stride; /* in bytes */
+    vindex_dtype dtype;
+    bool big_endian;
+} vx_matrix;
+
+/* Reads count rows from first on. */
+void vx_matrix_read(const vx_matrix *matrix, size_t first, size_t count, float *vectors);
+
+/* Whether rows x dim numbers fill exactly `available` bytes; *dim* also within what is read. name
+ * is what the file calls the dtype. */
+vindex_status vx_matrix_check(const char *path, uint64_t rows, uint64_t dim, vindex_dtype dtype,
+                              size_t available);
+
+/* How a format is read. */
+typedef struct vx_reader_verbs {
+    /* Fills matrix or state, info.rows, info.dim, info.dtype, and ids and labels if it has them.
+     * file is zeroed but for path, format and map; what is there on failure is freed by the
+     * caller, through close. */
+    vindex_status (*open)(vindex_embeddings *file, const vindex_embeddings_options *options);
+    vindex_status (*read)(const vindex_embeddings *file, size_t first, size_t count,
+                          float *vectors);
+    void (*close)(vindex_embeddings *file); /* NULL: nothing to free beside the common fields */
+} vx_reader_verbs;
+
+/* How a format is written. */
+typedef struct vx_writer_verbs {
+    vindex_status (*begin)(vindex_embeddings_writer *writer);
+    vindex_status (*row)(vindex_embeddings_writer *writer, const float *row);
+} vx_writer_verbs;
+
+typedef struct vx_format {
+    const char *name;       /* also the ending */
+    vindex_dtype own_dtype; /* what it holds if it holds one thing, else what to write by default */
+    uint32_t dtypes;        /* that it can be written with: bits 1 << dtype */
+    char separator;         /* of a text table; 0 elsewhere */
+    const vx_reader_verbs *reader;
+    const vx_writer_verbs *writer;
+} vx_format;
+
+/* The format that the ending of a path names. */
+vindex_status vx_format_find(const char *path, const vx_format **format);
+
+/* The format of that name; NULL if there is none. */
+const vx_format *vx_format_named(const char *name);
+
+/* What follows the last point of the last part of a path; empty if there is none. */
+const char *vx_ending(const char *path);
+
+/* Whether two endings are the same, in either case. */
+bool vx_same_ending(const char *a, const char *b);
+
+struct vindex_embeddings {
+    char *path;
+    const vx_format *format;
+    vx_map map;
+    vindex_embeddings_info info;
+    vx_matrix matrix;    /* formats that lie evenly in the file */
+    vx_pool ids, labels; /* one per row, or empty */
+    void *state;         /* what else the format keeps */
+};
+
+struct vindex_embeddings_writer {
+    char *path;
+    const vx_format *format;
+    vx_writer *file;
+    vindex_dtype dtype;
+    size_t rows, dim, written;
+    bool failed;
+    unsigned char *bytes; /* room for one row as the file holds it */
+};
+
+/* Opens a path as that format whatever its ending. */
+vindex_status vx_embeddings_open_as(const char *path, const vx_format *format,
+                                    const vindex_embeddings_options *options,
+                                    vindex_embeddings **embeddings);
+
+/* The row as writer->dtype holds it into writer->bytes. */
+vindex_status vx_writer_encode(vindex_embeddings_writer *writer, const float *row);
+
+/* The verb of formats that keep rows as plain numbers one behind the other. */
+vindex_status vx_write_plain_row(vindex_embeddings_writer *writer, const float *row);
+
+extern const vx_reader_verbs vx_npy_reader, vx_vecs_reader, vx_bin_reader, vx_csv_reader;
+extern const vx_writer_verbs vx_npy_writer, vx_vecs_writer, vx_bin_writer, vx_csv_writer;
+
+#endif

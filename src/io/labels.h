@@ -1,0 +1,13 @@
+/* The part of labels that does not go by the ending of a path. */
+#ifndef VX_IO_LABELS_H
+#define VX_IO_LABELS_H
+
+#include "core/base.h"
+
+#include <vindex/io.h>
+
+/* Reads a path as a table with that separator; 0: one label per line. */
+vindex_status vx_labels_read_as(const char *path, char separator,
+                                const vindex_labels_options *options, vindex_labels *labels);
+
+#endif

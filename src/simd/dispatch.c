@@ -1,0 +1,71 @@
+/* Which table runs: the best this processor has, or the one VINDEX_SIMD names. */
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "kernels.h"
+
+static bool always(void) {
+    return true;
+}
+
+#if defined(__x86_64__)
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
+}
+
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+/* Slowest first. */
+static const struct {
+    const vx_kernels *kernels;
+    bool (*runs_here)(void);
+} levels[] = {
+    {&vx_kernels_scalar, always},
+#if defined(__x86_64__)
+    {&vx_kernels_avx2, has_avx2},
+    {&vx_kernels_avx512, has_avx512},
+#elif defined(__aarch64__)
+    {&vx_kernels_neon, always},
+#endif
+};
+
+const vx_kernels *vx_kernels_at(size_t wanted) {
+    for (size_t i = 0; i < VX_COUNT(levels); i++)
+        if (levels[i].runs_here() && wanted-- == 0) return levels[i].kernels;
+    return NULL;
+}
+
+static const vx_kernels *choose(void) {
+    const char *forced = getenv("VINDEX_SIMD");
+    const vx_kernels *best = NULL;
+    char here[64] = "";
+    for (size_t i = 0; vx_kernels_at(i); i++) {
+        best = vx_kernels_at(i);
+        if (forced && !strcmp(forced, best->name)) return best;
+        snprintf(here + strlen(here), sizeof here - strlen(here), " %s", best->name);
+    }
+    if (!forced || !*forced) return best;
+    vx_fail(VINDEX_ERR_UNSUPPORTED,
+            "VINDEX_SIMD is '%.40s': this machine has%s; set one of these or unset it", forced,
+            here);
+    return NULL;
+}
+
+const vx_kernels *vx_kernels_get(void) {
+    static _Atomic(const vx_kernels *) chosen;
+    const vx_kernels *kernels = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (kernels) return kernels;
+    kernels = choose(); /* two threads here at once choose the same */
+    if (kernels) atomic_store_explicit(&chosen, kernels, memory_order_release);
+    return kernels;
+}
+
+const char *vindex_simd_level(void) {
+    const vx_kernels *kernels = vx_kernels_get();
+    return kernels ? kernels->name : NULL;
+}

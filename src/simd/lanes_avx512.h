@@ -1,0 +1,74 @@
+/* Lane operations for AVX-512 (F, BW, DQ, VL): 16 floats, 32 registers, masked loads for tails. A
+ * tile of 2 x 12 accumulators needs 14 loads for 24 multiply-adds per step, below both ports'
+ * limits. */
+#ifndef VX_SIMD_LANES_AVX512_H
+#define VX_SIMD_LANES_AVX512_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { LANES = 16, TILE_VECTORS = 2, TILE_QUERIES = 12 };
+
+typedef __m512 lanes;
+
+static inline lanes lanes_zero(void) {
+    return _mm512_setzero_ps();
+}
+static inline lanes lanes_set(float x) {
+    return _mm512_set1_ps(x);
+}
+static inline lanes lanes_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+static inline void lanes_store(float *p, lanes v) {
+    _mm512_storeu_ps(p, v);
+}
+static inline lanes lanes_add(lanes a, lanes b) {
+    return _mm512_add_ps(a, b);
+}
+static inline lanes lanes_sub(lanes a, lanes b) {
+    return _mm512_sub_ps(a, b);
+}
+static inline lanes lanes_mul(lanes a, lanes b) {
+    return _mm512_mul_ps(a, b);
+}
+static inline lanes lanes_fma(lanes a, lanes b, lanes c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline float lanes_sum(lanes v) {
+    return _mm512_reduce_add_ps(v);
+}
+
+static inline uint32_t lanes_not_above(lanes a, lanes b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_NGT_UQ);
+}
+static inline uint32_t lanes_below(lanes a, lanes b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+static inline lanes lanes_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+static inline lanes lanes_from_bf16(__m256i stored) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
+}
+static inline lanes lanes_load_bf16(const uint16_t *p) {
+    return lanes_from_bf16(_mm256_loadu_si256((const __m256i *)p));
+}
+
+/* The first count < LANES numbers, zeros behind them. */
+static inline __mmask16 lanes_first(size_t count) {
+    return (__mmask16)((1u << count) - 1);
+}
+static inline lanes lanes_load_part(const float *p, size_t count) {
+    return _mm512_maskz_loadu_ps(lanes_first(count), p);
+}
+static inline lanes lanes_load_part_f16(const uint16_t *p, size_t count) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes_first(count), p));
+}
+static inline lanes lanes_load_part_bf16(const uint16_t *p, size_t count) {
+    return lanes_from_bf16(_mm256_maskz_loadu_epi16(lanes_first(count), p));
+}
+
+#endif

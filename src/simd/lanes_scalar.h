@@ -1,0 +1,86 @@
+/* Lane operations for any processor: four floats in a compiler vector, which every compiler lowers
+ * to what the baseline has (SSE2 on x86-64). No fused multiply-add: two roundings, as the bounds
+ * allow. */
+#ifndef VX_SIMD_LANES_SCALAR_H
+#define VX_SIMD_LANES_SCALAR_H
+
+#include <stdint.h>
+#include <string.h>
+
+enum { LANES = 4, TILE_VECTORS = 2, TILE_QUERIES = 4 };
+
+typedef float lanes __attribute__((vector_size(16)));
+
+static inline lanes lanes_zero(void) {
+    return (lanes){0};
+}
+static inline lanes lanes_set(float x) {
+    return (lanes){x, x, x, x};
+}
+static inline lanes lanes_load(const float *p) {
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline void lanes_store(float *p, lanes v) {
+    memcpy(p, &v, sizeof v);
+}
+static inline lanes lanes_add(lanes a, lanes b) {
+    return a + b;
+}
+static inline lanes lanes_sub(lanes a, lanes b) {
+    return a - b;
+}
+static inline lanes lanes_mul(lanes a, lanes b) {
+    return a * b;
+}
+static inline lanes lanes_fma(lanes a, lanes b, lanes c) {
+    return a * b + c;
+}
+static inline float lanes_sum(lanes v) {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+/* Bit i is set when !(a[i] > b[i]); when a[i] < b[i]. */
+static inline uint32_t lanes_not_above(lanes a, lanes b) {
+    uint32_t mask = 0;
+    for (int i = 0; i < LANES; i++) mask |= (uint32_t) !(a[i] > b[i]) << i;
+    return mask;
+}
+static inline uint32_t lanes_below(lanes a, lanes b) {
+    uint32_t mask = 0;
+    for (int i = 0; i < LANES; i++) mask |= (uint32_t)(a[i] < b[i]) << i;
+    return mask;
+}
+
+static inline float half_to_float(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, rest = half & 0x7fff, bits;
+    if (rest >= 0x7c00) { /* infinity, NaN */
+        bits = sign | 0x7f800000u | (rest & 0x3ff) << 13;
+    } else if (rest >= 0x400) { /* normal: rebias the exponent from 15 to 127 */
+        bits = sign | ((rest << 13) + (112u << 23));
+    } else { /* zero, denormal: an integer times 2^-24, exact in single precision */
+        float magnitude = (float)rest * 0x1p-24f;
+        memcpy(&bits, &magnitude, sizeof bits);
+        bits |= sign;
+    }
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline lanes lanes_load_f16(const uint16_t *p) {
+    return (lanes){half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]),
+                   half_to_float(p[3])};
+}
+static inline lanes lanes_load_bf16(const uint16_t *p) {
+    uint32_t bits[LANES];
+    for (int i = 0; i < LANES; i++) bits[i] = (uint32_t)p[i] << 16;
+    lanes v;
+    memcpy(&v, bits, sizeof v);
+    return v;
+}
+
+#include "lanes_part.h"
+
+#endif
