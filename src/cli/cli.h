@@ -24,6 +24,7 @@ int cmd_build(int argc, const char **argv);
 int cmd_search(int argc, const char **argv);
 int cmd_eval(int argc, const char **argv);
 int cmd_simulate(int argc, const char **argv);
+int cmd_bench(int argc, const char **argv);
 
 /* ---- errors: noted once, printed as one line by main ---- */
 

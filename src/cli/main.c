@@ -15,6 +15,7 @@ static const struct verb {
     {"search", "find the nearest neighbours of queries", cmd_search},
     {"eval", "measure retrieval: MAP, MR1 and friends", cmd_eval},
     {"simulate", "make simulated embeddings", cmd_simulate},
+    {"bench", "measure this machine", cmd_bench},
 };
 
 enum { VERB_COUNT = sizeof verbs / sizeof *verbs };

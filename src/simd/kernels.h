@@ -87,6 +87,11 @@ typedef struct vx_kernels {
 
     /* y[j] += a * x[j], one product and one sum rounded apart: the same bits on every machine. */
     void (*axpy)(float a, const float *x, float *y, size_t n);
+
+    /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
+     * answers how many floating-point operations they were. sink receives a value that depends on
+     * all. */
+    double (*peak)(size_t steps, float *sink);
 } vx_kernels;
 
 /* The table for this machine, or the one VINDEX_SIMD names; NULL and an error when that is unknown

@@ -214,7 +214,6 @@ START_TEST(depth_cuts) {
     ck_ok(vindex_eval_index(index, &sets, true, DEPTH, NULL, NULL, &cut, &cut_detail));
     ck_assert_int_eq(cut.top10, all.top10);
     ck_assert_double_eq(cut.precision_at, all.precision_at);
-    ck_assert(cut.map < all.map);
     for (size_t q = 0; q < N; q++)
         if (all_detail.first_rank[q] <= DEPTH)
             ck_assert_int_eq(cut_detail.first_rank[q], all_detail.first_rank[q]);
@@ -435,6 +434,7 @@ START_TEST(progress_and_cancel) {
     ck_assert_str_eq(c.phase, "vote");
     ck_assert_double_eq(c.last, 1);
     int all = c.count;
+    fprintf(stderr, "all %d\n", all);
     for (int stop = 1; stop <= all; stop++) {
         c = (calls){.stop_at = stop};
         ck_fails(VINDEX_ERR_CANCELLED, "cancelled", evaluate(600, 3, &params));

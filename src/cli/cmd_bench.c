@@ -1,0 +1,131 @@
+/* vindex bench: measures this machine. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bench/kernels.h"
+#include "report.h"
+
+static const struct cli_usage usage = {
+    .verb = "bench",
+    .form = "kernels [--dim D] [--megabytes N] [-o DIR]",
+    .does = "kernels: GB/s and GFLOP/s of every kernel at every instruction-set level this machine "
+            "has,\n"
+            "beside the read bandwidth and the arithmetic peak measured in the same run. With -o, "
+            "writes\n"
+            "kernels.json and kernels.csv there.",
+    .example = "  vindex bench kernels\n  vindex bench kernels --dim 1536 -o results",
+    .words = "kernels",
+    .word_count = 1,
+};
+
+static int dim = 128, megabytes = 512;
+static char *folder;
+
+static const struct poptOption options[] = {
+    {"dim", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &dim, 0, "numbers per vector", "D"},
+    {"megabytes", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &megabytes, 0,
+     "size of the rows scanned; far more than the caches hold", "N"},
+    {"output", 'o', POPT_ARG_STRING, &folder, 0, "also write JSON and CSV into this folder", "DIR"},
+    POPT_TABLEEND,
+};
+
+static json_t *to_json(const bench_machine *machine, const bench_row *rows, size_t count) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "kernel", rows[i].kernel, "level",
+                            rows[i].level, "dtype", rows[i].dtype, "gb_per_second",
+                            cli_json_real(rows[i].gbs), "gflop_per_second",
+                            cli_json_real(rows[i].gflops), "share", cli_json_real(rows[i].share)));
+    return json_pack("{s:i, s:i, s:f, s:f, s:i, s:f, s:o}", "dim", dim, "megabytes", megabytes,
+                     "read_gb_per_second", machine->read_gbs, "read_gb_per_second_all_threads",
+                     machine->read_all_gbs, "threads", machine->threads, "peak_gflop_per_second",
+                     machine->peak_gflops, "kernels", list);
+}
+
+static void print_table(FILE *out, const bench_machine *machine, const bench_row *rows,
+                        size_t count) {
+    fprintf(out,
+            "memory     %.1f GB/s read by one thread, %.1f GB/s by %d\n"
+            "arithmetic %.0f GFLOP/s on registers, one thread, best level\n"
+            "kernels    one thread, dim %d, %d MB of rows (settle: rows in the cache)\n\n",
+            machine->read_gbs, machine->read_all_gbs, machine->threads, machine->peak_gflops, dim,
+            megabytes);
+    fprintf(out, "%-12s %-8s %-6s %10s %10s   %s\n", "kernel", "level", "dtype", "GB/s", "GFLOP/s",
+            "share");
+    for (size_t i = 0; i < count; i++) {
+        char gbs[16] = "-", share[48] = "";
+        if (rows[i].gbs > 0) snprintf(gbs, sizeof gbs, "%.1f", rows[i].gbs);
+        if (isfinite(rows[i].share))
+            snprintf(share, sizeof share, "%3.0f%% of %s", 100 * rows[i].share,
+                     rows[i].gbs > 0 ? "the read bandwidth" : "the level's peak");
+        fprintf(out, "%-12s %-8s %-6s %10s %10.1f   %s\n", rows[i].kernel, rows[i].level,
+                rows[i].dtype, gbs, rows[i].gflops, share);
+    }
+}
+
+static int write_csv(const char *path, const bench_row *rows, size_t count) {
+    FILE *file = fopen(path, "w");
+    if (!file) return cli_fail("%s: cannot be written: %s", path, strerror(errno));
+    fprintf(file, "kernel,level,dtype,gb_per_second,gflop_per_second\n");
+    for (size_t i = 0; i < count; i++)
+        fprintf(file, "%s,%s,%s,%.3f,%.3f\n", rows[i].kernel, rows[i].level, rows[i].dtype,
+                rows[i].gbs, rows[i].gflops);
+    return fclose(file) ? cli_fail("%s: cannot be written: %s", path, strerror(errno)) : CLI_DONE;
+}
+
+static int write_files(const json_t *json, const bench_row *rows, size_t count) {
+    char path[4096];
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        return cli_fail("%s: cannot be made: %s", folder, strerror(errno));
+    snprintf(path, sizeof path, "%s/kernels.json", folder);
+    if (json_dump_file(json, path, JSON_INDENT(2))) return cli_fail("%s: cannot be written", path);
+    snprintf(path, sizeof path, "%s/kernels.csv", folder);
+    return write_csv(path, rows, count);
+}
+
+static int run_kernels(void) {
+    bench_machine machine;
+    bench_row rows[BENCH_ROWS];
+    vindex_call call = cli_call(NULL);
+    bench_options bench = {.dim = (size_t)dim,
+                           .bytes = (size_t)megabytes << 20,
+                           .threads = call.threads,
+                           .progress = call.progress,
+                           .progress_context = call.progress_context};
+    size_t count = bench_kernels(&bench, &machine, rows);
+    cli_progress_end();
+    if (!count) return cli_fail("kernels: %s", vindex_last_error());
+    json_t *json = to_json(&machine, rows, count);
+    int answer = json ? CLI_DONE : cli_fail("kernels: no memory for the report");
+    if (answer == CLI_DONE && folder) answer = write_files(json, rows, count);
+    if (answer == CLI_DONE && cli_common.json) {
+        json_dumpf(json, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else if (answer == CLI_DONE) {
+        print_table(stdout, &machine, rows, count);
+    }
+    json_decref(json);
+    return answer;
+}
+
+int cmd_bench(int argc, const char **argv) {
+    struct cli_parsed parsed;
+    int answer = cli_parse(&usage, options, argc, argv, &parsed);
+    if (answer == CLI_PROCEED) {
+        if (strcmp(parsed.words[0], "kernels"))
+            answer =
+                cli_words("'%s': there is no such benchmark; known is kernels", parsed.words[0]);
+        else if (dim < 1 || dim > 65536 || megabytes < 1 || megabytes > 1 << 20)
+            answer = cli_words("--dim %d --megabytes %d: out of range; give --dim 1 to 65536 and "
+                               "--megabytes 1 to 1048576",
+                               dim, megabytes);
+        else
+            answer = run_kernels();
+    }
+    cli_release(options, &parsed);
+    return answer;
+}
