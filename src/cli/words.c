@@ -25,8 +25,16 @@ static int print_help(const struct cli_usage *usage, poptContext context) {
     return CLI_DONE;
 }
 
-static int bad_flag(const struct cli_usage *usage, poptContext context, int problem) {
-    const char *flag = poptBadOption(context, 0);
+/* popt names the bad value where it stands apart from its flag. */
+static const char *flag_before(const char *word, int argc, const char **argv) {
+    for (int i = 1; i < argc && word[0] != '-'; i++)
+        if (strcmp(argv[i], word) == 0 && argv[i - 1][0] == '-') return argv[i - 1];
+    return word;
+}
+
+static int bad_flag(const struct cli_usage *usage, poptContext context, int problem, int argc,
+                    const char **argv) {
+    const char *flag = flag_before(poptBadOption(context, 0), argc, argv);
     const char *found = problem == POPT_ERROR_BADOPT  ? "no such flag"
                         : problem == POPT_ERROR_NOARG ? "no value follows"
                         : problem == POPT_ERROR_BADNUMBER || problem == POPT_ERROR_OVERFLOW
@@ -59,7 +67,7 @@ int cli_parse(const struct cli_usage *usage, const struct poptOption *options, i
     int problem = poptGetNextOpt(parsed->context);
     int answer =
         cli_common.help ? print_help(usage, parsed->context)
-        : problem != -1 ? bad_flag(usage, parsed->context, problem)
+        : problem != -1 ? bad_flag(usage, parsed->context, problem, argc, argv)
         : cli_common.threads < 0
             ? cli_words("--threads: %d was given; give 0 (every core) or more", cli_common.threads)
             : take_words(usage, parsed);

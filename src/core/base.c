@@ -124,7 +124,8 @@ bool vx_grow(void **array, size_t *capacity, size_t need, size_t size) {
 vindex_status vx_fail_memory(size_t count, size_t size, const char *what) {
     size_t bytes;
     if (!vx_mul(count, size, &bytes))
-        return vx_fail(VINDEX_ERR_MEMORY, "%s: %zu items of %zu bytes do not fit an address space",
+        return vx_fail(VINDEX_ERR_MEMORY,
+                       "%s: %zu items of %zu bytes do not fit an address space; use less data",
                        what, count, size);
     return vx_fail(VINDEX_ERR_MEMORY, "%s: no memory for %zu bytes; free some or use less data",
                    what, bytes);

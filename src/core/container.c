@@ -247,9 +247,10 @@ static vindex_status changed(const vx_container *container, const char *part) {
 static vindex_status check_identity(const vx_container *container) {
     const unsigned char *head = container->map.bytes;
     if (container->map.length < HEADER || memcmp(head, magic, sizeof magic))
-        return vx_fail(VINDEX_ERR_FORMAT,
-                       "%s: not a vindex file (%zu bytes that do not begin with its header)",
-                       container->path, container->map.length);
+        return vx_fail(
+            VINDEX_ERR_FORMAT,
+            "%s: not a vindex file, its %zu bytes do not begin with a header; check the path",
+            container->path, container->map.length);
     uint32_t version = vx_get_u32(head + 8);
     if (version > FORMAT_VERSION)
         return vx_fail(VINDEX_ERR_VERSION,
@@ -269,7 +270,8 @@ static vindex_status check_header(vx_container *container, uint32_t kind) {
                        "%s: uses features (bits %#llx) this library (%s) lacks; update vindex",
                        container->path, (unsigned long long)unknown, vindex_version());
     if (vx_get_u32(head + 12) != kind)
-        return vx_fail(VINDEX_ERR_FORMAT, "%s: holds an object of kind %u where kind %u was asked",
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: holds an object of kind %u where kind %u was asked; check the path",
                        container->path, (unsigned)vx_get_u32(head + 12), (unsigned)kind);
     uint64_t length = vx_get_u64(head + 24);
     if (length != container->map.length)

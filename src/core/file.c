@@ -39,9 +39,27 @@ static bool write_allowed(size_t bytes) {
     return true;
 }
 
+static const char *advice(int error) {
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return "make room or choose another place";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "check its permissions";
+    case EISDIR:
+    case EINVAL:
+        return "give the name of a regular file";
+    default:
+        return "check the path";
+    }
+}
+
 static vindex_status fail_errno(const char *path, const char *what, int error) {
     vindex_status status = error == ENOENT ? VINDEX_ERR_NOT_FOUND : VINDEX_ERR_IO;
-    return vx_fail(status, "%s: cannot %s: %s", path, what, strerror(error));
+    return vx_fail(status, "%s: cannot %s, %s; %s", path, what, strerror(error), advice(error));
 }
 
 static void release(vx_writer *writer) {

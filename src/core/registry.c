@@ -15,7 +15,8 @@ static vindex_status split(const char *text, vx_spec *spec) {
     memcpy(spec->text, text, strlen(text) + 1);
     for (char *word = spec->text; word;) {
         if (spec->count == VX_SPEC_WORDS)
-            return vx_fail(VINDEX_ERR_ARGUMENT, "factory string '%s': more than %d words", text,
+            return vx_fail(VINDEX_ERR_ARGUMENT,
+                           "factory string '%s': more than %d words; give fewer", text,
                            VX_SPEC_WORDS);
         spec->words[spec->count++] = word;
         word = strchr(word, ',');

@@ -85,7 +85,9 @@ static void count_query(const ranking *r, scratch *own, size_t q, float *keys, s
         size_t below, within;
         r->group.kernels->count(keys, count, mark->low, mark->high, &below, &within);
         own->before[e - base] += (int64_t)below;
-        if (within) settle_within(r, own, q, e, keys, first, count);
+        /* Its own filter key lies within the bounds for certain, and needs no settling. */
+        bool own_span = task->rows[e] >= (int64_t)first && task->rows[e] < (int64_t)(first + count);
+        if (within > own_span) settle_within(r, own, q, e, keys, first, count);
     }
 }
 

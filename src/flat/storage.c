@@ -22,8 +22,8 @@ static vindex_status parse_dtype(const vx_spec *spec, vindex_dtype *dtype) {
     *dtype = VINDEX_F32;
     if (spec->count > 2)
         return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "factory string: nothing may follow 'Flat,%s', found '%s'", spec->words[1],
-                       spec->words[2]);
+                       "factory string: 'Flat,%s' is followed by '%s'; end it before",
+                       spec->words[1], spec->words[2]);
     if (spec->count < 2) return VINDEX_OK;
     for (int i = 0; i < VX_STORED_TYPES; i++)
         if (!strcmp(spec->words[1], vindex_dtype_name((vindex_dtype)i))) {

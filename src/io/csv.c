@@ -74,8 +74,10 @@ static vindex_status read_columns(vindex_embeddings *file, const vindex_embeddin
                                   vx_text *text) {
     table *t = file->state;
     if (!vx_text_line(text))
-        return vx_fail(VINDEX_ERR_FORMAT,
-                       "%s: it is empty, so nothing says how many numbers a row has", file->path);
+        return vx_fail(
+            VINDEX_ERR_FORMAT,
+            "%s: it is empty, nothing says how many numbers a row has; give a file with rows",
+            file->path);
     vx_text first = *text;
     VX_TRY(vx_text_columns(text, &t->columns));
     t->has_header = options->header == VINDEX_HEADER_YES;

@@ -109,7 +109,7 @@ class ErrorsTest(CliTest):
         self.bad_file("huge.npy", whole.replace(b"(8, 4), }", b"(8, 444444444444444), }"))
         self.bad_file("cut.fvecs", struct.pack("<iff", 3, 1, 2))
         self.bad_file("lying.fbin", struct.pack("<IIff", 2, 2, 1, 2))
-        self.bad_file("words.csv", "x,y\n1,2\n3,four\n")
+        self.bad_file("words.csv", "x,y\n" + "1,2\n" * 7 + "3,four\n")
         self.bad_file("ragged.csv", "x,y\n1,2\n3\n")
         self.bad_file("unknown.nonsense", whole)
         self.fails(1, ["search", "a.npy", "--queries", "a.npy"], "a.npy")

@@ -64,7 +64,7 @@ static void check_all(const vx_ids *ids) {
         ck_assert_int_eq(vx_ids_of(ids, i), expected->id[i]);
         ck_assert_int_eq(vx_ids_alive(ids, i), !expected->dead[i]);
         check_id(ids, expected->id[i]);
-        check_id(ids, expected->id[i] + 1);
+        check_id(ids, expected->id[i] ^ 1);
     }
     check_id(ids, -1);
     check_id(ids, INT64_MIN);

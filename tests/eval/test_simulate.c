@@ -41,10 +41,10 @@ START_TEST(pinned_bits) {
         bool training;
         uint64_t vectors, cliques;
     } cases[] = {
-        {VINDEX_SIMULATED_MOVE, false, 0, 0},
-        {VINDEX_SIMULATED_MOVE, true, 0, 0},
-        {VINDEX_SIMULATED_RE_MOVE, false, 0, 0},
-        {VINDEX_SIMULATED_BYTECOVER2, false, 0, 0},
+        {VINDEX_SIMULATED_MOVE, false, 0x007b28f65c58320f, 0x12df3776726ae3f8},
+        {VINDEX_SIMULATED_MOVE, true, 0x9c389f033d1c2240, 0x9b6c404a6966b08a},
+        {VINDEX_SIMULATED_RE_MOVE, false, 0x1259dab425b7b490, 0x12df3776726ae3f8},
+        {VINDEX_SIMULATED_BYTECOVER2, false, 0x2beb3ca11a75bbea, 0x12df3776726ae3f8},
     };
     for (size_t i = 0; i < VX_COUNT(cases); i++) {
         vindex_simulator *s = create(cases[i].model, 100, 0.02, cases[i].training);

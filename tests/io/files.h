@@ -9,6 +9,7 @@
 
 #include "../core/scratch.h"
 #include "../harness.h"
+#include "io/test_paths.h" /* made by the build */
 
 /* The path of a committed fixture; valid until the next call. */
 static inline const char *fixture(const char *name) {
