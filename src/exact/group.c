@@ -32,8 +32,9 @@ void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *r
 
 float vx_aux_largest(const float *aux, size_t count) {
     float largest = 0;
-    for (size_t i = 0; i < count; i++) largest = !(aux[i] <= largest) ? aux[i] : largest;
-    return isnan(largest) ? INFINITY : largest;
+    for (size_t i = 0; i < count; i++)
+        if (!(aux[i] <= largest)) largest = isnan(aux[i]) ? INFINITY : aux[i];
+    return largest;
 }
 
 static void *take(char **memory, size_t bytes) {
