@@ -11,8 +11,8 @@ enum { ROWS = 0, QUERIES = 1, SHARED = 2 }; /* streams of random numbers */
 
 const char *vectors_name(vectors_kind kind) {
     static const char *const names[VECTORS_KINDS] = {
-        "uniform",  "normal", "clustered", "one-hot", "whole", "near",  "tied",
-        "denormal", "norms",  "constant",  "offset",  "far",   "cancel"};
+        "uniform",  "normal", "clustered", "one-hot", "whole", "near",   "tied",
+        "denormal", "norms",  "constant",  "offset",  "far",   "cancel", "drift"};
     return names[kind];
 }
 
@@ -50,6 +50,10 @@ static traits traits_of(const vectors *set, vx_rng *rng) {
     traits t = {.scale = 1};
     t.place = vx_rng_below(rng, set->dim);
     if (set->kind == VECTORS_NORMS) t.scale = random_length(rng, set->dtype);
+    if (set->kind == VECTORS_DRIFT) {
+        vx_rng shared = vx_rng_seed(set->seed, SHARED + set->queries);
+        t.level = (float)(1 + vx_rng_uniform(&shared));
+    }
     if (set->kind == VECTORS_CONSTANT) {
         uint64_t form = vx_rng_below(rng, 4);
         t.flat = form < 2;
@@ -79,6 +83,8 @@ static double number(const vectors *set, const traits *t, vx_rng *rng, size_t j)
         return set->queries ? 50 + 10 * bell(rng) : bell(rng);
     case VECTORS_CANCEL: /* rows repeat a number, queries repeat it with the sign turned */
         return (set->queries && j % 2 ? -1 : 1) * (100 + 1e-3 * bell(rng));
+    case VECTORS_DRIFT:
+        return (j < set->dim / 2 ? 1 : -1) * t->level * (vx_rng_below(rng, 16) ? 1 : 1 + 0x1p-23);
     default:
         return bell(rng);
     }

@@ -22,6 +22,7 @@ typedef enum vectors_kind {
     VECTORS_OFFSET,   /* far from the origin: mean 10,000, spread 1 */
     VECTORS_FAR,      /* queries from elsewhere than the rows */
     VECTORS_CANCEL,   /* large products that cancel */
+    VECTORS_DRIFT,    /* one rounding error over and over, so that they add up */
     VECTORS_KINDS
 } vectors_kind;
 
