@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <vindex/status.h>
+#include <vindex/types.h>
 
 /* Fails with the library's own sentence. */
 #define ck_ok(call)                                                         \
@@ -53,6 +54,16 @@ static inline int harness_run(const char *name, const TTest *const *cases, size_
     int main(void) {                                                   \
         const TTest *const cases[] = {__VA_ARGS__};                    \
         return harness_run(name, cases, sizeof cases / sizeof *cases); \
+    }
+
+/* The same for a program that runs once per instruction set: 77 tells that this machine lacks it.
+ */
+#define TEST_MAIN_PER_LEVEL(name, ...)                                                          \
+    int main(void) {                                                                            \
+        const TTest *const cases[] = {__VA_ARGS__};                                             \
+        if (vindex_simd_level()) return harness_run(name, cases, sizeof cases / sizeof *cases); \
+        printf("skipped: %s\n", vindex_last_error());                                           \
+        return 77;                                                                              \
     }
 
 #endif

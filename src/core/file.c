@@ -52,13 +52,17 @@ static const char *advice(int error) {
     case EISDIR:
     case EINVAL:
         return "give the name of a regular file";
+    case ENOMEM:
+        return "free some memory";
     default:
         return "check the path";
     }
 }
 
 static vindex_status fail_errno(const char *path, const char *what, int error) {
-    vindex_status status = error == ENOENT ? VINDEX_ERR_NOT_FOUND : VINDEX_ERR_IO;
+    vindex_status status = error == ENOENT   ? VINDEX_ERR_NOT_FOUND
+                           : error == ENOMEM ? VINDEX_ERR_MEMORY
+                                             : VINDEX_ERR_IO;
     return vx_fail(status, "%s: cannot %s, %s; %s", path, what, strerror(error), advice(error));
 }
 

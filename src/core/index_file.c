@@ -15,15 +15,27 @@ vindex_status vx_index_header_save(vx_container_writer *writer, const vx_index_h
     return vx_container_section(writer, "index", bytes, sizeof bytes);
 }
 
+/* Printable, for errors show it, and ended. */
+static bool spec_valid(const unsigned char *spec) {
+    size_t length = 0;
+    while (length < SPEC && spec[length] > ' ' && spec[length] <= '~') length++;
+    return length < SPEC && !spec[length];
+}
+
 vindex_status vx_index_header_load(const vx_container *file, vx_index_header *header) {
     vx_section section;
     const char *path = vx_container_path(file);
     VX_TRY(vx_container_find(file, "index", true, &section));
-    if (section.length != HEADER || !memchr(section.bytes, 0, SPEC))
+    if (section.length != HEADER)
         return vx_fail(VINDEX_ERR_FORMAT,
                        "%s: its index section has %zu bytes where %d are expected; "
                        "the file is damaged",
                        path, section.length, HEADER);
+    if (!spec_valid(section.bytes))
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: its index section does not begin with a factory string; the file is "
+                       "damaged",
+                       path);
     memcpy(header->spec, section.bytes, SPEC);
     header->dim = vx_get_u64(section.bytes + SPEC);
     header->rows = vx_get_u64(section.bytes + SPEC + 8);

@@ -114,5 +114,6 @@ START_TEST(the_largest_aux_knows_nan) {
 }
 END_TEST
 
-TEST_MAIN("exact/bound", filter_keys_lie_within_their_limits, a_tighter_bound_would_lose_neighbours,
-          rows_beyond_single_precision_are_left_to_settling, the_largest_aux_knows_nan)
+TEST_MAIN_PER_LEVEL("exact/bound", filter_keys_lie_within_their_limits,
+                    a_tighter_bound_would_lose_neighbours,
+                    rows_beyond_single_precision_are_left_to_settling, the_largest_aux_knows_nan)

@@ -83,5 +83,5 @@ START_TEST(ties_go_to_the_smaller_id) {
 }
 END_TEST
 
-TEST_MAIN("flat/random", random_sets_are_searched_exactly,
-          sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id)
+TEST_MAIN_PER_LEVEL("flat/random", random_sets_are_searched_exactly,
+                    sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id)
