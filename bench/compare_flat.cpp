@@ -2,19 +2,20 @@
 // on the same vectors in the same process. Prints milliseconds per query, the share of the memory's
 // read bandwidth, and how many ids agree with vindex's.
 //
-//     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--k K] [--threads T] [--as-installed]
+//     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--k K] [--threads T] [--csv]
+//     [--as-installed]
 //
 // Debian 12's OpenBLAS does not know newer Xeons and falls back to its slowest kernels, which would
 // make Faiss look worse than it is; so the program restarts itself with a better OPENBLAS_CORETYPE
 // unless told --as-installed.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <unistd.h>
@@ -27,18 +28,16 @@
 
 #include <vindex/vindex.h>
 
+#include "memory.h"
+
 namespace {
 
 struct Options {
     int64_t rows = 1000000, dim = 128, queries = 1000, k = 10;
     int threads = 1;
-    bool asInstalled = false;
+    bool asInstalled = false, csv = false;
+    double readGbs = 0;
 };
-
-double seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 const char *blasCore() {
     auto name = reinterpret_cast<char *(*)()>(dlsym(RTLD_DEFAULT, "openblas_get_corename"));
@@ -57,6 +56,10 @@ Options parse(int argc, char **argv) {
         std::string word = argv[i];
         if (word == "--as-installed") {
             o.asInstalled = true;
+            continue;
+        }
+        if (word == "--csv") {
+            o.csv = true;
             continue;
         }
         int64_t value = i + 1 < argc ? atoll(argv[++i]) : 0;
@@ -87,14 +90,24 @@ struct Answer {
     double best = 1e30; // seconds for all queries
 };
 
+// What an engine does once it holds the rows; owns the engine.
+using Search = std::function<void(const float *queries, int64_t count, int64_t *ids)>;
+
+struct Engine {
+    const char *name;
+    double bytes; // of the stored vectors
+    bool batches; // worth asking many queries at once
+    std::function<Search()> build;
+};
+
 // The best of three runs, which is what the machine does when its neighbours are quiet.
 Answer measure(const Options &o, int64_t queries, const std::function<void(int64_t *)> &run) {
     Answer answer;
     answer.ids.resize(static_cast<size_t>(queries * o.k));
     for (int i = 0; i < 3; i++) {
-        double start = seconds();
+        double start = bench_clock();
         run(answer.ids.data());
-        answer.best = std::min(answer.best, seconds() - start);
+        answer.best = std::min(answer.best, bench_clock() - start);
     }
     return answer;
 }
@@ -104,10 +117,18 @@ void print(const Options &o, const char *name, int64_t queries, double bytes, do
     size_t agree = 0;
     for (size_t i = 0; i < answer.ids.size(); i++) agree += answer.ids[i] == reference.ids[i];
     double perQuery = answer.best / static_cast<double>(queries);
-    printf("%-22s %5lld %10.3f %9.1f %9.1f %8.2f %8.4f\n", name, static_cast<long long>(queries),
-           perQuery * 1e3, queries == 1 ? bytes / answer.best / 1e9 : NAN,
-           2e-9 * static_cast<double>(o.rows) * static_cast<double>(o.dim) / perQuery, build,
-           static_cast<double>(agree) / static_cast<double>(answer.ids.size()));
+    double gbs = queries == 1 ? bytes / answer.best / 1e9 : 0;
+    double gflops = 2e-9 * static_cast<double>(o.rows) * static_cast<double>(o.dim) / perQuery;
+    double agreement = static_cast<double>(agree) / static_cast<double>(answer.ids.size());
+    if (o.csv)
+        printf("%s,%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%.0f,%.4f\n", name,
+               static_cast<long long>(o.rows), static_cast<long long>(o.dim),
+               static_cast<long long>(queries), static_cast<long long>(o.k), o.threads,
+               perQuery * 1e3, gbs, o.readGbs, gflops, build, bytes, agreement);
+    else
+        printf("%-22s %5lld %10.3f %9.1f %7.0f%% %9.1f %8.2f %8.1f %8.4f\n", name,
+               static_cast<long long>(queries), perQuery * 1e3, gbs, 100 * gbs / o.readGbs, gflops,
+               build, bytes / 1e6, agreement);
     fflush(stdout);
 }
 
@@ -138,25 +159,60 @@ void naive(const Options &o, const float *rows, const float *query, int64_t *ids
     exit(1);
 }
 
-Answer runVindex(const Options &o, const char *spec, const std::vector<float> &rows,
-                 const float *queries, int64_t count, double *build) {
-    vindex_index *index;
-    if (vindex_create(spec, o.dim, VINDEX_L2, &index)) die();
-    double start = seconds();
+Search buildVindex(const Options &o, const char *spec, const std::vector<float> &rows) {
+    vindex_index *created;
+    if (vindex_create(spec, o.dim, VINDEX_L2, &created)) die();
+    std::shared_ptr<vindex_index> index(created, vindex_free);
     vindex_call call;
     vindex_call_init(&call);
     call.threads = o.threads;
-    if (vindex_add(index, rows.data(), o.rows, &call)) die();
-    *build = seconds() - start;
-    vindex_search_params params;
-    vindex_search_params_init(&params);
-    params.k = o.k;
-    params.threads = o.threads;
-    Answer answer = measure(o, count, [&](int64_t *ids) {
-        if (vindex_search(index, queries, count, &params, ids, nullptr)) die();
-    });
-    vindex_free(index);
-    return answer;
+    if (vindex_add(index.get(), rows.data(), o.rows, &call)) die();
+    return [o, index](const float *queries, int64_t count, int64_t *ids) {
+        vindex_search_params params;
+        vindex_search_params_init(&params);
+        params.k = o.k;
+        params.threads = o.threads;
+        if (vindex_search(index.get(), queries, count, &params, ids, nullptr)) die();
+    };
+}
+
+Search buildFaiss(const Options &o, const std::vector<float> &rows) {
+    auto index = std::make_shared<faiss::IndexFlatL2>(o.dim);
+    index->add(o.rows, rows.data());
+    auto distances = std::make_shared<std::vector<float>>(static_cast<size_t>(o.queries * o.k));
+    return [o, index, distances](const float *queries, int64_t count, int64_t *ids) {
+        index->search(count, queries, o.k, distances->data(), ids);
+    };
+}
+
+Search buildHnswlib(const Options &o, const std::vector<float> &rows) {
+    auto space = std::make_shared<hnswlib::L2Space>(static_cast<size_t>(o.dim));
+    auto index = std::make_shared<hnswlib::BruteforceSearch<float>>(space.get(),
+                                                                    static_cast<size_t>(o.rows));
+    for (int64_t i = 0; i < o.rows; i++)
+        index->addPoint(rows.data() + i * o.dim, static_cast<size_t>(i));
+    return [o, space, index](const float *queries, int64_t count, int64_t *ids) {
+        for (int64_t q = 0; q < count; q++) {
+            auto found = index->searchKnn(queries + q * o.dim, static_cast<size_t>(o.k));
+            for (size_t i = found.size(); i-- > 0; found.pop())
+                ids[q * o.k + static_cast<int64_t>(i)] = static_cast<int64_t>(found.top().second);
+        }
+    };
+}
+
+void printHead(const Options &o) {
+    fprintf(o.csv ? stderr : stdout,
+            "vindex %s (%s), Faiss %d.%d.%d, OpenBLAS core %s; %lld x %lld float32 (Gaussian, "
+            "simulated), squared L2, k = %lld, %d thread(s), best of 3; memory reads %.1f GB/s\n\n",
+            vindex_version(), vindex_simd_level(), FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR,
+            FAISS_VERSION_PATCH, blasCore(), static_cast<long long>(o.rows),
+            static_cast<long long>(o.dim), static_cast<long long>(o.k), o.threads, o.readGbs);
+    if (o.csv)
+        printf("engine,rows,dim,queries,k,threads,ms_per_query,gb_per_second,read_gb_per_second,"
+               "gflop_per_second,build_seconds,bytes,agreement\n");
+    else
+        printf("%-22s %5s %10s %9s %8s %9s %8s %8s %8s\n", "engine", "nq", "ms/query", "GB/s",
+               "of read", "GFLOP/s", "build s", "MB", "agree");
 }
 
 } // namespace
@@ -165,50 +221,36 @@ int main(int argc, char **argv) {
     Options o = parse(argc, argv);
     if (!o.asInstalled) restartWithBetterBlas(argv);
     omp_set_num_threads(o.threads);
-    printf("vindex %s (%s), Faiss %d.%d.%d, OpenBLAS core %s; %lld x %lld float32 (Gaussian, "
-           "simulated), squared L2, k = %lld, %d thread(s), best of 3\n\n",
-           vindex_version(), vindex_simd_level(), FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR,
-           FAISS_VERSION_PATCH, blasCore(), static_cast<long long>(o.rows),
-           static_cast<long long>(o.dim), static_cast<long long>(o.k), o.threads);
-    printf("%-22s %5s %10s %9s %9s %8s %8s\n", "engine", "nq", "ms/query", "GB/s", "GFLOP/s",
-           "build s", "agree");
-    std::vector<float> rows = gaussian(o.rows * o.dim, 1), queries = gaussian(o.queries * o.dim, 2);
-    double bytes = static_cast<double>(o.rows * o.dim) * 4, build = 0;
-
-    faiss::IndexFlatL2 flat(o.dim);
-    double start = seconds();
-    flat.add(o.rows, rows.data());
-    double faissBuild = seconds() - start;
-    std::vector<float> distances(static_cast<size_t>(o.queries * o.k));
-
-    for (int64_t count : {int64_t{1}, o.queries}) {
-        Answer exact = runVindex(o, "Flat", rows, queries.data(), count, &build);
-        print(o, "vindex Flat", count, bytes, build, exact, exact);
-        for (const char *spec : {"Flat,f16", "Flat,bf16"}) {
-            Answer half = runVindex(o, spec, rows, queries.data(), count, &build);
-            print(o, (std::string("vindex ") + spec).c_str(), count, bytes / 2, build, half, exact);
+    o.readGbs = bench_read_gbs(size_t{512} << 20, o.threads);
+    printHead(o);
+    const std::vector<float> rows = gaussian(o.rows * o.dim, 1);
+    const std::vector<float> queries = gaussian(o.queries * o.dim, 2);
+    const double bytes = static_cast<double>(o.rows * o.dim) * 4;
+    const Engine engines[] = {
+        {"vindex Flat", bytes, true, [&] { return buildVindex(o, "Flat", rows); }},
+        {"vindex Flat,f16", bytes / 2, true, [&] { return buildVindex(o, "Flat,f16", rows); }},
+        {"vindex Flat,bf16", bytes / 2, true, [&] { return buildVindex(o, "Flat,bf16", rows); }},
+        {"Faiss IndexFlatL2", bytes, true, [&] { return buildFaiss(o, rows); }},
+        {"hnswlib brute force", bytes, false, [&] { return buildHnswlib(o, rows); }},
+        {"naive double loop", bytes, false,
+         [&]() -> Search {
+             return [&](const float *query, int64_t, int64_t *ids) {
+                 naive(o, rows.data(), query, ids);
+             };
+         }},
+    };
+    Answer exact[2]; // the first engine's, for one query and for all
+    for (const Engine &engine : engines) {
+        double start = bench_clock();
+        Search search = engine.build(); // one engine at a time: the memory is freed with it
+        double build = bench_clock() - start;
+        for (int many = 0; many < 1 + (engine.batches && o.queries > 1); many++) {
+            int64_t count = many ? o.queries : 1;
+            Answer answer =
+                measure(o, count, [&](int64_t *ids) { search(queries.data(), count, ids); });
+            if (exact[many].ids.empty()) exact[many] = answer;
+            print(o, engine.name, count, engine.bytes, build, answer, exact[many]);
         }
-        Answer faissAnswer = measure(o, count, [&](int64_t *ids) {
-            flat.search(count, queries.data(), o.k, distances.data(), ids);
-        });
-        print(o, "Faiss IndexFlatL2", count, bytes, faissBuild, faissAnswer, exact);
-        if (count > 1) break;
-        hnswlib::L2Space space(static_cast<size_t>(o.dim));
-        hnswlib::BruteforceSearch<float> brute(&space, static_cast<size_t>(o.rows));
-        start = seconds();
-        for (int64_t i = 0; i < o.rows; i++)
-            brute.addPoint(rows.data() + i * o.dim, static_cast<size_t>(i));
-        double bruteBuild = seconds() - start;
-        Answer bruteAnswer = measure(o, count, [&](int64_t *ids) {
-            auto found = brute.searchKnn(queries.data(), static_cast<size_t>(o.k));
-            for (size_t i = found.size(); i-- > 0; found.pop())
-                ids[i] = static_cast<int64_t>(found.top().second);
-        });
-        print(o, "hnswlib brute force", count, bytes, bruteBuild, bruteAnswer, exact);
-        Answer loop =
-            measure(o, count, [&](int64_t *ids) { naive(o, rows.data(), queries.data(), ids); });
-        print(o, "naive double loop", count, bytes, 0, loop, exact);
-        if (o.queries == 1) break;
     }
     return 0;
 }

@@ -1,21 +1,14 @@
 #include "kernels.h"
 
 #include <math.h>
-#include <omp.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base.h"
 #include "core/rng.h"
+#include "memory.h"
 #include "simd/kernels.h"
 
 enum { REPEATS = 5, TILE_DEPTH = 128, TILE_PANELS = 32, SETTLE_ROWS = 512 };
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Memory and the level under test, for all measurements. */
 typedef struct bench {
@@ -34,38 +27,6 @@ typedef struct bench {
 
 static size_t row_count(const bench *b) {
     return b->options->bytes / (b->options->dim * vindex_dtype_size(b->dtype));
-}
-
-/* Reads memory with eight wide sums, which is all a scan could hope for. */
-static float read_all(const char *bytes, size_t length) {
-    typedef float wide __attribute__((vector_size(64)));
-    wide sums[8] = {0};
-    const size_t step = sizeof sums;
-    for (size_t i = 0; i + step <= length; i += step)
-        for (size_t j = 0; j < 8; j++) {
-            wide value;
-            __builtin_prefetch(bytes + i + j * sizeof value + 4096);
-            memcpy(&value, bytes + i + j * sizeof value, sizeof value);
-            sums[j] += value;
-        }
-    float total = 0;
-    for (size_t j = 0; j < 8; j++)
-        for (size_t l = 0; l < 16; l++) total += sums[j][l];
-    return total;
-}
-
-static void read_once(bench *b) {
-    b->sink = read_all(b->rows, b->options->bytes);
-}
-
-static void read_together(bench *b) {
-    size_t share = b->options->bytes / (size_t)b->threads / 4096 * 4096;
-#pragma omp parallel num_threads(b->threads)
-    {
-        float sum = read_all(b->rows + share * (size_t)omp_get_thread_num(), share);
-#pragma omp critical
-        b->sink = sum;
-    }
 }
 
 static void run_scan(bench *b, bool l2) {
@@ -123,9 +84,9 @@ static void run_peak(bench *b) {
 static double shortest(bench *b, void (*run)(bench *b)) {
     double best = INFINITY;
     for (int i = 0; i < REPEATS; i++) {
-        double start = seconds();
+        double start = bench_clock();
         run(b);
-        best = fmin(best, seconds() - start);
+        best = fmin(best, bench_clock() - start);
     }
     return best;
 }
@@ -209,8 +170,8 @@ size_t bench_kernels(const bench_options *options, bench_machine *machine, bench
     size_t count = 0, levels = 0;
     if (make_data(&b)) {
         *machine = (bench_machine){.threads = b.threads};
-        machine->read_gbs = (double)options->bytes / shortest(&b, read_once) / 1e9;
-        machine->read_all_gbs = (double)options->bytes / shortest(&b, read_together) / 1e9;
+        machine->read_gbs = bench_read_gbs(options->bytes, 1);
+        machine->read_all_gbs = bench_read_gbs(options->bytes, b.threads);
         while (vx_kernels_at(levels)) levels++;
         for (size_t i = 0; i < levels; i++) {
             b.kernels = vx_kernels_at(i);

@@ -31,8 +31,8 @@ void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *r
 }
 
 float vx_aux_largest(const float *aux, size_t count) {
-    /* None is negative, so their bits are in their order, with NaN above infinity; and integers have a
-     * maximum that compilers vectorise. */
+    /* None is negative, so their bits are in their order, with NaN above infinity; and integers
+     * have a maximum that compilers vectorise. */
     uint32_t largest = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;

@@ -1,10 +1,11 @@
 """vindex simulate."""
 import csv
 import os
+import subprocess
 import unittest
 from collections import Counter
 
-from harness import CliTest, read_npy
+from harness import VINDEX, CliTest, read_npy
 
 
 class SimulateTest(CliTest):
@@ -52,6 +53,30 @@ class SimulateTest(CliTest):
             self.assertGreater(measured["MAP"], 0.3)
             self.assertLess(measured["MAP"], 1)
             self.assertEqual((measured["queries"], measured["noise"]), (650, 100))
+
+    def stderr_on_a_terminal(self, *words):
+        ours, theirs = os.openpty()
+        try:
+            result = subprocess.run([VINDEX, "simulate", "da-tacos", "--scale", "0.1", "-o", "out",
+                                     *words], cwd=self.folder, stdout=subprocess.PIPE, stderr=theirs,
+                                    text=True, check=True)
+            os.set_blocking(ours, False)
+            try:
+                return result.stdout, os.read(ours, 100000).decode()
+            except BlockingIOError:
+                return result.stdout, ""
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    def test_progress_is_for_terminals(self):
+        table, bar = self.stderr_on_a_terminal()
+        self.assertRegex(bar, r"simulating +\[#* *\] +\d+%")
+        self.assertTrue(bar.endswith("\r\033[K"), "the bar is taken away")
+        self.assertNotIn("[#", table)
+        self.assertEqual(self.stderr_on_a_terminal("--quiet")[1], "")
+        piped = self.run_vindex("simulate", "da-tacos", "--dim", 4, "--scale", 0.01, "-o", "out")
+        self.assertEqual((piped.returncode, piped.stderr), (0, ""))
 
     def test_training_split(self):
         found = self.ok_json("simulate", "da-tacos", "--dim", 2, "--scale", 0.02, "--training",

@@ -1,5 +1,5 @@
-/* Includes go one way, as the table of src/README.md says: core base <- simd <- exact <- index rooms <-
- * the rest of core; io, eval and cli beside them. */
+/* Includes go one way, as the table of src/README.md says: core base <- simd <- exact <- index
+ * rooms <- the rest of core; io, eval and cli beside them. */
 #include "core/base.h"
 
 #include "../harness.h"

@@ -37,8 +37,8 @@ static uint64_t digest_all(size_t batch, int32_t threads) {
             for (int kind = 0; kind < VECTORS_KINDS; kind++) {
                 vectors rows = {.kind = (vectors_kind)kind,
                                 .dtype = (vindex_dtype)dtype,
-                                .dim = kind % 3 ? 40 : 601,
-                                .count = kind % 2 ? 1000 : 150,
+                                .dim = kind % 3 ? 40 : 521,
+                                .count = kind % 2 ? 400 : 100,
                                 .seed = (uint64_t)kind};
                 flat_case c = flat_case_make(&rows, (vindex_metric)metric, NULL);
                 float *queries = flat_case_queries(&c, QUERIES);

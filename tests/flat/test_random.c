@@ -49,7 +49,8 @@ START_TEST(random_sets_are_searched_exactly) {
                                     .dim = dims[turn * 5 % 14],
                                     .count = row_counts[turn * 3 % 8],
                                     .seed = seed + turn};
-                    size_t queries = rows.count * rows.dim <= 1 << 14 ? 100 : 13;
+                    size_t numbers = rows.count * rows.dim;
+                    size_t queries = numbers <= 1 << 14 ? 100 : numbers <= 1 << 17 ? 13 : 5;
                     check_set(&rows, (vindex_metric)metric, queries);
                 }
 }

@@ -1,44 +1,19 @@
-/* Any bytes as a container, and as the id map inside one. A fuzzer cannot guess hashes, so the
- * first byte of the input says what to make right before opening: then the checks behind the hashes
- * get their turn. */
+/* Any bytes as a container, and as the id map inside one. The first byte of the input says what to
+ * make right before opening. */
 #define _GNU_SOURCE /* memfd_create */
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "core/container.h"
 #include "core/ids.h"
 #include "fuzz_input.h"
+#include "signing.h"
 
-enum { SIGN = 1, SIGN_SECTIONS = 2, TRUE_LENGTH = 4, DEFER = 8 };
-enum { HEADER = 64, LINE = 32, MOST = 1 << 16 };
+enum { DEFER = 8 }; /* beside the options of signing.h */
+enum { MOST = 1 << 16 };
 
 static unsigned char file[MOST];
-
-static uint64_t table_lines(size_t size) {
-    uint64_t lines = vx_get_u32(file + 32), room = (size - HEADER) / LINE;
-    return lines < room ? lines : room;
-}
-
-/* Brings the hash of every section that lies in the file into its line of the table. */
-static void sign_sections(size_t size) {
-    for (uint64_t i = 0; i < table_lines(size); i++) {
-        unsigned char *line = file + HEADER + i * LINE;
-        uint64_t offset = vx_get_u64(line + 8), length = vx_get_u64(line + 16);
-        if (offset > size || length > size - offset) continue;
-        vx_put_u64(line + 24, XXH3_64bits(file + offset, (size_t)length));
-    }
-}
-
-static void make_right(int options, size_t size) {
-    if (size < HEADER) return;
-    memcpy(file, "VINDEX\r\n\1\0\0\0\1\0\0\0", 16);
-    if (options & TRUE_LENGTH) vx_put_u64(file + 24, size);
-    if (options & SIGN_SECTIONS) sign_sections(size);
-    vx_put_u64(file + 48, XXH3_64bits(file + HEADER, (size_t)table_lines(size) * LINE));
-    vx_put_u64(file + 56, XXH3_64bits(file, 56));
-}
 
 static void demand(bool holds, const char *what) {
     if (holds) return;
@@ -99,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int options = data[0];
     size--;
     memcpy(file, data + 1, size);
-    if (options & SIGN) make_right(options, size);
+    sign_container(options, file, size);
     if (fd < 0 || ftruncate(fd, (off_t)size) || pwrite(fd, file, size, 0) != (ssize_t)size)
         return 0;
     vx_container *container;

@@ -71,3 +71,13 @@ save("labels", "lines", "one\ntwo\none\n\n")
 save("labels", "unnamed", ",class\n0,a\n1,b\n")
 save("labels", "empty_label", "label,id\n,1\n")
 save("labels", "zero", b"a\0b\n")
+
+# Index files behind a byte of options: as they are, to be signed again, mapped, deferred.
+GOLDEN = os.path.join(HERE, "..", "..", "golden")
+for name in sorted(os.listdir(GOLDEN)):
+    if not name.endswith(".vindex"):
+        continue
+    with open(os.path.join(GOLDEN, name), "rb") as file:
+        content = file.read()
+    for options in (0, 7, 15, 31):
+        save("index", f"{name[:-len('.vindex')]}_{options}", bytes([options]) + content)

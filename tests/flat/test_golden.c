@@ -1,0 +1,85 @@
+/* Files that earlier versions wrote, or this one on another machine: each opens and answers as it
+ * always did. The answers were worked out apart from the library. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/scratch.h"
+#include "../golden/golden.h"
+#include "../harness.h"
+
+enum { K = 4 };
+
+static const struct {
+    int64_t ids[K];
+    float shown[K];
+} answers[] = {
+    {{25, 40, 80, 95}, {29, 29, 29, 29}},
+    {{40, 95, 25, 80}, {48, 48, 44, 44}},
+    {{40, 95, 25, 80}, {0.7962487726f, 0.7962487726f, 0.7699182005f, 0.7699182005f}},
+    {{40, 95, 25, 80}, {0.8127500509f, 0.8127500509f, 0.7502977236f, 0.7502977236f}},
+};
+
+static const char *golden_path(const char *name) {
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s", getenv("VINDEX_GOLDEN"), name);
+    return path;
+}
+
+static void check_file(size_t i, uint32_t flags) {
+    static const float query[GOLDEN_DIM] = {2, 5, 1, -4, 0};
+    vindex_index *index;
+    int64_t ids[K], id, gone = GOLDEN_GONE;
+    float shown[K], vector[GOLDEN_DIM];
+    ck_ok(vindex_load(golden_path(golden_files[i].name), flags, &index));
+    ck_ok(vindex_verify(index, NULL));
+    ck_assert_str_eq(vindex_spec(index), golden_files[i].spec);
+    ck_assert_int_eq(vindex_metric_of(index), golden_files[i].metric);
+    ck_assert_int_eq(vindex_count(index), GOLDEN_ROWS - 1);
+    vindex_search_params params;
+    vindex_search_params_init(&params);
+    params.k = K;
+    ck_ok(vindex_search(index, query, 1, &params, ids, shown));
+    for (size_t j = 0; j < K; j++) {
+        ck_assert_int_eq(ids[j], answers[i].ids[j]);
+        ck_assert_float_eq(shown[j], answers[i].shown[j]);
+    }
+    for (int row = 0; row < GOLDEN_ROWS; row++) {
+        id = golden_id(row);
+        if (id == gone) continue;
+        ck_ok(vindex_reconstruct(index, &id, 1, vector));
+        for (int j = 0; j < GOLDEN_DIM; j++) ck_assert_float_eq(vector[j], golden_number(row, j));
+    }
+    ck_fails(VINDEX_ERR_NOT_FOUND, "id 60", vindex_reconstruct(index, &gone, 1, vector));
+    vindex_free(index);
+}
+
+START_TEST(golden_files_answer_as_ever) {
+    for (size_t i = 0; i < sizeof golden_files / sizeof *golden_files; i++)
+        for (uint32_t flags = 0; flags <= (VINDEX_LOAD_MAP | VINDEX_LOAD_DEFER); flags++)
+            check_file(i, flags);
+}
+END_TEST
+
+/* What is written today is the same file, byte for byte. */
+START_TEST(saving_writes_the_same_bytes) {
+    scratch_make();
+    for (size_t i = 0; i < sizeof golden_files / sizeof *golden_files; i++) {
+        vindex_index *index;
+        ck_ok(vindex_load(golden_path(golden_files[i].name), 0, &index));
+        ck_ok(vindex_save(index, scratch_path("again"), NULL));
+        vindex_free(index);
+        char content[1 << 14], again[1 << 14];
+        FILE *old = fopen(golden_path(golden_files[i].name), "rb");
+        FILE *new = fopen(scratch_path("again"), "rb");
+        size_t length = fread(content, 1, sizeof content, old);
+        ck_assert_uint_eq(fread(again, 1, sizeof again, new), length);
+        ck_assert_uint_lt(length, sizeof content);
+        ck_assert_mem_eq(content, again, length);
+        fclose(old);
+        fclose(new);
+    }
+    scratch_remove();
+}
+END_TEST
+
+TEST_MAIN("flat/golden", golden_files_answer_as_ever, saving_writes_the_same_bytes)

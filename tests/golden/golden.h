@@ -1,0 +1,32 @@
+/* What the golden files hold. The numbers of released files never change: a new version gets files
+ * of its own. */
+#ifndef TESTS_GOLDEN_H
+#define TESTS_GOLDEN_H
+
+#include <vindex/vindex.h>
+
+enum { GOLDEN_ROWS = 20, GOLDEN_DIM = 5, GOLDEN_GONE = 60 };
+
+typedef struct golden_file {
+    const char *name, *spec;
+    vindex_metric metric;
+} golden_file;
+
+static const golden_file golden_files[] = {
+    {"flat-0.1.vindex", "Flat", VINDEX_L2},
+    {"flat-f16-0.1.vindex", "Flat,f16", VINDEX_INNER_PRODUCT},
+    {"flat-bf16-0.1.vindex", "Flat,bf16", VINDEX_COSINE},
+    {"flat-pearson-0.1.vindex", "Flat", VINDEX_PEARSON},
+};
+
+/* Small whole numbers, which every storage type holds. */
+static inline float golden_number(int row, int dimension) {
+    return (float)((row * 7 + dimension * dimension * 3) % 11 - 5);
+}
+
+/* 100, 95, ... 5: out of order, so that the file has them in a section. */
+static inline int64_t golden_id(int row) {
+    return 100 - 5 * row;
+}
+
+#endif

@@ -1,0 +1,82 @@
+"""Writes the README's table of results from the files tools/benchmark measured: results.py FOLDER README."""
+import csv
+import json
+import pathlib
+import sys
+
+BEGIN, END = "<!-- results: written by tools/benchmark -->", "<!-- end of results -->"
+
+
+def flat_rows(folder):
+    lines = (folder / "flat.csv").read_text().splitlines()
+    header = lines[0]
+    return list(csv.DictReader([header] + [line for line in lines if line != header]))
+
+
+def find(rows, engine, dim, single, threads):
+    for row in rows:
+        if (row["engine"] == engine and int(row["dim"]) == dim and int(row["threads"]) == threads
+                and (int(row["queries"]) == 1) == single):
+            return row
+    raise SystemExit(f"results.py: no measurement of {engine} at {dim} dimensions; run tools/benchmark")
+
+
+def search_lines(rows, threads):
+    engines = ["vindex Flat", "vindex Flat,f16", "vindex Flat,bf16", "Faiss IndexFlatL2",
+               "hnswlib brute force", "naive double loop"]
+    yield "| exact L2, k = 10, ms per query | 1M x 128, one query | 1M x 1536, one query | 1M x 128, 1,000 queries |"
+    yield "|---|---|---|---|"
+    for count in threads:
+        for engine in engines:
+            single = engine.startswith(("hnswlib", "naive"))
+            if single and count != threads[0]:
+                continue  # they have no threads
+            cells = [f"{engine}, {count} thread" + ("s" if count > 1 else "")]
+            for dim in (128, 1536):
+                row = find(rows, engine, dim, True, count)
+                share = float(row["gb_per_second"]) / float(row["read_gb_per_second"])
+                cells.append(f"{float(row['ms_per_query']):.1f} ({share:.0%} of read)")
+            if single:
+                cells.append("-")
+            else:
+                row = find(rows, engine, 128, False, count)
+                cells.append(f"{float(row['ms_per_query']):.2f} ({float(row['gflop_per_second']):.0f} GFLOP/s)")
+            yield "| " + " | ".join(cells) + " |"
+
+
+def other_lines(folder, threads):
+    yield "| what | measured |"
+    yield "|---|---|"
+    kernels = json.loads((folder / "kernels.json").read_text())
+    tile = max(row["gflop_per_second"] for row in kernels["kernels"] if row["kernel"] == "tile select")
+    yield (f"| memory read by one thread, by {kernels['threads']} | {kernels['read_gb_per_second']:.1f}, "
+           f"{kernels['read_gb_per_second_all_threads']:.1f} GB/s |")
+    yield (f"| batch tile, one thread | {tile:.0f} GFLOP/s, "
+           f"{tile / kernels['peak_gflop_per_second']:.0%} of the arithmetic peak |")
+    for line in (folder / "eval.json").read_text().splitlines():
+        found = json.loads(line)
+        report = found["report"]
+        yield (f"| evaluate 15,000 x {found['dim']:,} (simulated), every measure, {threads[-1]} threads | "
+               f"{report['seconds']:.2f} s; {found['peak_megabytes']:,} MB at most for a file of "
+               f"{found['file_megabytes']:,} MB; MAP {report['MAP']:.3f} |")
+    opened = json.loads((folder / "open.json").read_text())
+    yield (f"| open an index of {opened['gigabytes']:.1f} GB, mapped, checks deferred | {opened['open_ms']:.2f} ms; "
+           f"full check {opened['verify_seconds']:.1f} s |")
+
+
+def main():
+    folder, readme = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    rows = flat_rows(folder)
+    threads = sorted({int(row["threads"]) for row in rows})
+    machine = (folder / "machine.txt").read_text().strip().rsplit(",", 1)
+    text = readme.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    table = [f"Measured by `tools/benchmark` on {machine[1]} cores of an {machine[0].strip()}, simulated Gaussian vectors, "
+             "all engines in one process, Faiss with a tuned BLAS; \"of read\" is the share of the memory bandwidth "
+             "measured in the same run.", ""]
+    table += list(search_lines(rows, threads)) + [""] + list(other_lines(folder, threads))
+    readme.write_text(before + BEGIN + "\n" + "\n".join(table) + "\n" + END + after)
+
+
+main()
