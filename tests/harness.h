@@ -37,6 +37,12 @@
                       vindex_last_error());                                            \
     } while (0)
 
+/* How much of a long test to do: 1 for all of it, 4 for a quarter where VINDEX_TEST_LIGHT is set,
+ * as under an emulator. */
+static inline int test_stride(void) {
+    return getenv("VINDEX_TEST_LIGHT") ? 4 : 1;
+}
+
 static inline int harness_run(const char *name, const TTest *const *cases, size_t count) {
     Suite *suite = suite_create(name);
     TCase *tcase = tcase_create(name);

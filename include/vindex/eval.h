@@ -69,9 +69,10 @@ typedef struct vindex_eval_detail {
 VINDEX_API void vindex_eval_detail_free(vindex_eval_detail *detail);
 
 /* Ranks every item against all others: vectors (n x dim), cliques (n). params NULL: the defaults;
- * detail may be NULL, else it is the caller's to free. Holds a few megabytes and about 100 bytes a
- * row beside the vectors, never a matrix. NaN or infinity is VINDEX_ERR_DATA and names row and
- * column; n = 0 or a negative clique is VINDEX_ERR_ARGUMENT. */
+ * detail may be NULL, else it is the caller's to free. Beside the vectors it holds about 50 MB (576
+ * bytes per dimension where that is more), up to 6 MB per thread and 100 bytes per row, never a
+ * matrix. NaN or infinity is VINDEX_ERR_DATA and names row and column; n = 0, a negative clique or
+ * a dim that is not 1 to 1,048,576 is VINDEX_ERR_ARGUMENT. */
 VINDEX_API vindex_status vindex_eval(const float *vectors, const int32_t *cliques, int64_t n,
                                      int64_t dim, const vindex_eval_params *params,
                                      vindex_eval_report *report, vindex_eval_detail *detail);
@@ -96,7 +97,8 @@ VINDEX_API vindex_status vindex_eval_split(const vindex_eval_sets *sets,
 typedef struct vindex_eval_matrix {
     /* Fills values (candidate_count) with one row. Called on the caller's thread, rows ascending;
      * rows that are no queries are passed over unless k-NN needs them. A status other than
-     * VINDEX_OK ends the evaluation, which answers the same. */
+     * VINDEX_OK ends the evaluation, which answers the same; vindex_last_error() then says what
+     * the last failing call of vindex said. */
     vindex_status (*row)(void *context, int64_t query, float *values);
     void *context;
     bool similarity; /* true: larger is better */

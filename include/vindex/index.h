@@ -7,7 +7,9 @@
  * Thread safety, named in each comment:
  *   reentrant    any number of calls together, on any objects;
  *   shared-read  any number of these together on one index, none while an exclusive call runs;
- *   exclusive    nothing else may use the same index meanwhile. */
+ *   exclusive    nothing else may use the same index meanwhile.
+ * The threads of a call are OpenMP's, which do not survive a fork: a child of a process that has
+ * used several must ask for 1, or its call waits for ever. */
 #ifndef VINDEX_INDEX_H
 #define VINDEX_INDEX_H
 
@@ -20,7 +22,8 @@ extern "C" {
 
 typedef struct vindex_index vindex_index;
 
-/* Which ids may be returned. Zero-initialised it allows all. Give a bitset or a callback, not both.
+/* Which ids may be returned. Give a bitset or a callback, not both. With neither, as when
+ * zero-initialised, it allows all: an empty bitset that shall allow none needs bits all the same.
  */
 typedef struct vindex_filter {
     const uint64_t *bits; /* id i is allowed when bit i % 64 of bits[i / 64] is set */
@@ -54,7 +57,7 @@ typedef struct vindex_range_result {
     float *distances; /* or similarities, as the metric says */
 } vindex_range_result;
 
-/* Frees what vindex_range_search put into *result and zeroes it. */
+/* Frees what vindex_range_search put into *result and zeroes it; NULL is fine. Exclusive. */
 VINDEX_API void vindex_range_result_free(vindex_range_result *result);
 
 /* What an index can do, as bits of vindex_capabilities. */
@@ -98,11 +101,13 @@ VINDEX_API vindex_status vindex_train(vindex_index *index, const float *vectors,
                                       const vindex_call *call);
 
 /* Appends n vectors with ids that count up from one past the largest id so far (0 at first). NaN
- * or infinity anywhere refuses the whole call. Exclusive. */
+ * or infinity anywhere, or a number beyond the storage type, refuses the whole call
+ * (VINDEX_ERR_DATA). Exclusive. */
 VINDEX_API vindex_status vindex_add(vindex_index *index, const float *vectors, int64_t n,
                                     const vindex_call *call);
 
-/* The same with the caller's ids (n of them): non-negative, new to the index, each once. */
+/* The same with the caller's ids (n of them): non-negative, each once (else VINDEX_ERR_EXISTS). The
+ * id of a removed vector may be given again. Exclusive. */
 VINDEX_API vindex_status vindex_add_with_ids(vindex_index *index, const float *vectors, int64_t n,
                                              const int64_t *ids, const vindex_call *call);
 
@@ -110,13 +115,16 @@ VINDEX_API vindex_status vindex_add_with_ids(vindex_index *index, const float *v
  * distances (squared for L2; similarities otherwise), best first, ties by smaller id; where fewer
  * than k were found, id -1 and distance +infinity (L2) or -infinity. Either output may be NULL. The
  * answer does not depend on threads, on the instruction set or on how queries are batched. params
- * may be NULL. Shared-read. */
+ * may be NULL: the defaults. NaN or infinity in a query is VINDEX_ERR_DATA; a filter or weights
+ * that this kind of index cannot take are VINDEX_ERR_UNSUPPORTED. After a failure or a cancellation
+ * the outputs hold nothing to rely on. Shared-read. */
 VINDEX_API vindex_status vindex_search(const vindex_index *index, const float *queries, int64_t nq,
                                        const vindex_search_params *params, int64_t *ids,
                                        float *distances);
 
 /* Finds all vectors with distance <= radius (L2, squared) or similarity >= radius. params->k is not
- * used. *result is filled for vindex_range_result_free. Shared-read. */
+ * used, though it must be valid. *result is filled for vindex_range_result_free; a failure leaves
+ * it as it was. Otherwise as vindex_search. Shared-read. */
 VINDEX_API vindex_status vindex_range_search(const vindex_index *index, const float *queries,
                                              int64_t nq, float radius,
                                              const vindex_search_params *params,
@@ -136,7 +144,7 @@ VINDEX_API vindex_status vindex_remove(vindex_index *index, const int64_t *ids, 
 VINDEX_API vindex_status vindex_compact(vindex_index *index, const vindex_call *call);
 
 /* Writes the index to path, atomically: the old file stays until the new one is complete and on
- * disk. Shared-read. */
+ * disk. A symbolic link is replaced, not followed. Shared-read. */
 VINDEX_API vindex_status vindex_save(const vindex_index *index, const char *path,
                                      const vindex_call *call);
 

@@ -1,4 +1,5 @@
-/* The words every vindex header uses: metric, dtype, progress, version. */
+/* The words every vindex header uses: metric, dtype, progress, version. Every function here is
+ * reentrant, and the strings they answer live as long as the library. */
 #ifndef VINDEX_TYPES_H
 #define VINDEX_TYPES_H
 

@@ -17,6 +17,9 @@
 #define VX_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define VX_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* The most dimensions of a vector: as far as the error bounds of exact/bound.h go. */
+enum { VX_DIM_MOST = 1 << 20 };
+
 /* Records the sentence of a failure and answers its code: return vx_fail(VINDEX_ERR_..., "..."). */
 VX_SHARED vindex_status vx_fail(vindex_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -52,8 +52,8 @@ vindex_status vx_ids_compact(vx_ids *ids, size_t *keep);
 /* Bytes held. */
 size_t vx_ids_memory(const vx_ids *ids);
 
-/* Sections "ids" (absent while implicit) and "dead" (absent while nothing is removed) and the two
- * numbers largest and removed, which the caller stores with its own header. A load checks
+/* Sections "ids" (absent while implicit) and "dead" (absent while nothing is removed) and the
+ * number largest, which the caller stores with its own header. A load checks
  * what the ids say (range, uniqueness, counts) and, when verify is set, the sections' checksums. */
 uint32_t vx_ids_section_count(const vx_ids *ids);
 vindex_status vx_ids_save(const vx_ids *ids, vx_container_writer *writer);

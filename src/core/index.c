@@ -123,25 +123,27 @@ vindex_status vindex_train(vindex_index *index, const float *vectors, int64_t n,
     return index->ops->train ? index->ops->train(index, vectors, (size_t)n, &resolved) : VINDEX_OK;
 }
 
-vindex_status vindex_add(vindex_index *index, const float *vectors, int64_t n,
+/* ids NULL: they count up. */
+static vindex_status add(vindex_index *index, const float *vectors, int64_t n, const int64_t *ids,
                          const vindex_call *call) {
     vindex_call resolved;
     VX_TRY(check_vectors(index, "add", vectors, n));
     VX_TRY(vx_call_resolve(call, &resolved));
+    if (!index->ops->add) return unsupported(index, "add");
     if (!vindex_is_trained(index))
         return vx_fail(VINDEX_ERR_STATE, "add: the index is not trained; call vindex_train first");
-    return index->ops->add(index, vectors, (size_t)n, NULL, &resolved);
+    return index->ops->add(index, vectors, (size_t)n, ids, &resolved);
+}
+
+vindex_status vindex_add(vindex_index *index, const float *vectors, int64_t n,
+                         const vindex_call *call) {
+    return add(index, vectors, n, NULL, call);
 }
 
 vindex_status vindex_add_with_ids(vindex_index *index, const float *vectors, int64_t n,
                                   const int64_t *ids, const vindex_call *call) {
-    vindex_call resolved;
-    VX_TRY(check_vectors(index, "add", vectors, n));
-    VX_TRY(vx_call_resolve(call, &resolved));
     if (n > 0 && !ids) return vx_fail(VINDEX_ERR_ARGUMENT, "add: ids is NULL; give n of them");
-    if (!vindex_is_trained(index))
-        return vx_fail(VINDEX_ERR_STATE, "add: the index is not trained; call vindex_train first");
-    return index->ops->add(index, vectors, (size_t)n, ids, &resolved);
+    return add(index, vectors, n, ids, call);
 }
 
 static vindex_status check_weights(const vindex_index *index, const vindex_search_params *params,
@@ -256,6 +258,7 @@ static void answer_range(void *context, size_t query, const vx_hit *hits, size_t
 }
 
 void vindex_range_result_free(vindex_range_result *result) {
+    if (!result) return;
     vx_free(result->offsets);
     vx_free(result->ids);
     vx_free(result->distances);

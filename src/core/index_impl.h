@@ -9,8 +9,6 @@
 #include "container.h"
 #include "topk.h"
 
-enum { VX_DIM_MOST = 1 << 20 };
-
 /* A checked search: every argument was looked at once, at the front door. */
 typedef struct vx_request {
     const float *queries;

@@ -1,3 +1,4 @@
+/* What parts an index file has, for those who only want to look. */
 #include <vindex/index.h>
 
 #include "base.h"

@@ -167,6 +167,9 @@ vindex_status vindex_eval_index(const vindex_index *index, const vindex_eval_set
                                 const vindex_eval_params *params, vindex_eval_report *report,
                                 vindex_eval_detail *detail) {
     if (detail) *detail = (vindex_eval_detail){0};
+    if (!index || !sets || !report)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "eval: the index, the sets or the report is NULL; give all");
     vx_eval_job job;
     VX_TRY(vx_eval_open(&job, params, (vx_side){sets->query_cliques, sets->query_count},
                         (vx_side){sets->candidate_cliques, sets->candidate_count}, square));

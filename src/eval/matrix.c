@@ -138,6 +138,9 @@ vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matrix,
                                       const vindex_eval_params *params, vindex_eval_report *report,
                                       vindex_eval_detail *detail) {
     if (detail) *detail = (vindex_eval_detail){0};
+    if (!matrix || !matrix->row || !report)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "eval: the matrix, its row function or the report is NULL; give all");
     vx_eval_job job;
     VX_TRY(vx_eval_open(&job, params, (vx_side){matrix->query_cliques, matrix->query_count},
                         (vx_side){matrix->candidate_cliques, matrix->candidate_count},

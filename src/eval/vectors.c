@@ -138,8 +138,9 @@ static vindex_status check_vectors(const float *vectors, int64_t n, int64_t dim,
     size_t numbers, bytes, where;
     if (!vectors)
         return vx_fail(VINDEX_ERR_ARGUMENT, "eval: the %s are NULL; give rows x dim numbers", name);
-    if (dim < 1)
-        return vx_fail(VINDEX_ERR_ARGUMENT, "eval: dim is %lld; give at least 1", (long long)dim);
+    if (dim < 1 || dim > VX_DIM_MOST)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "eval: dim is %lld; give 1 to %d", (long long)dim,
+                       VX_DIM_MOST);
     if (!vx_mul((size_t)n, (size_t)dim, &numbers) || !vx_mul(numbers, sizeof(float), &bytes))
         return vx_fail(VINDEX_ERR_ARGUMENT, "eval: %lld %s of %lld numbers do not fit memory",
                        (long long)n, name, (long long)dim);
@@ -168,6 +169,8 @@ static vindex_status run(const vindex_eval_sets *sets, bool square,
                          const vindex_eval_params *params, vindex_eval_report *report,
                          vindex_eval_detail *detail) {
     if (detail) *detail = (vindex_eval_detail){0};
+    if (!report)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "eval: the report is NULL; give a place for it");
     vx_eval_job job;
     VX_TRY(vx_eval_open(&job, params, (vx_side){sets->query_cliques, sets->query_count},
                         (vx_side){sets->candidate_cliques, sets->candidate_count}, square));
@@ -183,5 +186,6 @@ vindex_status vindex_eval(const float *vectors, const int32_t *cliques, int64_t 
 
 vindex_status vindex_eval_split(const vindex_eval_sets *sets, const vindex_eval_params *params,
                                 vindex_eval_report *report, vindex_eval_detail *detail) {
+    if (!sets) return vx_fail(VINDEX_ERR_ARGUMENT, "eval: the sets are NULL; give both");
     return run(sets, false, params, report, detail);
 }

@@ -55,17 +55,25 @@ static void place_marks(ranking *r) {
         }
 }
 
-/* Settles the candidates of a span whose filter keys do not tell. */
+/* Settles the candidates of a span whose filter keys do not tell. The largest aux of all candidates
+ * bracketed the mark; that of the span brackets it closer, so that an outlier makes work for its
+ * own span alone. */
 static void settle_within(const ranking *r, scratch *own, size_t q, size_t entry, const float *keys,
                           size_t first, size_t count) {
     const vx_rank_task *task = r->task;
     size_t base = task->offsets[r->first_query];
     const landmark *mark = &r->marks[entry - base];
     int64_t self = task->self ? task->self[r->first_query + q] : -1;
+    float low, high;
+    vx_group_limits(&r->group, q, mark->key, vx_aux_largest(r->aux + first, count), &low, &high);
     for (size_t i = 0; i < count; i++) {
         int64_t row = (int64_t)(first + i);
-        if (keys[i] < mark->low || keys[i] > mark->high) continue;
-        if (row == self || row == task->rows[entry]) continue;
+        if (keys[i] < mark->low || keys[i] > mark->high) continue; /* counted already */
+        if (keys[i] < low) {
+            own->before[entry - base]++;
+            continue;
+        }
+        if (keys[i] > high || row == self || row == task->rows[entry]) continue;
         double key = vx_group_settle(&r->group, q, candidate(r, first + i));
         own->tied[entry - base] += key == mark->key;
         own->before[entry - base] +=

@@ -5,12 +5,14 @@
 #include <omp.h>
 #include <stdatomic.h>
 
+#include "bound.h"
 #include "worker.h"
 
 enum {
-    GROUP_BYTES = 1 << 20,  /* of a group's queries in single precision: they stay in the cache */
-    GROUP_MOST = 2048,      /* queries */
-    HITS_BYTES = 256 << 20, /* of all top-k buffers of a group */
+    GROUP_BYTES = 1 << 20,   /* of a group's queries in single precision: they stay in the cache */
+    GROUP_MOST = 2048,       /* queries */
+    HITS_BYTES = 256 << 20,  /* of all top-k buffers of a group */
+    FORMS_BYTES = 256 << 20, /* of a group's queries in both precisions, whatever the dimensions */
     SMALL_WORK = 1 << 18 /* multiplications below which a second thread costs more than it brings */
 };
 
@@ -138,11 +140,13 @@ static void search_groups(search_run *run, size_t group_size, atomic_size_t *nex
 }
 
 static size_t choose_group_size(const search_run *run, int threads) {
-    size_t by_cache = GROUP_BYTES / (VX_MIN(run->job->space.dim, (size_t)512) * sizeof(float));
+    size_t dim = run->job->space.dim;
+    size_t by_cache = GROUP_BYTES / (VX_MIN(dim, (size_t)VX_SLICE) * sizeof(float));
+    size_t by_forms = FORMS_BYTES / (dim * (sizeof(float) + sizeof(double)));
     size_t by_hits =
         run->k ? HITS_BYTES / ((size_t)threads * vx_topk_capacity(run->k) * sizeof(vx_hit))
                : GROUP_MOST;
-    size_t size = VX_MIN(VX_MIN(by_cache, by_hits), (size_t)GROUP_MOST);
+    size_t size = VX_MIN(VX_MIN(by_cache, by_forms), VX_MIN(by_hits, (size_t)GROUP_MOST));
     return VX_MIN(VX_MAX(size, (size_t)1), run->job->query_count);
 }
 

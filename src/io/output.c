@@ -22,10 +22,13 @@ vindex_status vindex_output_create(const char *path, vindex_output **output) {
 }
 
 vindex_status vindex_output_write(vindex_output *output, const void *data, size_t bytes) {
+    if (!output || (bytes && !data))
+        return vx_fail(VINDEX_ERR_ARGUMENT, "output: the output or the data is NULL; give both");
     return vx_writer_write(output->writer, data, bytes);
 }
 
 vindex_status vindex_output_finish(vindex_output *output) {
+    if (!output) return vx_fail(VINDEX_ERR_ARGUMENT, "output: it is NULL; create it first");
     vindex_status status = vx_writer_commit(output->writer);
     vx_free(output);
     return status;

@@ -63,6 +63,7 @@ START_TEST(factory_strings_have_one_form) {
         vindex_free(index);
     }
     vindex_free(NULL);
+    vindex_range_result_free(NULL);
 }
 END_TEST
 

@@ -330,6 +330,60 @@ START_TEST(nobody_asks) {
 }
 END_TEST
 
+/* A few vectors far from all others loosen every bound that they have a part in. */
+START_TEST(outliers) {
+    enum { N = 650, DIM = 8 };
+    for (int metric = 0; metric < 4; metric++) {
+        fill(101, N, DIM, 0);
+        for (size_t j = 0; j < DIM; j++) {
+            vectors[3 * DIM + j] *= 1e4f;
+            vectors[400 * DIM + j] *= 1e6f;
+        }
+        vindex_eval_params params = params_of((vindex_metric)metric, 2);
+        naive_set set = square_set(N, DIM);
+        vindex_eval_report found, expected;
+        naive_eval(&set, &params, &expected);
+        ck_ok(vindex_eval(vectors, cliques, N, DIM, &params, &found, NULL));
+        naive_compare(&found, &expected, 1e-11);
+    }
+}
+END_TEST
+
+START_TEST(missing_arguments_are_named) {
+    fill(111, 4, 2, 0);
+    vindex_eval_report report;
+    distances d = {vectors, 4, 2, NULL};
+    vindex_eval_matrix matrix = {distance_row, &d, false, cliques, 4, cliques, 4, true};
+    vindex_eval_sets sets = split_sets(4, 4, 2);
+    vindex_index *index = flat(4, 2);
+    ck_fails(VINDEX_ERR_ARGUMENT, "report", vindex_eval(vectors, cliques, 4, 2, NULL, NULL, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "sets", vindex_eval_split(NULL, NULL, &report, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "report", vindex_eval_split(&sets, NULL, NULL, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "matrix", vindex_eval_from_matrix(NULL, NULL, &report, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "report", vindex_eval_from_matrix(&matrix, NULL, NULL, NULL));
+    matrix.row = NULL;
+    ck_fails(VINDEX_ERR_ARGUMENT, "row", vindex_eval_from_matrix(&matrix, NULL, &report, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "index",
+             vindex_eval_index(NULL, &sets, false, 0, NULL, NULL, &report, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "sets",
+             vindex_eval_index(index, NULL, false, 0, NULL, NULL, &report, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "report",
+             vindex_eval_index(index, &sets, false, 0, NULL, NULL, NULL, NULL));
+    vindex_free(index);
+}
+END_TEST
+
+/* The error bounds of the ranking hold up to there. */
+START_TEST(dimensions_have_a_limit) {
+    fill(121, 4, 2, 0);
+    vindex_eval_report report;
+    ck_fails(VINDEX_ERR_ARGUMENT, "1 to 1048576",
+             vindex_eval(vectors, cliques, 4, VX_DIM_MOST + 1, NULL, &report, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "1 to 1048576",
+             vindex_eval(vectors, cliques, 4, 0, NULL, &report, NULL));
+}
+END_TEST
+
 /* All vectors the same: ties everywhere, so rows decide. */
 START_TEST(duplicates) {
     enum { N = 30 };
@@ -494,5 +548,5 @@ END_TEST
 
 TEST_MAIN("eval/eval", square_is_naive, split_is_naive, split_is_square, matrix_is_vectors,
           exact_index_is_vectors, missing_ranks_last, depth_cuts, index_weights, index_errors,
-          one_clique, nobody_asks, duplicates, threads_change_nothing, arguments,
-          progress_and_cancel, memory_runs_out)
+          one_clique, nobody_asks, outliers, missing_arguments_are_named, dimensions_have_a_limit,
+          duplicates, threads_change_nothing, arguments, progress_and_cancel, memory_runs_out)

@@ -44,6 +44,7 @@ START_TEST(random_sets_are_searched_exactly) {
         for (int dtype = VINDEX_F32; dtype <= VINDEX_BF16; dtype++)
             for (int kind = 0; kind < VECTORS_KINDS; kind++)
                 for (int round = 0; round < 2; round++, turn++) {
+                    if (turn % (size_t)test_stride()) continue;
                     vectors rows = {.kind = (vectors_kind)kind,
                                     .dtype = (vindex_dtype)dtype,
                                     .dim = dims[turn * 5 % 14],
@@ -60,7 +61,7 @@ END_TEST
 START_TEST(sets_of_several_blocks_are_searched_exactly) {
     static const vectors_kind kinds[] = {VECTORS_NORMAL, VECTORS_TIED, VECTORS_OFFSET,
                                          VECTORS_CANCEL};
-    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric += test_stride()) {
         vectors rows = {.kind = kinds[metric], .dim = 16384, .count = 140, .seed = first_seed()};
         check_set(&rows, (vindex_metric)metric, 5);
         if (metric % 2) continue;
@@ -73,7 +74,7 @@ END_TEST
 
 /* Thousands of rows that tie at the k-th place, over several spans and blocks. */
 START_TEST(ties_go_to_the_smaller_id) {
-    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric += test_stride()) {
         vectors rows = {.kind = VECTORS_TIED, .dim = 300, .count = 4000, .seed = first_seed()};
         check_set(&rows, (vindex_metric)metric, 5);
         rows.kind = VECTORS_ONE_HOT;

@@ -26,7 +26,7 @@ static void check_radii(const flat_case *c, const float *queries) {
 
 START_TEST(a_range_search_finds_all_within) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
-        for (int kind = 0; kind < VECTORS_KINDS; kind++) {
+        for (int kind = 0; kind < VECTORS_KINDS; kind += test_stride()) {
             vectors rows = {.kind = (vectors_kind)kind,
                             .dtype = (vindex_dtype)(kind % 3),
                             .dim = kind % 2 ? 33 : 6,
@@ -158,7 +158,7 @@ static void check_weights(const flat_case *c, const float *queries, size_t weigh
 
 START_TEST(weights_count_dimensions_more_or_less) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
-        for (int kind = 0; kind < VECTORS_KINDS; kind++) {
+        for (int kind = 0; kind < VECTORS_KINDS; kind += test_stride()) {
             vectors rows = {.kind = (vectors_kind)kind,
                             .dtype = (vindex_dtype)(kind % 3),
                             .dim = kind % 2 ? 100 : 9,
