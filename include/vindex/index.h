@@ -155,7 +155,9 @@ enum {
 };
 
 /* Opens an index file. Every byte is checked unless VINDEX_LOAD_DEFER is given. A mapped index can
- * be changed (additions live in memory); the file never is. Reentrant. */
+ * be changed (additions live in memory); the file never is. Mapped or not, the file is held until
+ * vindex_free, for vindex_verify, and must not be shortened: replace it, as vindex_save does.
+ * Reentrant. */
 VINDEX_API vindex_status vindex_load(const char *path, uint32_t flags, vindex_index **index);
 
 /* Checks every checksum of the file an index was loaded from; VINDEX_OK for one never loaded.

@@ -3,9 +3,9 @@
  * header holds the table's. Padding is zero and nothing follows the last section, so that no byte
  * of a file is unchecked.
  *
- * - header, 64 bytes: magic "VINDEX\r\n"; at 8 format version u32; 12 kind u32; 16 feature bits
- * u64; 24 file length u64; 32 section count u32; 36 zero u32; 40 table offset u64, always 64; 48
- * XXH3 of the table; 56 XXH3 of the 56 bytes before.
+ * - header, 64 bytes: magic "VINDEX\r\n"; at 8 format version u32; 12 kind u32; 16 feature bits,
+ *   u64; 24 file length u64; 32 section count u32; 36 zero u32; 40 table offset u64, always 64;
+ *   48 XXH3 of the table; 56 XXH3 of the 56 bytes before.
  * - table, at 64, 32 bytes per section: tag, 8 bytes padded with zeros; at 8 offset u64; 16 length
  *   u64; 24 XXH3. Zeros up to a multiple of 64.
  * - sections, each padded with zeros to a multiple of 64. */

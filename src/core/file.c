@@ -141,20 +141,26 @@ static bool open_file(vx_writer *writer) {
     return (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) && take_name(writer);
 }
 
-/* Refuses now what rename would refuse at the end; and what it would not: to replace a device. */
-static vindex_status check_target(const char *path) {
+/* Refuses now what rename would refuse at the end; and what it would not: to replace a device.
+ * *permissions receives those of the file to be replaced; it is left alone where there is none. */
+static vindex_status check_target(const char *path, mode_t *permissions) {
     struct stat target;
     if (stat(path, &target)) {
         if (errno != ENOENT || !*path) return fail_errno(path, "write", errno);
         return path[strlen(path) - 1] == '/' ? fail_errno(path, "write", EISDIR) : VINDEX_OK;
     }
-    if (S_ISREG(target.st_mode)) return VINDEX_OK;
+    if (S_ISREG(target.st_mode)) {
+        *permissions = target.st_mode & 0777;
+        return VINDEX_OK;
+    }
     return vx_fail(VINDEX_ERR_IO, "%s: is %s; give the name of a regular file", path,
                    S_ISDIR(target.st_mode) ? "a folder" : "a device or a pipe");
 }
 
 vindex_status vx_writer_open(const char *path, vx_writer **result) {
-    VX_TRY(check_target(path));
+    const mode_t none = (mode_t)-1;
+    mode_t permissions = none;
+    VX_TRY(check_target(path, &permissions));
     vx_writer *writer = vx_alloc_zero(1, sizeof *writer);
     if (!writer) return vx_fail_memory(1, sizeof *writer, path);
     writer->fd = -1;
@@ -165,7 +171,8 @@ vindex_status vx_writer_open(const char *path, vx_writer **result) {
         release(writer);
         return vx_fail_memory(BUFFER, 1, path);
     }
-    if (!open_file(writer)) {
+    /* What was private stays private. */
+    if (!open_file(writer) || (permissions != none && fchmod(writer->fd, permissions))) {
         int error = errno;
         release(writer);
         return fail_errno(path, "write", error);

@@ -6,7 +6,8 @@
 
 /* A file being written. It has no name until vx_writer_commit, so that a crash or an interrupt
  * leaves nothing behind (on file systems without O_TMPFILE, a hidden file beside the target). A
- * symbolic link is replaced, not followed; a folder, a device or a pipe is refused. */
+ * symbolic link is replaced, not followed; a folder, a device or a pipe is refused. A file that is
+ * replaced leaves its permissions to the new one. */
 typedef struct vx_writer vx_writer;
 
 VX_SHARED vindex_status vx_writer_open(const char *path, vx_writer **writer);

@@ -82,6 +82,19 @@ START_TEST(a_commit_replaces_an_abort_does_not) {
 }
 END_TEST
 
+START_TEST(permissions_outlive_a_replacement) {
+    scratch_make();
+    ck_ok(write_file(scratch_path("a"), "old", 3));
+    ck_assert_int_eq(chmod(scratch_path("a"), 0600), 0);
+    ck_ok(write_file(scratch_path("a"), "new", 3));
+    struct stat facts;
+    ck_assert_int_eq(stat(scratch_path("a"), &facts), 0);
+    ck_assert_uint_eq(facts.st_mode & 0777, 0600);
+    ck_assert(scratch_holds("a", "new", 3));
+    scratch_remove();
+}
+END_TEST
+
 START_TEST(bare_names_go_to_the_working_folder) {
     scratch_make();
     ck_assert_int_eq(chdir(scratch), 0);
@@ -284,9 +297,9 @@ START_TEST(maps_show_whole_files) {
 END_TEST
 
 TEST_MAIN("core/file", pieces_of_any_size_arrive, patches_overwrite,
-          a_commit_replaces_an_abort_does_not, bare_names_go_to_the_working_folder,
-          a_full_disk_leaves_the_old_file, a_failure_stays, the_system_s_limit_leaves_the_old_file,
-          impossible_targets_fail_at_once, long_names_leave_room_for_the_hidden_one,
-          a_folder_in_the_way_at_the_end, leftovers_are_passed_over,
-          every_failed_allocation_is_survived, writers_of_one_path_do_not_mix,
-          maps_show_whole_files)
+          a_commit_replaces_an_abort_does_not, permissions_outlive_a_replacement,
+          bare_names_go_to_the_working_folder, a_full_disk_leaves_the_old_file, a_failure_stays,
+          the_system_s_limit_leaves_the_old_file, impossible_targets_fail_at_once,
+          long_names_leave_room_for_the_hidden_one, a_folder_in_the_way_at_the_end,
+          leftovers_are_passed_over, every_failed_allocation_is_survived,
+          writers_of_one_path_do_not_mix, maps_show_whole_files)

@@ -8,6 +8,8 @@
 #include "core/rng.h"
 #include "exact/rank.h"
 
+enum { MANY = 60 };
+
 /* A task and the memory it points to. */
 typedef struct ranks {
     vx_rank_task task;
@@ -17,7 +19,8 @@ typedef struct ranks {
     size_t *offsets;
 } ranks;
 
-/* Up to three relevant candidates per query; queries are the first candidates when `among`. */
+/* Up to three relevant candidates per query, and many for every fifth; queries are the first
+ * candidates when `among`. */
 static ranks make_ranks(const vectors *set, vindex_metric metric, size_t queries, bool among) {
     ranks r = {.set = *set, .candidates = vectors_make(set)};
     vectors asked = *set;
@@ -27,14 +30,14 @@ static ranks make_ranks(const vectors *set, vindex_metric metric, size_t queries
     if (among) memcpy(r.queries, r.candidates, queries * set->dim * sizeof(float));
     r.self = malloc(queries * sizeof *r.self);
     r.offsets = calloc(queries + 1, sizeof *r.offsets);
-    r.rows = malloc(3 * queries * sizeof *r.rows);
-    r.before = malloc(3 * queries * sizeof *r.before);
-    r.tied = malloc(3 * queries * sizeof *r.tied);
+    r.rows = malloc(MANY * queries * sizeof *r.rows);
+    r.before = malloc(MANY * queries * sizeof *r.before);
+    r.tied = malloc(MANY * queries * sizeof *r.tied);
     vx_rng rng = vx_rng_seed(21, set->seed);
     size_t entries = 0;
     for (size_t q = 0; q < queries; q++) {
         r.self[q] = among ? (int64_t)q : -1;
-        for (uint64_t i = vx_rng_below(&rng, 4); i > 0; i--) {
+        for (uint64_t i = q % 5 == 2 ? MANY : vx_rng_below(&rng, 4); i > 0; i--) {
             int64_t row = (int64_t)vx_rng_below(&rng, set->count);
             if (row != r.self[q]) r.rows[entries++] = row;
         }

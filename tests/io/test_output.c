@@ -53,6 +53,8 @@ START_TEST(places_that_are_refused) {
     ck_fails(VINDEX_ERR_IO, "a device", write_twice("/dev/null", "x"));
     ck_fails(VINDEX_ERR_ARGUMENT, "NULL", write_twice(NULL, "x"));
     ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_output_create(scratch_path("a.txt"), NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_output_write(NULL, "x", 1));
+    ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_output_finish(NULL));
     scratch_remove();
 }
 END_TEST

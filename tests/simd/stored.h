@@ -11,6 +11,15 @@
 
 static const vindex_dtype stored_types[] = {VINDEX_F32, VINDEX_F16, VINDEX_BF16};
 
+/* The i-th table this machine can run, NULL past the last; asked of the processor only once, for
+ * that is slow on a virtual machine. */
+static inline const vx_kernels *level_at(size_t i) {
+    static const vx_kernels *levels[8];
+    if (!levels[0])
+        for (size_t j = 0; vx_kernels_at(j); j++) levels[j] = vx_kernels_at(j);
+    return levels[i];
+}
+
 /* A number between -1 and 1; now and then one a thousand times larger or smaller. */
 static inline float random_number(vx_rng *rng) {
     double x = 2 * vx_rng_uniform(rng) - 1;

@@ -43,12 +43,12 @@ START_TEST(scans_stay_within_their_bound) {
     static const size_t large[] = {512, 513, 1000, 4096};
     static const double scales[] = {1, 1e15, 1e-40};
     vx_rng rng = vx_rng_seed(1, 0);
-    for (size_t i = 0; vx_kernels_at(i); i++)
+    for (size_t i = 0; level_at(i); i++)
         for (size_t t = 0; t < VX_COUNT(stored_types); t++)
             for (size_t dim = 1; dim <= 257 + VX_COUNT(large); dim++)
                 for (size_t s = 0; s < VX_COUNT(scales); s++)
-                    check_scan(vx_kernels_at(i), stored_types[t],
-                               dim <= 257 ? dim : large[dim - 258], scales[s], &rng);
+                    check_scan(level_at(i), stored_types[t], dim <= 257 ? dim : large[dim - 258],
+                               scales[s], &rng);
 }
 END_TEST
 
@@ -92,12 +92,12 @@ START_TEST(selection_and_counting_treat_every_key_right) {
         float *keys = malloc(count * sizeof *keys + 1), *scale = malloc(count * sizeof *scale + 1);
         for (size_t j = 0; j < count; j++)
             keys[j] = awkward_key(&rng), scale[j] = awkward_key(&rng);
-        for (size_t i = 0; vx_kernels_at(i); i++)
+        for (size_t i = 0; level_at(i); i++)
             for (size_t l = 0; l < VX_COUNT(limits); l++) {
-                check_select(vx_kernels_at(i), keys, NULL, count, limits[l]);
-                check_select(vx_kernels_at(i), keys, scale, count, limits[l]);
+                check_select(level_at(i), keys, NULL, count, limits[l]);
+                check_select(level_at(i), keys, scale, count, limits[l]);
                 for (size_t h = l; h < VX_COUNT(limits); h++)
-                    check_count(vx_kernels_at(i), keys, count, limits[l], limits[h]);
+                    check_count(level_at(i), keys, count, limits[l], limits[h]);
             }
         free(keys);
         free(scale);
@@ -106,9 +106,9 @@ START_TEST(selection_and_counting_treat_every_key_right) {
 END_TEST
 
 START_TEST(tables_are_complete_and_slowest_first) {
-    ck_assert_str_eq(vx_kernels_at(0)->name, "scalar");
-    for (size_t i = 0; vx_kernels_at(i); i++) {
-        const vx_kernels *kernels = vx_kernels_at(i);
+    ck_assert_str_eq(level_at(0)->name, "scalar");
+    for (size_t i = 0; level_at(i); i++) {
+        const vx_kernels *kernels = level_at(i);
         ck_assert_uint_le(kernels->tile_rows, VX_TILE_ROWS);
         ck_assert_uint_le(kernels->tile_queries, VX_TILE_QUERIES);
         ck_assert_uint_eq(VX_TILE_ROWS % kernels->tile_rows, 0);

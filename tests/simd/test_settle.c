@@ -101,14 +101,14 @@ START_TEST(settled_numbers_are_true_and_the_same_everywhere) {
         for (size_t dim = 1; dim <= 1030; dim += dim < 70 ? 1 : dim % 64 == 0 ? 1 : 63) {
             operands o = make_operands(stored_types[t], dim, &rng);
             double shift = dim % 2 ? 0.3 : 0, first[SETTLED];
-            settle_all(vx_kernels_at(0), &o, shift, first);
+            settle_all(level_at(0), &o, shift, first);
             check_truth(&o, shift, first);
             hash = digest(hash, first, SETTLED);
-            for (size_t i = 1; vx_kernels_at(i); i++) {
+            for (size_t i = 1; level_at(i); i++) {
                 double other[SETTLED];
-                settle_all(vx_kernels_at(i), &o, shift, other);
+                settle_all(level_at(i), &o, shift, other);
                 ck_each(!memcmp(first, other, sizeof first), "%s differs from scalar, dim %zu",
-                        vx_kernels_at(i)->name, dim);
+                        level_at(i)->name, dim);
             }
             free_operands(&o);
         }
@@ -122,8 +122,8 @@ START_TEST(extreme_numbers_neither_overflow_nor_vanish) {
     float large[DIM], small[DIM];
     double query[VX_PAD * 2] = {0};
     for (size_t j = 0; j < DIM; j++) large[j] = j % 2 ? 3e38f : -3e38f, small[j] = 0x1p-149f;
-    for (size_t i = 0; vx_kernels_at(i); i++) {
-        const vx_kernels *kernels = vx_kernels_at(i);
+    for (size_t i = 0; level_at(i); i++) {
+        const vx_kernels *kernels = level_at(i);
         double huge = kernels->settle_l2[VINDEX_F32](query, NULL, large, DIM);
         ck_assert_double_eq_tol(huge / (DIM * (double)3e38f * (double)3e38f), 1, 1e-14);
         double tiny = kernels->settle_l2[VINDEX_F32](query, NULL, small, DIM);

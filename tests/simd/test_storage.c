@@ -17,12 +17,12 @@ START_TEST(every_half_widens_to_its_value) {
     uint16_t *codes = malloc(CODES * sizeof *codes);
     float *values = malloc(CODES * sizeof *values);
     for (size_t i = 0; i < CODES; i++) codes[i] = (uint16_t)i;
-    for (size_t level = 0; vx_kernels_at(level); level++)
+    for (size_t level = 0; level_at(level); level++)
         for (size_t t = 0; t < VX_COUNT(halves); t++) {
-            vx_kernels_at(level)->widen[halves[t]](codes, CODES, values);
+            level_at(level)->widen[halves[t]](codes, CODES, values);
             for (size_t i = 0; i < CODES; i++)
                 ck_each(same_number(values[i], half_widened(halves[t], (uint16_t)i)),
-                        "%s: %s code %#zx gives %a", vx_kernels_at(level)->name,
+                        "%s: %s code %#zx gives %a", level_at(level)->name,
                         vindex_dtype_name(halves[t]), i, (double)values[i]);
         }
     free(codes);
@@ -33,12 +33,12 @@ END_TEST
 /* Every level narrows n numbers as the definition says. */
 static void check_narrow(vindex_dtype type, const float *values, size_t n) {
     uint16_t *codes = malloc(n * sizeof *codes + 1);
-    for (size_t level = 0; vx_kernels_at(level); level++) {
-        vx_kernels_at(level)->narrow[type](values, n, codes);
+    for (size_t level = 0; level_at(level); level++) {
+        level_at(level)->narrow[type](values, n, codes);
         for (size_t i = 0; i < n; i++)
             ck_each(codes[i] == half_narrowed(type, values[i]),
-                    "%s: %a becomes %s code %#x, not %#x", vx_kernels_at(level)->name,
-                    (double)values[i], vindex_dtype_name(type), (unsigned)codes[i],
+                    "%s: %a becomes %s code %#x, not %#x", level_at(level)->name, (double)values[i],
+                    vindex_dtype_name(type), (unsigned)codes[i],
                     (unsigned)half_narrowed(type, values[i]));
     }
     free(codes);
@@ -72,10 +72,10 @@ START_TEST(numbers_of_any_size_narrow_and_come_back) {
         }
         check_narrow(VINDEX_F16, values, n);
         check_narrow(VINDEX_BF16, values, n);
-        for (size_t level = 0; vx_kernels_at(level); level++) {
+        for (size_t level = 0; level_at(level); level++) {
             float *copy = malloc(n * sizeof *copy + 1);
-            vx_kernels_at(level)->narrow[VINDEX_F32](values, n, copy);
-            vx_kernels_at(level)->widen[VINDEX_F32](copy, n, back);
+            level_at(level)->narrow[VINDEX_F32](values, n, copy);
+            level_at(level)->widen[VINDEX_F32](copy, n, back);
             ck_assert(!memcmp(values, back, n * sizeof *values));
             free(copy);
         }
@@ -91,12 +91,12 @@ START_TEST(axpy_rounds_twice_at_every_level) {
     for (size_t n = 0; n < 300; n += 1 + n / 20) {
         float *x = random_numbers(VINDEX_F32, n, &rng), *y = random_numbers(VINDEX_F32, n, &rng);
         float a = random_number(&rng), *out = malloc(n * sizeof *out + 1);
-        for (size_t level = 0; vx_kernels_at(level); level++) {
+        for (size_t level = 0; level_at(level); level++) {
             memcpy(out, y, n * sizeof *out);
-            vx_kernels_at(level)->axpy(a, x, out, n);
+            level_at(level)->axpy(a, x, out, n);
             for (size_t j = 0; j < n; j++) {
                 volatile float product = a * x[j], total = y[j] + product;
-                ck_each(out[j] == total, "%s: place %zu of %zu", vx_kernels_at(level)->name, j, n);
+                ck_each(out[j] == total, "%s: place %zu of %zu", level_at(level)->name, j, n);
             }
         }
         free(x);

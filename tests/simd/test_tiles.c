@@ -26,10 +26,10 @@ static void check_pack(const vx_kernels *kernels, vindex_dtype type, size_t coun
 
 START_TEST(packing_transposes) {
     static const size_t depths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 100, 512};
-    for (size_t i = 0; vx_kernels_at(i); i++)
+    for (size_t i = 0; level_at(i); i++)
         for (size_t t = 0; t < VX_COUNT(stored_types); t++)
             for (size_t d = 0; d < VX_COUNT(depths); d++) {
-                const vx_kernels *kernels = vx_kernels_at(i);
+                const vx_kernels *kernels = level_at(i);
                 for (size_t count = 0; count <= kernels->tile_rows; count++)
                     check_pack(kernels, stored_types[t], count, d % 3 * 5, depths[d],
                                kernels->tile_rows);
@@ -151,9 +151,9 @@ static void check_tile(const vx_kernels *kernels, size_t dim, size_t rows, size_
 START_TEST(tiles_stay_within_their_bound) {
     static const size_t dims[] = {1,   2,   3,   15,   16,   17,   64,  257,
                                   511, 512, 513, 1000, 1024, 1537, 4096};
-    for (size_t i = 0; vx_kernels_at(i); i++)
+    for (size_t i = 0; level_at(i); i++)
         for (size_t d = 0; d < VX_COUNT(dims); d++) {
-            const vx_kernels *kernels = vx_kernels_at(i);
+            const vx_kernels *kernels = level_at(i);
             check_tile(kernels, dims[d], kernels->tile_rows, kernels->tile_queries);
             check_tile(kernels, dims[d], kernels->tile_rows - 1, kernels->tile_queries - 1);
             check_tile(kernels, dims[d], 1, 1);
