@@ -30,7 +30,10 @@ typedef struct vindex_eval_params {
     void *progress_context;
 } vindex_eval_params;
 
-VINDEX_API void vindex_eval_params_init(vindex_eval_params *params);
+VINDEX_API void vindex_eval_params_init_sized(vindex_eval_params *params, size_t struct_size);
+static inline void vindex_eval_params_init(vindex_eval_params *params) {
+    vindex_eval_params_init_sized(params, sizeof *params);
+}
 
 /* Names, ranges and defaults of the fields above. */
 VINDEX_API const vindex_field_table *vindex_eval_fields(void);
@@ -148,7 +151,11 @@ typedef struct vindex_simulate_params {
                       model as the benchmark of that seed, other cliques; default false */
 } vindex_simulate_params;
 
-VINDEX_API void vindex_simulate_params_init(vindex_simulate_params *params);
+VINDEX_API void vindex_simulate_params_init_sized(vindex_simulate_params *params,
+                                                  size_t struct_size);
+static inline void vindex_simulate_params_init(vindex_simulate_params *params) {
+    vindex_simulate_params_init_sized(params, sizeof *params);
+}
 
 typedef struct vindex_simulator vindex_simulator;
 

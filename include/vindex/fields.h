@@ -35,8 +35,10 @@ typedef struct vindex_field_table {
     size_t count;
 } vindex_field_table;
 
-/* Zeroes the struct, writes struct_size (its first member) and every default. Reentrant. */
-VINDEX_API void vindex_fields_init(const vindex_field_table *table, void *params);
+/* Zeroes a struct of that size, writes struct_size (its first member) and every default that it has
+ * room for. Reentrant. */
+VINDEX_API void vindex_fields_init(const vindex_field_table *table, void *params,
+                                   size_t struct_size);
 
 /* VINDEX_ERR_ARGUMENT naming the first field out of its range, or a struct_size that no version of
  * this library had. Reentrant. */

@@ -19,7 +19,10 @@ typedef struct vindex_flat_params {
     vindex_dtype dtype;   /* VINDEX_F32 (default), VINDEX_F16 or VINDEX_BF16 */
 } vindex_flat_params;
 
-VINDEX_API void vindex_flat_params_init(vindex_flat_params *params);
+VINDEX_API void vindex_flat_params_init_sized(vindex_flat_params *params, size_t struct_size);
+static inline void vindex_flat_params_init(vindex_flat_params *params) {
+    vindex_flat_params_init_sized(params, sizeof *params);
+}
 
 /* Creates an empty flat index; the same as vindex_create with "Flat", "Flat,f16" or "Flat,bf16".
  * *index is the caller's, to be freed with vindex_free. Reentrant. */

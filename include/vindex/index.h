@@ -47,7 +47,10 @@ typedef struct vindex_search_params {
     void *progress_context;
 } vindex_search_params;
 
-VINDEX_API void vindex_search_params_init(vindex_search_params *params);
+VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);
+static inline void vindex_search_params_init(vindex_search_params *params) {
+    vindex_search_params_init_sized(params, sizeof *params);
+}
 
 /* The answer of a range search. Query i owns entries offsets[i] ... offsets[i+1]-1. */
 typedef struct vindex_range_result {

@@ -36,7 +36,11 @@ typedef struct vindex_embeddings_options {
 } vindex_embeddings_options;
 
 /* Sets the defaults: every field NULL or 0. Reentrant. */
-VINDEX_API void vindex_embeddings_options_init(vindex_embeddings_options *options);
+VINDEX_API void vindex_embeddings_options_init_sized(vindex_embeddings_options *options,
+                                                     size_t struct_size);
+static inline void vindex_embeddings_options_init(vindex_embeddings_options *options) {
+    vindex_embeddings_options_init_sized(options, sizeof *options);
+}
 
 /* What an embedding file is, read off its header. */
 typedef struct vindex_embeddings_info {
@@ -142,7 +146,11 @@ typedef struct vindex_labels_options {
 } vindex_labels_options;
 
 /* Sets the defaults: every field NULL or 0. Reentrant. */
-VINDEX_API void vindex_labels_options_init(vindex_labels_options *options);
+VINDEX_API void vindex_labels_options_init_sized(vindex_labels_options *options,
+                                                 size_t struct_size);
+static inline void vindex_labels_options_init(vindex_labels_options *options) {
+    vindex_labels_options_init_sized(options, sizeof *options);
+}
 
 /* Reads labels. *labels is filled for vindex_labels_free, and left alone by a failure. options may
  * be NULL. Reentrant.

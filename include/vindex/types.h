@@ -49,6 +49,11 @@ typedef enum vindex_dtype {
  * VINDEX_ERR_CANCELLED and leaves the object as it was. */
 typedef int (*vindex_progress_fn)(void *context, const char *phase, double fraction);
 
+/* Structs of options begin with their size and are started with an _init function, which tells the
+ * library how much of them the program knows (through _init_sized), so that a program built with an
+ * older header runs with a newer library. Structs that the library fills change only with the
+ * SOVERSION. */
+
 /* How a long call runs. Pass NULL for the defaults: every core, no progress. */
 typedef struct vindex_call {
     size_t struct_size; /* set by vindex_call_init */
@@ -57,7 +62,10 @@ typedef struct vindex_call {
     void *progress_context;
 } vindex_call;
 
-VINDEX_API void vindex_call_init(vindex_call *call);
+VINDEX_API void vindex_call_init_sized(vindex_call *call, size_t struct_size);
+static inline void vindex_call_init(vindex_call *call) {
+    vindex_call_init_sized(call, sizeof *call);
+}
 
 /* The version of the library that runs, such as "0.1.0". */
 VINDEX_API const char *vindex_version(void);

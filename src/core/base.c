@@ -143,8 +143,8 @@ vindex_status vx_progress(vindex_progress_fn progress, void *context, const char
     return VINDEX_OK;
 }
 
-void vindex_call_init(vindex_call *call) {
-    *call = (vindex_call){.struct_size = sizeof *call};
+void vindex_call_init_sized(vindex_call *call, size_t struct_size) {
+    vx_options_init(call, struct_size);
 }
 
 vindex_status vx_call_resolve(const vindex_call *call, vindex_call *resolved) {

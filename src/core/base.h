@@ -69,6 +69,12 @@ VX_SHARED int vx_threads(int32_t requested);
 VX_SHARED vindex_status vx_progress(vindex_progress_fn progress, void *context, const char *phase,
                                     double fraction);
 
+/* Starts a struct of options of which the program knows struct_size bytes: its size, then zeros. */
+static inline void vx_options_init(void *options, size_t struct_size) {
+    memset(options, 0, struct_size);
+    if (struct_size >= sizeof struct_size) memcpy(options, &struct_size, sizeof struct_size);
+}
+
 /* The defaults where call is NULL; checks threads otherwise. */
 VX_SHARED vindex_status vx_call_resolve(const vindex_call *call, vindex_call *resolved);
 

@@ -14,6 +14,9 @@
 
 #include "base.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "vectors lie in files as they lie in memory, little-endian");
+
 /* What a container holds. */
 enum { VX_KIND_INDEX = 1, VX_KIND_TRANSFORM = 2 };
 

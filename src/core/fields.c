@@ -49,11 +49,29 @@ static double fetch(const vindex_field *field, const void *params) {
     return 0;
 }
 
-void vindex_fields_init(const vindex_field_table *table, void *params) {
-    memset(params, 0, table->struct_size);
-    memcpy(params, &table->struct_size, sizeof table->struct_size);
+static size_t width(vindex_field_kind kind) {
+    switch (kind) {
+    case VINDEX_FIELD_INT32:
+        return sizeof(int32_t);
+    case VINDEX_FIELD_INT64:
+        return sizeof(int64_t);
+    case VINDEX_FIELD_DOUBLE:
+        return sizeof(double);
+    case VINDEX_FIELD_BOOL:
+        return sizeof(bool);
+    case VINDEX_FIELD_METRIC:
+        return sizeof(vindex_metric);
+    case VINDEX_FIELD_DTYPE:
+        return sizeof(vindex_dtype);
+    }
+    return 0;
+}
+
+void vindex_fields_init(const vindex_field_table *table, void *params, size_t struct_size) {
+    vx_options_init(params, struct_size);
     for (size_t i = 0; i < table->count; i++)
-        store(&table->fields[i], params, table->fields[i].initial);
+        if (table->fields[i].offset + width(table->fields[i].kind) <= struct_size)
+            store(&table->fields[i], params, table->fields[i].initial);
 }
 
 /* What value i of a field is called; NULL for a field of numbers and past the last name. */

@@ -22,8 +22,8 @@ const vindex_field_table *vindex_search_fields(void) {
     return &search_table;
 }
 
-void vindex_search_params_init(vindex_search_params *params) {
-    vindex_fields_init(&search_table, params);
+void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size) {
+    vindex_fields_init(&search_table, params, struct_size);
 }
 
 static vindex_status check_shape(int64_t dim, vindex_metric metric) {

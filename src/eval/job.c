@@ -19,8 +19,8 @@ const vindex_field_table *vindex_eval_fields(void) {
     return &table;
 }
 
-void vindex_eval_params_init(vindex_eval_params *params) {
-    vindex_fields_init(&table, params);
+void vindex_eval_params_init_sized(vindex_eval_params *params, size_t struct_size) {
+    vindex_fields_init(&table, params, struct_size);
 }
 
 static vindex_status check_side(vx_side side, const char *name) {

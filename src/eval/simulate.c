@@ -81,8 +81,8 @@ static const vindex_field fields[] = {
 static const vindex_field_table table = {"simulate", sizeof(vindex_simulate_params), fields,
                                          VX_COUNT(fields)};
 
-void vindex_simulate_params_init(vindex_simulate_params *params) {
-    vindex_fields_init(&table, params);
+void vindex_simulate_params_init_sized(vindex_simulate_params *params, size_t struct_size) {
+    vindex_fields_init(&table, params, struct_size);
     params->seed = 1;
 }
 

@@ -21,8 +21,8 @@ const vindex_field_table *vindex_flat_fields(void) {
     return &flat_table;
 }
 
-void vindex_flat_params_init(vindex_flat_params *params) {
-    vindex_fields_init(&flat_table, params);
+void vindex_flat_params_init_sized(vindex_flat_params *params, size_t struct_size) {
+    vindex_fields_init(&flat_table, params, struct_size);
 }
 
 vindex_status vindex_flat_create(const vindex_flat_params *params, vindex_index **index) {

@@ -1,8 +1,8 @@
 /* The public side of reading: arguments are checked here once, the format does the rest. */
 #include "format.h"
 
-void vindex_embeddings_options_init(vindex_embeddings_options *options) {
-    *options = (vindex_embeddings_options){.struct_size = sizeof *options};
+void vindex_embeddings_options_init_sized(vindex_embeddings_options *options, size_t struct_size) {
+    vx_options_init(options, struct_size);
 }
 
 /* The caller's options, checked against what the format can answer. */

@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-void vindex_labels_options_init(vindex_labels_options *options) {
-    *options = (vindex_labels_options){.struct_size = sizeof *options};
+void vindex_labels_options_init_sized(vindex_labels_options *options, size_t struct_size) {
+    vx_options_init(options, struct_size);
 }
 
 void vindex_labels_free(vindex_labels *labels) {

@@ -27,7 +27,7 @@ static inline size_t vx_padded(size_t dim) {
 /* One tile of a batch: sums[q][r] = sum over depth of queries[.][q] * rows[.][r], plus what earlier
  * slices of the dimensions left in `sums`. */
 typedef struct vx_tile {
-    const float *rows;    /* depth x tile_rows, packed by pack_rows */
+    const float *rows;    /* depth x tile_rows, packed by pack */
     const float *queries; /* depth x tile_queries, packed likewise */
     size_t depth;
     const float *sums; /* tile_queries x stride: the sums so far; NULL: none */

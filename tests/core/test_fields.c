@@ -28,7 +28,7 @@ static const vindex_field_table table = {"sample", sizeof(sample), fields, VX_CO
 START_TEST(defaults_are_written) {
     sample params;
     memset(&params, 0xff, sizeof params);
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     ck_assert_uint_eq(params.struct_size, sizeof params);
     ck_assert_int_eq(params.lists, 16);
     ck_assert_int_eq(params.rows, 5);
@@ -40,12 +40,26 @@ START_TEST(defaults_are_written) {
 }
 END_TEST
 
+/* A program that was built when the struct was shorter: what it does not know is not touched, and
+ * the library sees by the size what it was given. */
+START_TEST(older_programs_are_safe) {
+    sample params;
+    for (size_t known = sizeof known; known < sizeof params; known++) {
+        memset(&params, 0x5a, sizeof params);
+        vindex_fields_init(&table, &params, known);
+        ck_assert_uint_eq(params.struct_size, known);
+        for (size_t i = known; i < sizeof params; i++)
+            ck_assert_uint_eq(((unsigned char *)&params)[i], 0x5a);
+    }
+}
+END_TEST
+
 START_TEST(ranges_are_checked) {
     sample params;
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     params.struct_size = 8;
     ck_fails(VINDEX_ERR_ARGUMENT, "struct_size is 8", vindex_fields_check(&table, &params));
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     params.lists = 0;
     ck_fails(VINDEX_ERR_ARGUMENT, "sample: lists is 0; give 1 to 1000",
              vindex_fields_check(&table, &params));
@@ -53,13 +67,13 @@ START_TEST(ranges_are_checked) {
     ck_ok(vindex_fields_check(&table, &params));
     params.lists = 1001;
     ck_fails(VINDEX_ERR_ARGUMENT, "lists is 1001", vindex_fields_check(&table, &params));
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     params.rows = INT64_MIN;
     ck_fails(VINDEX_ERR_ARGUMENT, "rows is", vindex_fields_check(&table, &params));
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     params.share = 0.0 / 0.0;
     ck_fails(VINDEX_ERR_ARGUMENT, "share is", vindex_fields_check(&table, &params));
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     params.metric = (vindex_metric)9;
     ck_fails(VINDEX_ERR_ARGUMENT, "metric is 9; known are l2, ip, cosine, pearson",
              vindex_fields_check(&table, &params));
@@ -68,7 +82,7 @@ END_TEST
 
 START_TEST(text_sets_fields) {
     sample params;
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     ck_ok(vindex_fields_set(&table, &params, "lists", "1000"));
     ck_ok(vindex_fields_set(&table, &params, "rows", "9007199254740992"));
     ck_ok(vindex_fields_set(&table, &params, "share", "1e-3"));
@@ -115,7 +129,7 @@ START_TEST(bad_text_is_refused) {
     };
     sample params, before;
     memset(&params, 0, sizeof params);
-    vindex_fields_init(&table, &params);
+    vindex_fields_init(&table, &params, sizeof params);
     before = params;
     for (size_t i = 0; i < VX_COUNT(bad); i++) {
         ck_fails(VINDEX_ERR_ARGUMENT, bad[i].mentions,
@@ -132,5 +146,5 @@ START_TEST(bad_text_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("core/fields", defaults_are_written, ranges_are_checked, text_sets_fields,
-          bad_text_is_refused)
+TEST_MAIN("core/fields", defaults_are_written, older_programs_are_safe, ranges_are_checked,
+          text_sets_fields, bad_text_is_refused)
