@@ -42,7 +42,8 @@ typedef struct vindex_search_params {
      * computed as if dimension j of every vector counted weights[j] times: sum w (q-x)^2, sum w q
      * x, and for cosine and Pearson the norms and means are weighted too. NULL: all 1. */
     const float *weights;
-    int64_t weight_rows; /* 1: the same weights for all queries; nq: one row of dim per query */
+    int64_t
+        weight_rows; /* 0 or 1: the same weights for all queries; nq: one row of dim per query */
     vindex_progress_fn progress; /* may cancel a long batch */
     void *progress_context;
 } vindex_search_params;
@@ -125,9 +126,10 @@ VINDEX_API vindex_status vindex_search(const vindex_index *index, const float *q
                                        const vindex_search_params *params, int64_t *ids,
                                        float *distances);
 
-/* Finds all vectors with distance <= radius (L2, squared) or similarity >= radius. params->k is not
- * used, though it must be valid. *result is filled for vindex_range_result_free; a failure leaves
- * it as it was. Otherwise as vindex_search. Shared-read. */
+/* Finds all vectors with distance <= radius (L2, squared) or similarity >= radius, compared in
+ * double precision (a returned distance was rounded to float: as a radius it may miss its own row).
+ * params->k is not used, though it must be valid. *result is filled for vindex_range_result_free; a
+ * failure leaves it as it was. Otherwise as vindex_search. Shared-read. */
 VINDEX_API vindex_status vindex_range_search(const vindex_index *index, const float *queries,
                                              int64_t nq, float radius,
                                              const vindex_search_params *params,

@@ -146,9 +146,10 @@ vindex_status vindex_add_with_ids(vindex_index *index, const float *vectors, int
     return add(index, vectors, n, ids, call);
 }
 
-static vindex_status check_weights(const vindex_index *index, const vindex_search_params *params,
+static vindex_status check_weights(const vindex_index *index, vindex_search_params *params,
                                    int64_t nq) {
     if (!params->weights) return VINDEX_OK;
+    if (!params->weight_rows) params->weight_rows = 1;
     if (params->weight_rows != 1 && params->weight_rows != nq)
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "search: weight_rows is %lld for %lld queries; give 1 or one per query",

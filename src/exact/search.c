@@ -13,7 +13,7 @@ enum {
     GROUP_MOST = 2048,       /* queries */
     HITS_BYTES = 256 << 20,  /* of all top-k buffers of a group */
     FORMS_BYTES = 256 << 20, /* of a group's queries in both precisions, whatever the dimensions */
-    SMALL_WORK = 1 << 18 /* multiplications below which a second thread costs more than it brings */
+    SMALL_WORK = 1 << 21 /* multiplications below which a second thread costs more than it brings */
 };
 
 typedef struct search_run {

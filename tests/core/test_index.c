@@ -159,7 +159,8 @@ START_TEST(weights_and_filters_are_checked) {
     int64_t ids[30];
     vindex_search_params_init(&params);
     params.weights = weights;
-    ck_fails(VINDEX_ERR_ARGUMENT, "weight_rows is 0 for 1",
+    params.weight_rows = -1;
+    ck_fails(VINDEX_ERR_ARGUMENT, "weight_rows is -1 for 1",
              vindex_search(index, vectors, 1, &params, ids, NULL));
     params.weight_rows = 2;
     ck_fails(VINDEX_ERR_ARGUMENT, "weight_rows is 2 for 3",

@@ -192,8 +192,7 @@ START_TEST(a_vector_constant_in_the_subspace_correlates_with_nothing) {
     ck_ok(vindex_create("Flat", DIM, VINDEX_PEARSON, &index));
     ck_ok(vindex_add(index, rows, COUNT, NULL));
     vindex_search_params params = search_params(COUNT, 1);
-    params.weights = weights;
-    params.weight_rows = 1;
+    params.weights = weights; /* weight_rows is 0: the same for all queries */
     ck_ok(vindex_search(index, query, 1, &params, ids, distances));
     for (int64_t i = 0; i < COUNT; i++) {
         ck_assert_float_eq(distances[i], 0);
