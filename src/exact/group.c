@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include "bound.h"
+#include "codes.h"
 
 /* Groups of fewer queries are scanned one by one: a tile would do the work of tile_queries. */
 enum { SMALLEST_TILE_GROUP = 5 };
@@ -31,9 +32,17 @@ void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *r
 }
 
 float vx_aux_largest(const float *aux, size_t count) {
-    float largest = 0;
-    for (size_t i = 0; i < count; i++) largest = !(aux[i] <= largest) ? aux[i] : largest;
-    return isnan(largest) ? INFINITY : largest;
+    /* None is negative, so their bits are in their order, with NaN above infinity; and integers
+     * have a maximum that compilers vectorise. */
+    uint32_t largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &aux[i], sizeof bits);
+        largest = VX_MAX(largest, bits);
+    }
+    float result;
+    memcpy(&result, &largest, sizeof result);
+    return isnan(result) ? INFINITY : result;
 }
 
 static void *take(char **memory, size_t bytes) {
@@ -42,32 +51,44 @@ static void *take(char **memory, size_t bytes) {
     return taken;
 }
 
+/* Places the group's arrays one after the other from `memory` on; NULL only measures. */
+static size_t place(vx_group *group, char *memory, bool weighted) {
+    const vx_kernels *kernels = group->kernels;
+    bool coded = group->space.rotation && !weighted;
+    size_t width = kernels->tile_queries, codes = kernels->code_tile_queries;
+    size_t capacity = group->capacity, padded = group->padded, start = (size_t)memory;
+    size_t tiled = capacity < SMALLEST_TILE_GROUP ? 0 : (capacity + width - 1) / width * width;
+    size_t coded_queries = coded ? (capacity + codes - 1) / codes * codes : 0;
+    size_t single = weighted || (tiled && !coded) ? SMALLEST_TILE_GROUP : capacity;
+    group->filter = take(&memory, tiled * padded * sizeof(float));
+    group->single = take(&memory, VX_MIN(single, capacity) * padded * sizeof(float));
+    group->settle = take(&memory, capacity * padded * sizeof(double));
+    group->weights = weighted ? take(&memory, capacity * padded * sizeof(double)) : NULL;
+    group->norms = take(&memory, capacity * sizeof(double));
+    group->aux_one = take(&memory, VX_TILE_ROWS * sizeof(float));
+    group->aux_zero = take(&memory, VX_TILE_ROWS * sizeof(float));
+    group->codes.words = take(&memory, coded_queries * 2 * vx_code_lines(padded) * sizeof(int32_t));
+    group->codes.offset = take(&memory, coded_queries * sizeof(int32_t));
+    group->codes.step = take(&memory, coded_queries * sizeof(float));
+    group->codes.norm = take(&memory, coded_queries * sizeof(float));
+    group->codes.square = take(&memory, coded_queries * sizeof(float));
+    group->codes.error = take(&memory, coded_queries * sizeof(float));
+    return (size_t)memory - start;
+}
+
 vindex_status vx_group_create(const vx_space *space, size_t capacity, bool weighted,
                               vx_group *group) {
     const vx_kernels *kernels = vx_kernels_get();
     if (!kernels) return VINDEX_ERR_UNSUPPORTED;
-    size_t padded = vx_padded(space->dim), width = kernels->tile_queries;
-    size_t rounded = (capacity + width - 1) / width * width;
-    size_t filter = rounded * padded * sizeof(float);
-    size_t settle = capacity * padded * sizeof(double);
-    size_t constants = VX_TILE_ROWS * sizeof(float);
-    size_t bytes =
-        filter + settle * (weighted ? 2 : 1) + capacity * sizeof(double) + 2 * constants + 6 * 64;
-    char *memory = vx_alloc(bytes, 1);
+    *group = (vx_group){
+        .space = *space, .kernels = kernels, .capacity = capacity, .padded = vx_padded(space->dim)};
+    size_t bytes = place(group, NULL, weighted);
+    char *memory = vx_alloc_zero(bytes, 1);
     if (!memory) return vx_fail_memory(bytes, 1, "search: preparing queries");
-    *group = (vx_group){.space = *space,
-                        .kernels = kernels,
-                        .capacity = capacity,
-                        .padded = padded,
-                        .memory = memory};
-    group->filter = take(&memory, filter);
-    group->settle = take(&memory, settle);
-    group->weights = weighted ? take(&memory, settle) : NULL;
-    group->norms = take(&memory, capacity * sizeof(double));
-    float *one = take(&memory, constants), *zero = take(&memory, constants);
-    for (size_t i = 0; i < VX_TILE_ROWS; i++) one[i] = 1, zero[i] = 0;
-    group->aux_one = one;
-    group->aux_zero = zero;
+    place(group, memory, weighted);
+    group->memory = memory;
+    float *one = (float *)(uintptr_t)group->aux_one;
+    for (size_t i = 0; i < VX_TILE_ROWS; i++) one[i] = 1;
     return VINDEX_OK;
 }
 
@@ -108,11 +129,11 @@ static void load_settle(vx_group *group, const float *query, size_t q) {
 
 /* The query as the filter multiplies it: so that smaller keys are better, and in a tile so that
  * |x|^2 + sum = |q - x|^2 - |q|^2. */
-static void filter_form(const vx_group *group, size_t q, float *form) {
+static void filter_form(const vx_group *group, vx_pass pass, size_t q, float *form) {
     vindex_metric metric = group->space.metric;
     double norm = group->norms[q], scale = -1;
     if (metric == VINDEX_L2)
-        scale = group->panels ? -2 : 1;
+        scale = pass == VX_PASS_TILE ? -2 : 1;
     else if (metric != VINDEX_INNER_PRODUCT)
         scale = norm > 0 ? -1 / norm : 0;
     const double *settle = group->settle + q * group->padded;
@@ -124,7 +145,7 @@ static void pack_panel(const vx_group *group, size_t panel, float *forms) {
     size_t width = group->kernels->tile_queries, dim = group->space.dim;
     size_t count = VX_MIN(width, group->count - panel * width);
     for (size_t q = 0; q < count; q++)
-        filter_form(group, panel * width + q, forms + q * group->padded);
+        filter_form(group, VX_PASS_TILE, panel * width + q, forms + q * group->padded);
     for (size_t first = 0; first < dim; first += VX_SLICE) {
         size_t depth = VX_MIN(dim - first, (size_t)VX_SLICE);
         float *packed = group->filter + first * group->panels * width + panel * depth * width;
@@ -152,13 +173,16 @@ vindex_status vx_group_load(vx_group *group, const float *queries, size_t count,
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t q = 0; q < count; q++) {
         load_settle(group, queries + q * group->space.dim, q);
-        if (!tiles && !group->weights) filter_form(group, q, group->filter + q * group->padded);
+        if (group->weights) continue;
+        if (!tiles || group->space.rotation)
+            filter_form(group, VX_PASS_SCAN, q, group->single + q * group->padded);
     }
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t p = 0; p < group->panels; p++)
         pack_panel(group, p, forms + (threads > 1 ? (size_t)omp_get_thread_num() : 0) * each);
     vx_free(forms);
-    return VINDEX_OK;
+    return group->space.rotation && !group->weights ? vx_group_load_codes(group, threads)
+                                                    : VINDEX_OK;
 }
 
 double vx_group_settle(const vx_group *group, size_t q, const void *row) {
@@ -174,17 +198,29 @@ double vx_group_settle(const vx_group *group, size_t q, const void *row) {
     return norms > 0 ? -products.dot / norms : 0;
 }
 
-void vx_group_limits(const vx_group *group, size_t q, double key, float largest_aux, float *low,
-                     float *high) {
+static size_t chain_of(const vx_group *group, vx_pass pass) {
+    switch (pass) {
+    case VX_PASS_SCAN:
+        return vx_scan_chain(group->space.dim);
+    case VX_PASS_TILE:
+        return vx_tile_chain(group->space.dim);
+    case VX_PASS_CODES:
+        return VX_CODE_CHAIN + vx_rotation_chain(group->space.rotation);
+    }
+    return 0;
+}
+
+void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, float largest_aux,
+                     float *low, float *high) {
     size_t dim = group->space.dim;
     double norm = group->norms[q], under = vx_underflow(dim);
-    double gamma = vx_gamma(group->panels ? vx_tile_chain(dim) : vx_scan_chain(dim));
+    double gamma = vx_gamma(chain_of(group, pass));
     double reach = INFINITY; /* bounds every intermediate sum; the error is gamma times it */
     *low = -INFINITY;
     *high = INFINITY;
     switch (group->space.metric) {
     case VINDEX_L2:
-        if (!group->panels) { /* sums of squares: the error is relative to the key itself */
+        if (pass == VX_PASS_SCAN) { /* sums of squares: the error is relative to the key itself */
             *low = -vx_round_up(under - key * (1 - gamma));
             *high = vx_round_up(key * (1 + gamma) + under);
             return;

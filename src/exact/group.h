@@ -7,10 +7,18 @@
 
 #include "simd/kernels.h"
 
+/* The certified codes of a run of rows, see exact/codes.h. */
+enum { VX_CODE_SCALE, VX_CODE_REST, VX_CODE_LENGTH, VX_CODE_NUMBERS };
+typedef struct vx_codes_memory {
+    unsigned char *codes;
+    float *numbers[VX_CODE_NUMBERS]; /* each one per row */
+} vx_codes_memory;
+
 /* A run of stored rows. */
 typedef struct vx_block {
-    const void *data; /* count x dim numbers of the storage type, rows without gaps */
-    const float *aux; /* per row what the filter needs, see vx_aux_fill */
+    const void *data;      /* count x dim numbers of the storage type, rows without gaps */
+    const float *aux;      /* per row what the filter needs, see vx_aux_fill */
+    vx_codes_memory codes; /* where the space has a rotation */
     size_t count;
 } vx_block;
 
@@ -19,6 +27,7 @@ typedef struct vx_space {
     vindex_metric metric;
     vindex_dtype dtype; /* of the rows: f32, f16 or bf16 */
     size_t dim;
+    const struct vx_rotation *rotation; /* of the certified codes; NULL: there are none */
 } vx_space;
 
 static inline size_t vx_space_stride(const vx_space *space) {
@@ -31,16 +40,23 @@ static inline size_t vx_space_stride(const vx_space *space) {
 VX_SHARED void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *rows,
                            size_t count, float *aux);
 
+/* The ways to filter: by scanning rows, by tiles of rows and queries, by codes. */
+typedef enum vx_pass { VX_PASS_SCAN, VX_PASS_TILE, VX_PASS_CODES } vx_pass;
+
 typedef struct vx_group {
     vx_space space;
     const vx_kernels *kernels;
     size_t capacity, count; /* queries */
     size_t padded;          /* vx_padded(dim) */
     size_t panels;          /* tiles of queries; 0 when the group is small enough for scans */
-    float *filter;   /* scans: count x padded; tiles: per slice, per panel, depth x tile_queries */
-    double *settle;  /* count x padded */
-    double *norms;   /* |q| (|q - mean(q)| for Pearson) */
-    double *weights; /* weight_rows x padded, NULL without weights: then nothing is filtered */
+    float *filter;          /* tiles: per slice, per panel, depth x tile_queries */
+    float *single;          /* scans: count x padded; in a tile group only where there are codes */
+    vx_code_queries
+        codes;          /* single queries, or panels of code_tile_queries; unused without codes */
+    size_t code_panels; /* 0 when the group is small enough for single queries */
+    double *settle;     /* count x padded */
+    double *norms;      /* |q| (|q - mean(q)| for Pearson) */
+    double *weights;    /* weight_rows x padded, NULL without weights: then nothing is filtered */
     size_t weight_rows;
     const float *aux_one, *aux_zero; /* the scale 1 and the bias 0 of a tile's rows */
     void *memory;
@@ -65,8 +81,27 @@ VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *ro
 /* Where the filter key of a row lies whose true key is `key`: between *low and *high. A row with a
  * filter key below *low comes before it for certain, one above *high after it. largest_aux is the
  * largest aux among the rows in question (not used by cosine and Pearson). */
-VX_SHARED void vx_group_limits(const vx_group *group, size_t q, double key, float largest_aux,
-                               float *low, float *high);
+VX_SHARED void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key,
+                               float largest_aux, float *low, float *high);
+
+/* How code kernels make keys under this metric. */
+static inline vx_code_key vx_group_code_key(const vx_group *group) {
+    vindex_metric metric = group->space.metric;
+    return (vx_code_key){.factor = metric == VINDEX_L2 ? -2 : -1,
+                         .by_aux = metric == VINDEX_COSINE || metric == VINDEX_PEARSON,
+                         .plus_aux = metric == VINDEX_L2};
+}
+
+/* Query q alone, or the panel that begins with it. */
+static inline vx_code_queries vx_group_codes(const vx_group *group, size_t q) {
+    const vx_code_queries *all = &group->codes;
+    return (vx_code_queries){all->words + q * 2 * vx_code_lines(group->space.dim),
+                             all->offset + q,
+                             all->step + q,
+                             all->norm + q,
+                             all->square + q,
+                             all->error + q};
+}
 
 /* The packed queries of panel p for the slice that begins at dimension first. */
 static inline const float *vx_group_panel(const vx_group *group, size_t p, size_t first,

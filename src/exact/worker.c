@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "bound.h"
+#include "codes.h"
 
 enum { SCAN_ROWS = 256, SPAN_BYTES = 2 << 20, SPAN_ROWS_LEAST = 64, SPAN_ROWS_MOST = 8192 };
 
@@ -20,12 +21,13 @@ static void *take(char **memory, size_t bytes) {
 vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, size_t k,
                                double radius_key, vx_worker *worker) {
     size_t width = group->kernels->tile_queries, dim = job->space.dim;
-    size_t queries = (group->capacity + width - 1) / width * width;
+    size_t queries = (group->capacity + VX_TILE_QUERIES) / width * width + VX_TILE_QUERIES;
     size_t hits_each = k ? vx_topk_capacity(k) * sizeof(vx_hit) : 0, hits;
     size_t packed = VX_MIN(dim, (size_t)VX_SLICE) * VX_TILE_ROWS * sizeof(float);
     size_t sums = dim > VX_SLICE ? queries * VX_TILE_ROWS * sizeof(float) : 0, bytes;
     if (!vx_mul(hits_each, group->capacity, &hits) ||
-        !vx_add(hits, queries * (sizeof(vx_topk) + sizeof(float)) + packed + sums + 5 * 64, &bytes))
+        !vx_add(hits, queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums + 6 * 64,
+                &bytes))
         return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
     char *memory = vx_alloc(bytes, 1);
     if (!memory) return vx_fail_memory(bytes, 1, "search: room for k neighbours");
@@ -33,6 +35,7 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
         (vx_worker){.job = job, .group = group, .k = k, .radius_key = radius_key, .memory = memory};
     worker->tops = take(&memory, queries * sizeof(vx_topk));
     worker->limits = take(&memory, queries * sizeof(float));
+    worker->seconds = take(&memory, queries * sizeof(float));
     worker->packed = take(&memory, packed);
     worker->sums = take(&memory, sums);
     vx_hit *each = take(&memory, hits);
@@ -51,6 +54,7 @@ void vx_worker_begin(vx_worker *worker, size_t first_query) {
     worker->first_query = first_query;
     worker->found_count = 0;
     worker->largest_aux = 0;
+    worker->plain_spans = 0;
     for (size_t q = 0; worker->k && q < worker->group->count; q++)
         vx_topk_init(&worker->tops[q], worker->k, worker->tops[q].hits);
 }
@@ -58,7 +62,11 @@ void vx_worker_begin(vx_worker *worker, size_t first_query) {
 static void update_limit(vx_worker *worker, size_t q) {
     double key = worker->k ? worker->tops[q].worst.key : worker->radius_key;
     float low;
-    vx_group_limits(worker->group, q, key, worker->largest_aux, &low, &worker->limits[q]);
+    vx_group_limits(worker->group, worker->pass, q, key, worker->largest_aux, &low,
+                    &worker->limits[q]);
+    if (worker->pass == VX_PASS_CODES)
+        vx_group_limits(worker->group, VX_PASS_SCAN, q, key, worker->largest_aux, &low,
+                        &worker->seconds[q]);
 }
 
 static void keep(vx_worker *worker, size_t q, vx_hit hit) {
@@ -98,6 +106,7 @@ typedef struct span {
     const char *data;
     const float *aux;
     size_t row, count; /* row: number of the first */
+    vx_codes codes;    /* of the first row's group on; unused without codes */
 } span;
 
 /* A few queries: each scans a stretch of rows while it is in the cache. */
@@ -113,7 +122,7 @@ static void scan_span(vx_worker *worker, const span *rows) {
         for (size_t q = 0; q < group->count; q++) {
             float keys[SCAN_ROWS];
             uint32_t positions[SCAN_ROWS];
-            const float *query = group->filter + q * group->padded;
+            const float *query = group->single + q * group->padded;
             if (space->metric == VINDEX_L2)
                 kernels->scan_l2[space->dtype](query, data, stride, count, space->dim, keys);
             else
@@ -177,11 +186,102 @@ static void tile_span(vx_worker *worker, const span *rows) {
     size_t height = worker->group->kernels->tile_rows;
     size_t stride = vx_space_stride(&worker->group->space);
     for (size_t start = 0; start < rows->count; start += height) {
-        span tile = {rows->data + start * stride, rows->aux + start, rows->row + start,
-                     VX_MIN(rows->count - start, height)};
+        span tile = {.data = rows->data + start * stride,
+                     .aux = rows->aux + start,
+                     .row = rows->row + start,
+                     .count = VX_MIN(rows->count - start, height)};
         bool more = start + 2 * height <= rows->count;
         tile_rows(worker, &tile, more ? tile.data + height * stride : NULL);
     }
+}
+
+/* A row that its code did not rule out: one scan decides whether it is worth settling. */
+static void check_row(vx_worker *worker, size_t q, const span *rows, size_t i) {
+    const vx_group *group = worker->group;
+    const vx_space *space = &group->space;
+    size_t stride = vx_space_stride(space);
+    const char *data = rows->data + i * stride;
+    const float *query = group->single + q * group->padded;
+    bool l2 = space->metric == VINDEX_L2;
+    float key;
+    (l2 ? group->kernels->scan_l2 : group->kernels->scan_ip)[space->dtype](query, data, stride, 1,
+                                                                           space->dim, &key);
+    if (space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON) key *= rows->aux[i];
+    worker->survivors++;
+    if (!(key > worker->seconds[q])) settle(worker, q, rows->row + i, data);
+}
+
+static void prefetch_row(const span *rows, size_t i, size_t stride) {
+    const char *data = rows->data + i * stride;
+    for (size_t byte = 0; byte < VX_MIN(stride, (size_t)1024); byte += 64)
+        __builtin_prefetch(data + byte);
+}
+
+/* The codes of the rows from number `start` of a span on; start is a multiple of the group. */
+static vx_codes codes_from(const span *rows, size_t start) {
+    vx_codes codes = rows->codes;
+    codes.codes += start / VX_CODE_ROWS * codes.lines * VX_CODE_LINE;
+    codes.scale += start;
+    codes.rest += start;
+    codes.length += start;
+    codes.aux += start;
+    return codes;
+}
+
+/* A few queries against the codes. */
+static void code_scan_span(vx_worker *worker, const span *rows) {
+    enum { AHEAD = 4 };
+    const vx_group *group = worker->group;
+    vx_code_key how = vx_group_code_key(group);
+    size_t stride = vx_space_stride(&group->space);
+    for (size_t start = 0; start < rows->count; start += SCAN_ROWS) {
+        size_t count = VX_MIN(rows->count - start, (size_t)SCAN_ROWS);
+        vx_codes codes = codes_from(rows, start);
+        for (size_t q = 0; q < group->count; q++) {
+            uint32_t positions[SCAN_ROWS];
+            vx_code_queries query = vx_group_codes(group, q);
+            size_t groups = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
+            size_t found = group->kernels->code_select(&codes, groups, &query, how,
+                                                       worker->limits[q], positions);
+            while (found && positions[found - 1] >= count) found--;
+            for (size_t i = 0; i < found; i++) {
+                if (i + AHEAD < found) prefetch_row(rows, start + positions[i + AHEAD], stride);
+                check_row(worker, q, rows, start + positions[i]);
+            }
+        }
+    }
+}
+
+/* Many queries against the codes, a tile at a time. */
+static void code_tile_span(vx_worker *worker, const span *rows) {
+    const vx_group *group = worker->group;
+    const vx_kernels *kernels = group->kernels;
+    vx_code_key how = vx_group_code_key(group);
+    size_t height = kernels->code_tile_rows, width = kernels->code_tile_queries;
+    for (size_t start = 0; start < rows->count; start += height) {
+        size_t count = VX_MIN(rows->count - start, height);
+        uint32_t inside = (uint32_t)((1ull << count) - 1);
+        vx_codes codes = codes_from(rows, start);
+        for (size_t q = 0; q < group->count; q += width) {
+            uint32_t masks[VX_CODE_TILE_QUERIES];
+            vx_code_queries queries = vx_group_codes(group, q);
+            if (!kernels->code_tile(&codes, &queries, how, worker->limits + q, masks)) continue;
+            for (size_t i = 0; i < VX_MIN(width, group->count - q); i++)
+                for (uint32_t mask = masks[i] & inside; mask; mask &= mask - 1)
+                    check_row(worker, q + i, rows, start + (size_t)__builtin_ctz(mask));
+        }
+    }
+}
+
+/* Looks at what the codes brought: where too many rows survive them, the next spans do without, and
+ * then they are tried again. Costs decide the shares: in memory a code is an eighth of its row, in
+ * a tile it saves two thirds of the arithmetic. */
+static void guard(vx_worker *worker, size_t count, bool had_limits) {
+    enum { PLAIN_SPANS = 16, SHARE_SCAN = 6, SHARE_TILE = 40 };
+    size_t pairs = count * worker->group->count;
+    size_t share = worker->group->code_panels ? SHARE_TILE : SHARE_SCAN;
+    if (had_limits && worker->survivors > pairs / share) worker->plain_spans = PLAIN_SPANS;
+    worker->survivors = 0;
 }
 
 /* With weights nothing is filtered: the stored norms do not hold in the subspace. */
@@ -192,18 +292,52 @@ static void settle_span(vx_worker *worker, const span *rows) {
             settle(worker, q, rows->row + i, rows->data + i * stride);
 }
 
+static vx_pass choose_pass(vx_worker *worker) {
+    const vx_group *group = worker->group;
+    bool plain = worker->plain_spans > 0;
+    if (plain) worker->plain_spans--;
+    if (group->space.rotation && !group->weights && !plain) return VX_PASS_CODES;
+    return group->panels ? VX_PASS_TILE : VX_PASS_SCAN;
+}
+
+static void code_span(vx_worker *worker, const span *rows) {
+    bool had_limits = true;
+    for (size_t q = 0; q < worker->group->count; q++) had_limits &= worker->limits[q] < INFINITY;
+    if (worker->group->code_panels)
+        code_tile_span(worker, rows);
+    else
+        code_scan_span(worker, rows);
+    guard(worker, rows->count, had_limits);
+}
+
 void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
                     size_t count) {
     const vx_group *group = worker->group;
-    span rows = {(const char *)block->data + first * vx_space_stride(&group->space),
-                 block->aux + first, block_first + first, count};
+    size_t lines = vx_code_lines(group->space.dim);
+    span rows = {.data = (const char *)block->data + first * vx_space_stride(&group->space),
+                 .aux = block->aux + first,
+                 .row = block_first + first,
+                 .count = count};
+    if (group->space.rotation) {
+        float *const *numbers = block->codes.numbers;
+        rows.codes = (vx_codes){block->codes.codes,
+                                numbers[VX_CODE_SCALE],
+                                numbers[VX_CODE_REST],
+                                numbers[VX_CODE_LENGTH],
+                                block->aux,
+                                lines};
+        rows.codes = codes_from(&rows, first);
+    }
+    worker->pass = choose_pass(worker);
     worker->largest_aux = vx_aux_largest(rows.aux, count);
     for (size_t q = 0; q < group->count; q++) update_limit(worker, q);
-    for (size_t q = group->count; q < group->panels * group->kernels->tile_queries; q++)
+    for (size_t q = group->count; q < group->count + VX_TILE_QUERIES; q++)
         worker->limits[q] = -INFINITY;
     if (group->weights)
         settle_span(worker, &rows);
-    else if (group->panels)
+    else if (worker->pass == VX_PASS_CODES)
+        code_span(worker, &rows);
+    else if (worker->pass == VX_PASS_TILE)
         tile_span(worker, &rows);
     else
         scan_span(worker, &rows);

@@ -19,8 +19,12 @@ typedef struct vx_worker {
     vx_topk *tops; /* per query of the group; unused in a range search */
     vx_found *found;
     size_t found_count, found_capacity;
-    float *limits; /* per query: filter keys above cannot matter */
-    float *packed; /* a tile of rows, slice by slice */
+    vx_pass pass;     /* how the rows at hand are filtered */
+    float *limits;    /* per query: filter keys above cannot matter */
+    float *seconds;   /* per query: the same for the scan of a row that its code did not rule out */
+    size_t survivors; /* of the codes, since the last look at what they bring */
+    size_t plain_spans; /* spans to come that are filtered without codes */
+    float *packed;      /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;
     vindex_status status; /* the first failure, answered by the search */

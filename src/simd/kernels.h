@@ -34,6 +34,42 @@ typedef struct vx_tile {
     size_t stride;
 } vx_tile;
 
+/* Codes: 4 bits per dimension, in groups of 16 rows. A line of 64 bytes holds 8 dimensions of a
+ * group: dword i is row i, its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble v
+ * stands for (2 v - 15) scale, so c = scale (2 v - 15) approximates the (rotated) row y. */
+enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUERIES = 8 };
+
+static inline size_t vx_code_lines(size_t dim) {
+    return (dim + VX_CODE_DIMS - 1) / VX_CODE_DIMS;
+}
+
+typedef struct vx_codes {
+    const unsigned char *codes; /* per group lines x 64 bytes */
+    const float *scale;         /* per row */
+    const float *rest;          /* |y - c|, rounded up */
+    const float *length;        /* |c|, rounded up */
+    const float *aux;           /* the filter's number, see exact/group.h */
+    size_t lines;
+} vx_codes;
+
+/* What a code's inner product with a query counts for: key = product * factor * (aux if by_aux) +
+ * (aux if plus_aux). */
+typedef struct vx_code_key {
+    float factor;
+    bool by_aux, plus_aux;
+} vx_code_key;
+
+/* Queries as int8 planes: y ~ step z with integer z. For one query, or for a panel of them side
+ * by side. */
+typedef struct vx_code_queries {
+    const int32_t *words;  /* 2 lines x queries: four bytes each */
+    const int32_t *offset; /* 15 times the sum of z */
+    const float *step;
+    const float *norm;   /* |y|, rounded up */
+    const float *square; /* |y|^2, rounded up further, see exact/codes.c */
+    const float *error;  /* |y - step z|, rounded up */
+} vx_code_queries;
+
 typedef struct vx_products {
     double dot, square;
 } vx_products;
@@ -41,6 +77,7 @@ typedef struct vx_products {
 typedef struct vx_kernels {
     const char *name;
     size_t tile_rows, tile_queries;
+    size_t code_tile_rows, code_tile_queries;
 
     /* Filter, one query against count rows, `stride` bytes apart: squared L2, and inner product.
      * The query is padded; rows are not. */
@@ -88,6 +125,24 @@ typedef struct vx_kernels {
     /* y[j] += a * x[j], one product and one sum rounded apart: the same bits on every machine. */
     void (*axpy)(float a, const float *x, float *y, size_t n);
 
+    /* Filter by codes. The key of a row is the least its true key can be, given its code.
+     * code_select writes the positions of rows with !(key > limit) among `groups` groups; code_tile
+     * does the same for a panel of queries and code_tile_rows rows as bits. Rows behind the last
+     * are the caller's to ignore. */
+    size_t (*code_select)(const vx_codes *rows, size_t groups, const vx_code_queries *query,
+                          vx_code_key key, float limit, uint32_t *positions);
+    bool (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, vx_code_key key,
+                      const float *limits, uint32_t *masks);
+
+    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor; spare holds n too.
+     */
+    void (*hadamard)(float *values, float *spare, size_t n, float factor);
+
+    /* Quantises a rotated row: nibbles into lane `lane` of a group; answers scale, |y - c| and |c|
+     * in double precision. The same bits on every machine. */
+    void (*encode)(const float *values, size_t dim, unsigned char *group, size_t lane,
+                   double *scale, double *rest, double *length);
+
     /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
      * answers how many floating-point operations they were. sink receives a value that depends on
      * all. */
@@ -102,6 +157,7 @@ VX_SHARED const vx_kernels *vx_kernels_get(void);
  */
 VX_SHARED const vx_kernels *vx_kernels_at(size_t i);
 
-extern const vx_kernels vx_kernels_scalar, vx_kernels_avx2, vx_kernels_avx512, vx_kernels_neon;
+extern const vx_kernels vx_kernels_scalar, vx_kernels_avx2, vx_kernels_avx512,
+    vx_kernels_avx512vnni, vx_kernels_neon, vx_kernels_neondot;
 
 #endif
