@@ -17,6 +17,13 @@
                       vindex_status_name(ck_status_), vindex_last_error()); \
     } while (0)
 
+/* As ck_assert_msg, but free while it holds: for inner loops. (Check notes every assertion it
+ * passes in a file.) */
+#define ck_each(condition, ...)                      \
+    do {                                             \
+        if (!(condition)) ck_abort_msg(__VA_ARGS__); \
+    } while (0)
+
 /* The call must fail with that status and a sentence that contains that text. */
 #define ck_fails(status, text, call)                                                   \
     do {                                                                               \

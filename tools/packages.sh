@@ -1,15 +1,18 @@
 # Sourced by the other tools: installs the Debian packages that are missing. Where all of them are
 # there already, neither root nor the network is needed.
 
-build_packages=(gcc libc6-dev g++ meson ninja-build pkg-config python3
-    libxxhash-dev check libjansson-dev libpopt-dev libzip-dev)
+program_packages=(gcc libc6-dev meson ninja-build pkg-config libxxhash-dev libjansson-dev libpopt-dev
+    libzip-dev)
+build_packages=("${program_packages[@]}" g++ check python3)
 
-# The packages among the arguments that are not installed, one per line.
+# The packages among the arguments that are not installed, one per line. One that is there for another
+# architecture only is missing, unless the argument asks for that one (name:arm64).
 missing_packages() {
-    local package
+    local package native
+    native=$(dpkg --print-architecture)
     for package in "$@"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
-            echo "$package"
+        dpkg-query -W -f '${db:Status-Status} ${Architecture}\n' "$package" 2>/dev/null |
+            grep -qE "^installed (${native}|all|${package#*:})\$" || echo "$package"
     done
 }
 

@@ -150,12 +150,12 @@ VINDEX_API void vindex_simulate_params_init(vindex_simulate_params *params);
 
 typedef struct vindex_simulator vindex_simulator;
 
-/* A simulated set whose rows are made on demand; holds 1 KB per dimension. cliques (n numbers, not
- * negative, copied) fixes the structure; NULL with n = 0 gives the benchmark's own (1,000 cliques
- * of 13 and 2,000 singletons, times scale) or the training split's, songs shuffled, cliques
- * numbered in order of first appearance. params NULL: the defaults. The first d dimensions of a
- * larger dim are the same bits. *simulator is the caller's, to be freed with
- * vindex_simulator_free. */
+/* A simulated set whose rows are made on demand; holds 1 KB per dimension, made on every core.
+ * cliques (n numbers, not negative, copied) fixes the structure; NULL with n = 0 gives the
+ * benchmark's own (1,000 cliques of 13 and 2,000 singletons, times scale) or the training split's,
+ * songs shuffled, cliques numbered in order of first appearance. params NULL: the defaults. The
+ * first d dimensions of a larger dim are the same bits. *simulator is the caller's, to be freed
+ * with vindex_simulator_free. */
 VINDEX_API vindex_status vindex_simulator_create(const vindex_simulate_params *params,
                                                  const int32_t *cliques, int64_t n,
                                                  vindex_simulator **simulator);

@@ -51,17 +51,17 @@ typedef struct vindex_embeddings_info {
  * sizes are checked against the file's length before anything is allocated. options may be NULL.
  * *embeddings is the caller's, to be closed. Reentrant.
  *
- *  .npy   versions 1 to 3, C or Fortran order, either byte order; f2 f4 f8 i1 u1 i2 u2 i4 i8. Two
- *         dimensions are rows x numbers; one dimension is a single row of that many numbers.
- *  .fvecs .bvecs .ivecs   float32, uint8, int32; each row begins with its dimension as int32, which
- *         must be the same in all rows (checked for each row when it is read).
- *  .fbin .u8bin .i8bin .ibin   uint32 rows, uint32 dimension, then the numbers.
- *  .csv .tsv   one row per line, cells in "quotes" (with "" for a quote) or bare, a byte order mark
- *         allowed, empty lines skipped. All columns but those of ids and labels must be numbers;
- *         cells are read as numbers by vindex_embeddings_read, counted by this function. With
- *         VINDEX_HEADER_AUTO the first line is data if all its cells outside the columns of ids and
- *         labels are numbers and no column was given by name, else a header; and exactly
- *         0,1,2,... is a header, the one tables get whose columns have no names.
+ * - .npy: versions 1 to 3, C or Fortran order, either byte order; f2 f4 f8 i1 u1 i2 u2 i4 i8. Two
+ *   dimensions are rows x numbers; one dimension is a single row of that many numbers.
+ * - .fvecs .bvecs .ivecs: float32, uint8, int32. Each row begins with its dimension as int32, which
+ *   must be the same in all rows (checked for each row when it is read).
+ * - .fbin .u8bin .i8bin .ibin: uint32 rows, uint32 dimension, then the numbers.
+ * - .csv .tsv: one row per line, cells in "quotes" (with "" for a quote) or bare, a byte order mark
+ *   allowed, empty lines skipped. All columns but those of ids and labels must be numbers; this
+ *   function counts the cells of every line, vindex_embeddings_read makes numbers of them. With
+ *   VINDEX_HEADER_AUTO the first line is a header if a column was given by name, if a cell outside
+ *   the columns of ids and labels is no number, or if the line is exactly 0,1,2,... (which is how
+ *   tables are saved whose columns have no names).
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: an ending or a type of
  * number that is not read. VINDEX_ERR_FORMAT: the content is not what the ending says. */
@@ -100,11 +100,11 @@ typedef struct vindex_embeddings_writer vindex_embeddings_writer;
 /* Starts a file of rows x dim numbers of that dtype; the ending names the format, and a dtype it
  * cannot hold is refused. *writer is the caller's, to be finished or aborted. Reentrant.
  *
- *  .npy   version 1, C order; every dtype but VINDEX_BF16
- *  .fvecs .fbin VINDEX_F32   .bvecs .u8bin VINDEX_U8   .ivecs .ibin VINDEX_I32   .i8bin VINDEX_I8;
- *         .fvecs .bvecs .ivecs cannot hold 0 rows, they would not say the dimension
- *  .csv .tsv   every dtype: a header x0,x1,... and the values as the dtype holds them, with as many
- *         digits as bring back the same float32 */
+ * - .npy: version 1, C order; every dtype but VINDEX_BF16.
+ * - .fvecs .fbin: VINDEX_F32; .bvecs .u8bin: VINDEX_U8; .ivecs .ibin: VINDEX_I32; .i8bin:
+ * VINDEX_I8. .fvecs .bvecs .ivecs cannot hold 0 rows: nothing would say the dimension.
+ * - .csv .tsv: every dtype; a header x0,x1,... and the values as the dtype holds them, with as many
+ *   digits as bring back the same float32. */
 VINDEX_API vindex_status vindex_embeddings_create(const char *path, int64_t rows, int64_t dim,
                                                   vindex_dtype dtype,
                                                   vindex_embeddings_writer **writer);
@@ -147,13 +147,15 @@ VINDEX_API void vindex_labels_options_init(vindex_labels_options *options);
 /* Reads labels. *labels is filled for vindex_labels_free, and left alone by a failure. options may
  * be NULL. Reentrant.
  *
- *  .csv .tsv   cells as in vindex_embeddings_open. The label column is the first of these names
- * that the header has: clique, clique_id, work_id, work, label, labels, class; the id column:
- *         track_id, track, id, recording_id, performance_id, utt, path, file, filename, or an
- * unnamed first column; no id column is fine. With VINDEX_HEADER_AUTO there is a header, except in
- * a table of one column that does not begin with one of the names of label columns: that is one
- * label per line. .txt .lst .labels or no ending   one label per line, taken whole; columns cannot
- * be named.
+ * A .csv or .tsv is a table, its cells as in vindex_embeddings_open. The label column is the first
+ * of clique, clique_id, work_id, work, label, labels, class that the header has; the id column the
+ * first of track_id, track, id, recording_id, performance_id, utt, path, file, filename, or else a
+ * first column without a name; no id column is fine. With VINDEX_HEADER_AUTO there is a header,
+ * except in a table of one column, when none is given, that does not begin with a name of a label
+ * column: that is one label per line.
+ *
+ * A .txt, .lst or .labels, or a path without an ending, is one label per line, taken whole; columns
+ * cannot be given. Empty lines may end it.
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: another ending.
  * VINDEX_ERR_FORMAT: not text, or lines that do not have the same number of cells.

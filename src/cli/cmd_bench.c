@@ -2,8 +2,11 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <vindex/io.h>
 
 #include "bench/kernels.h"
 #include "report.h"
@@ -24,11 +27,12 @@ static const struct cli_usage usage = {
 static int dim = 128, megabytes = 512;
 static char *folder;
 
-static const struct poptOption options[] = {
+static struct poptOption options[] = {
     {"dim", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &dim, 0, "numbers per vector", "D"},
     {"megabytes", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &megabytes, 0,
      "size of the rows scanned; far more than the caches hold", "N"},
     {"output", 'o', POPT_ARG_STRING, &folder, 0, "also write JSON and CSV into this folder", "DIR"},
+    {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_common_options, 0, "Common to all verbs:", NULL},
     POPT_TABLEEND,
 };
 
@@ -67,24 +71,45 @@ static void print_table(FILE *out, const bench_machine *machine, const bench_row
     }
 }
 
-static int write_csv(const char *path, const bench_row *rows, size_t count) {
-    FILE *file = fopen(path, "w");
-    if (!file) return cli_fail("%s: cannot be written: %s", path, strerror(errno));
-    fprintf(file, "kernel,level,dtype,gb_per_second,gflop_per_second\n");
+static int write_text(const char *name, const char *text) {
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return cli_fail("-o: the path is longer than %zu bytes; choose a shorter one", sizeof path);
+    vindex_output *file;
+    int answer = cli_status(vindex_output_create(path, &file));
+    if (answer != CLI_DONE) return answer;
+    answer = cli_status(vindex_output_write(file, text, strlen(text)));
+    if (answer == CLI_DONE) return cli_status(vindex_output_finish(file));
+    vindex_output_abort(file);
+    return answer;
+}
+
+/* The rows as CSV, to be freed; NULL when memory is out. */
+static char *to_csv(const bench_row *rows, size_t count) {
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    if (!out) return NULL;
+    fprintf(out, "kernel,level,dtype,gb_per_second,gflop_per_second\n");
     for (size_t i = 0; i < count; i++)
-        fprintf(file, "%s,%s,%s,%.3f,%.3f\n", rows[i].kernel, rows[i].level, rows[i].dtype,
+        fprintf(out, "%s,%s,%s,%.3f,%.3f\n", rows[i].kernel, rows[i].level, rows[i].dtype,
                 rows[i].gbs, rows[i].gflops);
-    return fclose(file) ? cli_fail("%s: cannot be written: %s", path, strerror(errno)) : CLI_DONE;
+    if (fclose(out) == 0) return text;
+    free(text);
+    return NULL;
 }
 
 static int write_files(const json_t *json, const bench_row *rows, size_t count) {
-    char path[4096];
     if (mkdir(folder, 0777) && errno != EEXIST)
-        return cli_fail("%s: cannot be made: %s", folder, strerror(errno));
-    snprintf(path, sizeof path, "%s/kernels.json", folder);
-    if (json_dump_file(json, path, JSON_INDENT(2))) return cli_fail("%s: cannot be written", path);
-    snprintf(path, sizeof path, "%s/kernels.csv", folder);
-    return write_csv(path, rows, count);
+        return cli_fail("-o %s: the folder cannot be made, %s; choose another", folder,
+                        strerror(errno));
+    char *text = json_dumps(json, JSON_INDENT(2)), *csv = to_csv(rows, count);
+    int answer = text && csv ? write_text("kernels.json", text)
+                             : cli_fail("kernels: no memory for the report; free some");
+    if (answer == CLI_DONE) answer = write_text("kernels.csv", csv);
+    free(text);
+    free(csv);
+    return answer;
 }
 
 static int run_kernels(void) {
@@ -98,12 +123,13 @@ static int run_kernels(void) {
                            .progress_context = call.progress_context};
     size_t count = bench_kernels(&bench, &machine, rows);
     cli_progress_end();
-    if (!count) return cli_fail("kernels: %s", vindex_last_error());
+    if (!count && cli_signal()) return cli_status(VINDEX_ERR_CANCELLED);
+    if (!count) return cli_fail("%s", vindex_last_error());
     json_t *json = to_json(&machine, rows, count);
-    int answer = json ? CLI_DONE : cli_fail("kernels: no memory for the report");
+    int answer = json ? CLI_DONE : cli_fail("kernels: no memory for the report; free some");
     if (answer == CLI_DONE && folder) answer = write_files(json, rows, count);
     if (answer == CLI_DONE && cli_common.json) {
-        json_dumpf(json, stdout, JSON_INDENT(2));
+        json_dumpf(json, stdout, JSON_REAL_PRECISION(15));
         putchar('\n');
     } else if (answer == CLI_DONE) {
         print_table(stdout, &machine, rows, count);
@@ -118,11 +144,12 @@ int cmd_bench(int argc, const char **argv) {
     if (answer == CLI_PROCEED) {
         if (strcmp(parsed.words[0], "kernels"))
             answer =
-                cli_words("'%s': there is no such benchmark; known is kernels", parsed.words[0]);
+                cli_words("'%s': it is no benchmark that is known; use kernels", parsed.words[0]);
         else if (dim < 1 || dim > 65536 || megabytes < 1 || megabytes > 1 << 20)
-            answer = cli_words("--dim %d --megabytes %d: out of range; give --dim 1 to 65536 and "
-                               "--megabytes 1 to 1048576",
-                               dim, megabytes);
+            answer = cli_words(
+                "--dim %d --megabytes %d: that is out of range; give --dim 1 to 65536 and "
+                "--megabytes 1 to 1048576",
+                dim, megabytes);
         else
             answer = run_kernels();
     }

@@ -1,8 +1,10 @@
 /* vindex info: what a file is and whether it is sound. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <vindex/index.h>
 
@@ -154,7 +156,10 @@ static int info(const char *path) {
     if (report == NULL) return CLI_FAILED;
     cli_report_text(report, "path", "path", path);
     int answer = CLI_DONE;
-    if (has_index_magic(path))
+    /* Before the ending is looked at, which says nothing about a file that is not there. */
+    if (access(path, R_OK) != 0)
+        answer = cli_fail("%s: cannot open, %s; check the path", path, strerror(errno));
+    else if (has_index_magic(path))
         answer = info_index(path, report);
     else if (!may_be_labels(path) || !info_labels(path, report))
         answer = info_embeddings(path, report);

@@ -29,7 +29,7 @@ struct search {
     const char **queries;
     char *output;
     int mapped, unverified;
-    long long batch, show;
+    long long batch, show, first;
     char *values[FIELDS_MOST]; /* per search field, as given */
 };
 
@@ -162,8 +162,9 @@ static int report_result(const struct search *search, const vindex_index *index,
     cli_report_int(report, "dim", "dim", vindex_dim(index));
     cli_report_int(report, "queries", "queries", found->queries);
     cli_report_int(report, "k", "k", found->k);
-    cli_report_int(report, "threads", NULL, cli_common.threads);
-    cli_report_text(report, NULL, "threads", cli_common.threads == 0 ? "every core" : "as given");
+    bool all = cli_common.threads == 0;
+    cli_report_int(report, "threads", all ? NULL : "threads", cli_common.threads);
+    if (all) cli_report_text(report, NULL, "threads", "every core");
     cli_report_text(report, "simd", "simd", vindex_simd_level());
     cli_report_real(report, "seconds", "seconds", timing->total, 4, "");
     cli_report_real(report, "ms_per_query", "per query",
@@ -212,6 +213,8 @@ static int check_words(const struct search *search) {
     vindex_search_params params;
     if (search->batch < 0)
         return cli_words("--batch: %lld was given; give 0 (all) or more", search->batch);
+    if (search->first < 0)
+        return cli_words("--first: %lld was given; give 0 (all) or more", search->first);
     if (search->show < 0) return cli_words("--show: %lld was given; give 0 or more", search->show);
     int answer = search->output != NULL ? cli_neighbours_check(search->output) : CLI_DONE;
     return answer == CLI_DONE ? search_params(search, &params) : answer;
@@ -223,6 +226,7 @@ static int search_index(const struct search *search) {
     struct cli_rows rows;
     answer = cli_rows_open(search->queries, "--queries", 1, &rows);
     if (answer != CLI_DONE) return answer;
+    if (search->first > 0 && search->first < rows.rows) rows.rows = search->first;
     uint32_t flags =
         (search->mapped ? VINDEX_LOAD_MAP : 0u) | (search->unverified ? VINDEX_LOAD_DEFER : 0u);
     vindex_index *index = NULL;
@@ -244,6 +248,8 @@ int cmd_search(int argc, const char **argv) {
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, fields, 0, NULL, NULL},
         {"output", 'o', POPT_ARG_STRING, &search.output, 0,
          "write all neighbours: .npz, .ivecs or .csv", "OUT"},
+        {"first", 0, POPT_ARG_LONGLONG, &search.first, 0,
+         "search for the first N queries only; 0 (the default): all", "N"},
         {"batch", 0, POPT_ARG_LONGLONG, &search.batch, 0,
          "queries per call; 1 also gives the median time; 0 (the default): all", "N"},
         {"show", 0, POPT_ARG_LONGLONG, &search.show, 0,

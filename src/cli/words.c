@@ -65,12 +65,18 @@ int cli_parse(const struct cli_usage *usage, const struct poptOption *options, i
     parsed->context = poptGetContext(NULL, argc, argv, options, 0);
     if (parsed->context == NULL) return cli_fail("flags: no memory to read them; free some");
     int problem = poptGetNextOpt(parsed->context);
-    int answer =
-        cli_common.help ? print_help(usage, parsed->context)
-        : problem != -1 ? bad_flag(usage, parsed->context, problem, argc, argv)
-        : cli_common.threads < 0
-            ? cli_words("--threads: %d was given; give 0 (every core) or more", cli_common.threads)
-            : take_words(usage, parsed);
+    int answer;
+    if (cli_common.help)
+        answer = print_help(usage, parsed->context);
+    else if (problem != -1)
+        answer = bad_flag(usage, parsed->context, problem, argc, argv);
+    else if (cli_common.threads < 0)
+        answer =
+            cli_words("--threads: %d was given; give 0 (every core) or more", cli_common.threads);
+    else if (cli_common.seed < 0)
+        answer = cli_words("--seed: %lld was given; give 0 or more", cli_common.seed);
+    else
+        answer = take_words(usage, parsed);
     argv[0] = usage->verb;
     return answer;
 }

@@ -354,7 +354,7 @@ static vindex_status find_words(const vx_container *container, const char *tag, 
 }
 
 static vindex_status load_dead(vx_ids *ids, const vx_container *container, bool verify) {
-    const unsigned char *bytes;
+    const unsigned char *bytes = NULL;
     size_t words = words_for(ids->count), rest = ids->count % 64;
     VX_TRY(find_words(container, "dead", words, verify, &bytes));
     VX_TRY(reserve_dead(ids, ids->count));
@@ -368,7 +368,7 @@ static vindex_status load_dead(vx_ids *ids, const vx_container *container, bool 
 }
 
 static vindex_status load_ids(vx_ids *ids, const vx_container *container, bool verify) {
-    const unsigned char *bytes;
+    const unsigned char *bytes = NULL;
     VX_TRY(find_words(container, "ids", ids->count, verify, &bytes));
     VX_TRY(reserve_ids(ids, ids->count));
     shape found = {true, true, -1};

@@ -1,4 +1,4 @@
-/* The clique structure of Da-TACOS: the benchmark subset as "Less is more" (section 4) describes
+/* The clique structure of Da-TACOS: the benchmark subset as "Less is more" (section 4.1) describes
  * it, and a training split with that paper's totals (section 3.2). */
 #include "structure.h"
 

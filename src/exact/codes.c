@@ -15,7 +15,7 @@ static double prepare(const vx_space *space, const vx_kernels *kernels, const vo
                       float *values) {
     double mean = 0;
     if (space->metric == VINDEX_PEARSON)
-        mean = kernels->settle_sum[space->dtype](NULL, row, space->dim) / (double)space->dim;
+        mean = kernels->settle_sum[space->dtype](NULL, row, space->dim, 0) / (double)space->dim;
     kernels->widen[space->dtype](row, space->dim, values);
     for (size_t j = 0; mean != 0 && j < space->dim; j++)
         values[j] = (float)((double)values[j] - mean);

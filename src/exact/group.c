@@ -12,7 +12,7 @@ enum { SMALLEST_TILE_GROUP = 5 };
 static float aux_of(const vx_space *space, const vx_kernels *kernels, const void *row) {
     double shift = 0;
     if (space->metric == VINDEX_PEARSON)
-        shift = kernels->settle_sum[space->dtype](NULL, row, space->dim) / (double)space->dim;
+        shift = kernels->settle_sum[space->dtype](NULL, row, space->dim, 0) / (double)space->dim;
     double square =
         kernels->settle_products[space->dtype](NULL, NULL, row, space->dim, shift).square;
     double norm = sqrt(square);
@@ -102,17 +102,18 @@ static const double *weights_of(const vx_group *group, size_t q) {
                           : NULL;
 }
 
-/* The weighted mean, which Pearson takes off on both sides. */
+/* The weighted mean, which Pearson takes off on both sides. The mean of a constant vector must be
+ * that constant, so that nothing is left of it: without weights every sum is exact, with weights a
+ * second step takes off what the first is wrong by. */
 static double mean_of(const vx_group *group, const double *weights, vindex_dtype dtype,
                       const void *row) {
     size_t dim = group->space.dim;
-    double total = (double)dim;
-    if (weights) {
-        total = 0;
-        for (size_t j = 0; j < dim; j++) total += weights[j];
-    }
+    if (!weights) return group->kernels->settle_sum[dtype](NULL, row, dim, 0) / (double)dim;
+    double total = 0;
+    for (size_t j = 0; j < dim; j++) total += weights[j];
     if (total == 0) return 0; /* an empty subspace: every product is 0 whatever the mean */
-    return group->kernels->settle_sum[dtype](weights, row, dim) / total;
+    double mean = group->kernels->settle_sum[dtype](weights, row, dim, 0) / total;
+    return mean + group->kernels->settle_sum[dtype](weights, row, dim, mean) / total;
 }
 
 static void load_settle(vx_group *group, const float *query, size_t q) {

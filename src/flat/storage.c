@@ -207,7 +207,7 @@ static vindex_status reserve(vx_flat *flat, size_t total) {
 /* Numbers that turn into infinity when stored. */
 static vindex_status check_range(const vx_flat *flat, const float *vectors, size_t n) {
     if (flat->space.dtype == VINDEX_F32) return VINDEX_OK;
-    float most = flat->space.dtype == VINDEX_F16 ? 65519.996f : 0x1.feffp127f;
+    float most = flat->space.dtype == VINDEX_F16 ? 65519.996f : 0x1.fefffep127f;
     for (size_t i = 0; i < n * flat->space.dim; i++)
         if (!(fabsf(vectors[i]) <= most))
             return vx_fail(VINDEX_ERR_DATA,
@@ -287,6 +287,14 @@ static void move_row(vx_flat *flat, size_t from, size_t to) {
     if (flat->space.rotation) vx_codes_move(flat->space.dim, &source->codes, i, &target->codes, j);
 }
 
+/* Moves the last block to memory of its size; where there is none it stays in what it has. */
+static void shrink_last(vx_flat *flat) {
+    if (!flat->block_count) return;
+    size_t b = flat->block_count - 1;
+    size_t capacity = capacity_for(flat->blocks[b].count, flat->block_rows);
+    if (capacity < flat->capacities[b]) vx_flat_own_block(flat, b, capacity);
+}
+
 vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call) {
     vx_flat *flat = (vx_flat *)index;
     size_t kept = flat->ids.count - flat->ids.removed;
@@ -303,6 +311,7 @@ vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call) {
         for (size_t b = blocks; b < flat->block_count; b++) free_block(flat, b);
         flat->block_count = blocks;
         count_rows(flat, kept);
+        shrink_last(flat);
     }
     vx_free(keep);
     return status;

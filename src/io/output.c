@@ -1,3 +1,4 @@
+/* Files that are neither embeddings nor labels, written as safely as those. */
 #include <vindex/io.h>
 
 #include "core/base.h"

@@ -2,6 +2,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "kernels.h"
 
 static bool always(void) {
@@ -9,9 +13,14 @@ static bool always(void) {
 }
 
 #if defined(__x86_64__)
+/* Asked of the processor itself: Clang 14's __builtin_cpu_supports does not know the name. */
+static bool has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
 
 static bool has_avx512(void) {

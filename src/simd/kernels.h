@@ -111,12 +111,13 @@ typedef struct vx_kernels {
 
     /* Settle, one row. Queries are double, padded with zeros; weights (likewise) may be NULL.
      * settle_l2: sum w (q - x)^2. settle_products: sum w q (x - shift), 0 where the query is NULL,
-     * and sum w (x - shift)^2. settle_sum: sum w x. */
+     * and sum w (x - shift)^2. settle_sum: sum w (x - shift). */
     double (*settle_l2[VX_STORED_TYPES])(const double *query, const double *weights,
                                          const void *row, size_t dim);
     vx_products (*settle_products[VX_STORED_TYPES])(const double *query, const double *weights,
                                                     const void *row, size_t dim, double shift);
-    double (*settle_sum[VX_STORED_TYPES])(const double *weights, const void *row, size_t dim);
+    double (*settle_sum[VX_STORED_TYPES])(const double *weights, const void *row, size_t dim,
+                                          double shift);
 
     /* Storage: n float32 to n stored numbers, round to nearest even, and back, exactly. */
     void (*narrow[VX_STORED_TYPES])(const float *values, size_t n, void *stored);

@@ -6,7 +6,7 @@ import unittest
 
 from harness import VINDEX, CliTest, npy, vectors
 
-VERBS = ["info", "convert", "build", "search", "eval", "simulate"]
+VERBS = ["info", "convert", "build", "search", "eval", "simulate", "bench"]
 
 
 class ErrorsTest(CliTest):
@@ -57,6 +57,7 @@ class ErrorsTest(CliTest):
             self.fails(2, [verb, "--threads"], "--threads", "no value")
             self.fails(2, [verb, "--threads", "many"], "--threads", "not a number")
             self.fails(2, [verb, "--threads", "-2", "x", "y"], "-2")
+            self.fails(2, [verb, "--seed", "-2", "x", "y"], "--seed", "-2")
             self.fails(2, [verb, "a", "b", "c"], "one word too many")
         self.fails(2, ["info"], "PATH")
         self.fails(2, ["convert", "a.npy"], "IN OUT")
@@ -67,6 +68,8 @@ class ErrorsTest(CliTest):
         self.fails(2, ["search", "a.vindex"], "--queries")
         self.fails(2, ["eval"], "--input")
         self.fails(2, ["simulate", "nonsense", "-o", "x"], "nonsense", "da-tacos")
+        self.fails(2, ["bench", "nonsense"], "nonsense", "kernels")
+        self.fails(2, ["bench", "kernels", "--dim", "0"], "--dim 0")
         self.fails(2, ["simulate", "da-tacos"], "-o")
         self.fails(2, ["simulate", "da-tacos", "--model", "nonsense", "-o", "x"], "nonsense", "move")
         self.fails(2, ["simulate", "da-tacos", "--scale", "-1", "-o", "x"])

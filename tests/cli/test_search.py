@@ -58,6 +58,8 @@ class SearchTest(CliTest):
         self.assertEqual([ids[0] for ids in found["ids"]], list(range(10)))
         whole = self.ok_json("search", "songs.vindex", "--queries", "songs.npy", "-k", 1, "--show", 30)
         self.assertIsNone(whole["median_ms"])
+        some = self.ok_json("search", "songs.vindex", "--queries", "songs.npy", "-k", 1, "--first", 4)
+        self.assertEqual((some["queries"], some["ids"]), (4, [[0], [1], [2], [3]]))
         self.assertEqual([ids[0] for ids in whole["ids"]], list(range(30)))
 
     def test_fewer_vectors_than_k(self):

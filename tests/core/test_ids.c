@@ -327,7 +327,7 @@ START_TEST(random_lives) {
     printf("core/ids: random_lives seed %llu\n", (unsigned long long)seed);
     scratch_make();
     rng = vx_rng_seed(seed, 0);
-    for (int life = 0; life < 60; life++) {
+    for (int life = 0; life < 30; life++) {
         vx_ids ids;
         start(&ids);
         for (int step = 0; step < 60; step++) {

@@ -435,7 +435,6 @@ START_TEST(progress_and_cancel) {
     ck_assert_str_eq(c.phase, "vote");
     ck_assert_double_eq(c.last, 1);
     int all = c.count;
-    fprintf(stderr, "all %d\n", all);
     for (int stop = 1; stop <= all; stop++) {
         c = (calls){.stop_at = stop};
         ck_fails(VINDEX_ERR_CANCELLED, "cancelled", evaluate(600, 3, &params));

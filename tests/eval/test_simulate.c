@@ -138,7 +138,7 @@ static void check_structure(bool training, double scale, int64_t rows, const int
     vindex_simulator_free(s);
 }
 
-/* "Less is more", sections 3.2 and 4. */
+/* "Less is more", sections 3.2 and 4.1. */
 START_TEST(structures) {
     check_structure(false, 1, 15000, (int64_t[]){3000, 1, 13});
     check_structure(false, 0.1, 1500, (int64_t[]){300, 1, 13});

@@ -9,8 +9,7 @@
 
 #include "core/container.h"
 #include "core/ids.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz_input.h"
 
 enum { SIGN = 1, SIGN_SECTIONS = 2, TRUE_LENGTH = 4, DEFER = 8 };
 enum { HEADER = 64, LINE = 32, MOST = 1 << 16 };

@@ -199,6 +199,7 @@ START_TEST(labels_are_written_and_read_back) {
     }
     ck_fails(VINDEX_ERR_UNSUPPORTED, "as .csv or .tsv",
              vindex_labels_write(scratch_path("a.txt"), &labels));
+    ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_labels_write(NULL, &labels));
     labels.cliques[1] = 2;
     ck_fails(VINDEX_ERR_ARGUMENT, "row 1 is of clique 2 of 2",
              vindex_labels_write(scratch_path("b.csv"), &labels));
