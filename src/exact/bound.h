@@ -12,7 +12,7 @@
 
 enum {
     VX_SLICE = 512,     /* dimensions that a tile sums before it adds to the slices before */
-    VX_CODE_CHAIN = 32, /* roundings of a key made of a code, beside the rotation's */
+    VX_CODE_CHAIN = 96, /* roundings of a key made of a code, beside those of two rotations */
     VX_MEAN_RATIO = 16  /* Pearson: the filter judges rows with |x| <= 16 |x - mean(x)| */
 };
 

@@ -9,26 +9,34 @@
 /* Groups of fewer queries are scanned one by one: a tile would do the work of tile_queries. */
 enum { SMALLEST_TILE_GROUP = 5 };
 
-static float aux_of(const vx_space *space, const vx_kernels *kernels, const void *row) {
-    double shift = 0;
+vx_measure vx_measure_row(const vx_space *space, const vx_kernels *kernels, const void *row) {
+    vx_measure measure = {0};
     if (space->metric == VINDEX_PEARSON)
-        shift = kernels->settle_sum[space->dtype](NULL, row, space->dim, 0) / (double)space->dim;
-    double square =
-        kernels->settle_products[space->dtype](NULL, NULL, row, space->dim, shift).square;
-    double norm = sqrt(square);
-    if (space->metric == VINDEX_L2) return (float)square;
+        measure.mean =
+            kernels->settle_sum[space->dtype](NULL, row, space->dim, 0) / (double)space->dim;
+    measure.square =
+        kernels->settle_products[space->dtype](NULL, NULL, row, space->dim, measure.mean).square;
+    return measure;
+}
+
+float vx_aux_of(const vx_space *space, const vx_measure *measure) {
+    double norm = sqrt(measure->square);
+    if (space->metric == VINDEX_L2) return (float)measure->square;
     if (space->metric == VINDEX_INNER_PRODUCT) return vx_round_up(norm);
     if (norm == 0) return 0;
     bool extreme = norm < 1e-30 || norm > 1e30;
-    bool mean_dominates = sqrt((double)space->dim) * fabs(shift) > (VX_MEAN_RATIO - 1) * norm;
+    bool mean_dominates =
+        sqrt((double)space->dim) * fabs(measure->mean) > (VX_MEAN_RATIO - 1) * norm;
     return extreme || mean_dominates ? NAN : (float)(1 / norm);
 }
 
 void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *rows, size_t count,
                  float *aux) {
     size_t stride = vx_space_stride(space);
-    for (size_t i = 0; i < count; i++)
-        aux[i] = aux_of(space, kernels, (const char *)rows + i * stride);
+    for (size_t i = 0; i < count; i++) {
+        vx_measure measure = vx_measure_row(space, kernels, (const char *)rows + i * stride);
+        aux[i] = vx_aux_of(space, &measure);
+    }
 }
 
 float vx_aux_largest(const float *aux, size_t count) {
@@ -68,11 +76,12 @@ static size_t place(vx_group *group, char *memory, bool weighted) {
     group->aux_one = take(&memory, VX_TILE_ROWS * sizeof(float));
     group->aux_zero = take(&memory, VX_TILE_ROWS * sizeof(float));
     group->codes.words = take(&memory, coded_queries * 2 * vx_code_lines(padded) * sizeof(int32_t));
-    group->codes.offset = take(&memory, coded_queries * sizeof(int32_t));
-    group->codes.step = take(&memory, coded_queries * sizeof(float));
+    group->codes.start = take(&memory, coded_queries * sizeof(int32_t));
     group->codes.norm = take(&memory, coded_queries * sizeof(float));
     group->codes.square = take(&memory, coded_queries * sizeof(float));
     group->codes.error = take(&memory, coded_queries * sizeof(float));
+    group->codes.ratio = take(&memory, coded_queries * sizeof(float));
+    group->codes.inverse = take(&memory, coded_queries * sizeof(float));
     return (size_t)memory - start;
 }
 
@@ -206,7 +215,7 @@ static size_t chain_of(const vx_group *group, vx_pass pass) {
     case VX_PASS_TILE:
         return vx_tile_chain(group->space.dim);
     case VX_PASS_CODES:
-        return VX_CODE_CHAIN + vx_rotation_chain(group->space.rotation);
+        return VX_CODE_CHAIN + 2 * vx_rotation_chain(group->space.rotation);
     }
     return 0;
 }
@@ -242,4 +251,11 @@ void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, 
     if (!(reach < VX_FILTER_LIMIT)) return;
     *low = -vx_round_up(gamma * reach + under - key);
     *high = vx_round_up(key + gamma * reach + under);
+}
+
+float vx_group_code_limit(const vx_group *group, size_t q, double key, float largest_aux) {
+    float low, high;
+    vx_group_limits(group, VX_PASS_CODES, q, key, largest_aux, &low, &high);
+    double factor = vx_space_biased(&group->space) ? 0.5 : 1;
+    return -vx_round_up((double)high * factor * (double)group->codes.inverse[q]);
 }

@@ -7,18 +7,11 @@
 
 #include "simd/kernels.h"
 
-/* The certified codes of a run of rows, see exact/codes.h. */
-enum { VX_CODE_SCALE, VX_CODE_REST, VX_CODE_LENGTH, VX_CODE_NUMBERS };
-typedef struct vx_codes_memory {
-    unsigned char *codes;
-    float *numbers[VX_CODE_NUMBERS]; /* each one per row */
-} vx_codes_memory;
-
 /* A run of stored rows. */
 typedef struct vx_block {
-    const void *data;      /* count x dim numbers of the storage type, rows without gaps */
-    const float *aux;      /* per row what the filter needs, see vx_aux_fill */
-    vx_codes_memory codes; /* where the space has a rotation */
+    const void *data;     /* count x dim numbers of the storage type, rows without gaps */
+    const float *aux;     /* per row what the filter needs, see vx_aux_fill */
+    unsigned char *codes; /* where the space has a rotation: see exact/codes.h */
     size_t count;
 } vx_block;
 
@@ -30,13 +23,28 @@ typedef struct vx_space {
     const struct vx_rotation *rotation; /* of the certified codes; NULL: there are none */
 } vx_space;
 
+/* Whether keys made of codes take |x|^2 / 2 off. */
+static inline bool vx_space_biased(const vx_space *space) {
+    return space->metric == VINDEX_L2;
+}
+
 static inline size_t vx_space_stride(const vx_space *space) {
     return space->dim * vindex_dtype_size(space->dtype);
 }
 
+/* What a row's numbers for the filters are made of. */
+typedef struct vx_measure {
+    double mean;   /* Pearson; 0 otherwise */
+    double square; /* |x - mean|^2 */
+} vx_measure;
+
+VX_SHARED vx_measure vx_measure_row(const vx_space *space, const vx_kernels *kernels,
+                                    const void *row);
+
 /* The number the filter keeps per row: L2 |x|^2; inner product |x|; cosine 1/|x|; Pearson 1/|x -
  * mean(x)|. 0 for a zero (constant) row, whose similarity is 0; NaN where single precision cannot
  * judge the row, which then is always settled. */
+VX_SHARED float vx_aux_of(const vx_space *space, const vx_measure *measure);
 VX_SHARED void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *rows,
                            size_t count, float *aux);
 
@@ -51,12 +59,12 @@ typedef struct vx_group {
     size_t panels;          /* tiles of queries; 0 when the group is small enough for scans */
     float *filter;          /* tiles: per slice, per panel, depth x tile_queries */
     float *single;          /* scans: count x padded; in a tile group only where there are codes */
-    vx_code_queries
-        codes;          /* single queries, or panels of code_tile_queries; unused without codes */
-    size_t code_panels; /* 0 when the group is small enough for single queries */
-    double *settle;     /* count x padded */
-    double *norms;      /* |q| (|q - mean(q)| for Pearson) */
-    double *weights;    /* weight_rows x padded, NULL without weights: then nothing is filtered */
+    bool coded;             /* there are codes, and these queries can be multiplied with them */
+    size_t code_panels; /* of code_tile_queries; 0 when the group is small enough for single ones */
+    vx_code_queries codes;
+    double *settle;  /* count x padded */
+    double *norms;   /* |q| (|q - mean(q)| for Pearson) */
+    double *weights; /* weight_rows x padded, NULL without weights: then nothing is filtered */
     size_t weight_rows;
     const float *aux_one, *aux_zero; /* the scale 1 and the bias 0 of a tile's rows */
     void *memory;
@@ -80,28 +88,25 @@ VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *ro
 
 /* Where the filter key of a row lies whose true key is `key`: between *low and *high. A row with a
  * filter key below *low comes before it for certain, one above *high after it. largest_aux is the
- * largest aux among the rows in question (not used by cosine and Pearson). */
+ * largest aux among the rows in question (not used by cosine and Pearson). For VX_PASS_CODES use
+ * vx_group_code_limit: code keys are larger where a row is better. */
 VX_SHARED void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key,
                                float largest_aux, float *low, float *high);
-
-/* How code kernels make keys under this metric. */
-static inline vx_code_key vx_group_code_key(const vx_group *group) {
-    vindex_metric metric = group->space.metric;
-    return (vx_code_key){.factor = metric == VINDEX_L2 ? -2 : -1,
-                         .by_aux = metric == VINDEX_COSINE || metric == VINDEX_PEARSON,
-                         .plus_aux = metric == VINDEX_L2};
-}
 
 /* Query q alone, or the panel that begins with it. */
 static inline vx_code_queries vx_group_codes(const vx_group *group, size_t q) {
     const vx_code_queries *all = &group->codes;
     return (vx_code_queries){all->words + q * 2 * vx_code_lines(group->space.dim),
-                             all->offset + q,
-                             all->step + q,
+                             all->start + q,
                              all->norm + q,
                              all->square + q,
-                             all->error + q};
+                             all->error + q,
+                             all->ratio + q,
+                             all->inverse + q};
 }
+
+/* The limit of query q for the code kernels: a row with a code key below it comes after `key`. */
+VX_SHARED float vx_group_code_limit(const vx_group *group, size_t q, double key, float largest_aux);
 
 /* The packed queries of panel p for the slice that begins at dimension first. */
 static inline const float *vx_group_panel(const vx_group *group, size_t p, size_t first,

@@ -1,8 +1,6 @@
 /* Saving and loading a flat index. Sections: "index", "vectors" (the stored rows), "aux" (the
- * filter's number per row), and those of the ids. */
+ * filter's number per row), "codes" where there are some, and those of the ids. */
 #include "flat.h"
-
-static const char *const code_numbers[VX_CODE_NUMBERS] = {"scale", "rest", "length"};
 
 static vindex_status save_vectors(const vx_flat *flat, vx_container_writer *writer,
                                   const vindex_call *call) {
@@ -24,21 +22,12 @@ static vindex_status save_aux(const vx_flat *flat, vx_container_writer *writer) 
     return vx_container_end(writer);
 }
 
-/* The codes' sections: "codes", and three numbers per row. */
 static vindex_status save_codes(const vx_flat *flat, vx_container_writer *writer) {
     VX_TRY(vx_container_begin(writer, "codes"));
     for (size_t b = 0; b < flat->block_count; b++)
-        VX_TRY(vx_container_append(writer, flat->blocks[b].codes.codes,
-                                   vx_codes_bytes(flat->space.dim, flat->blocks[b].count)));
-    VX_TRY(vx_container_end(writer));
-    for (int part = 0; part < VX_CODE_NUMBERS; part++) {
-        VX_TRY(vx_container_begin(writer, code_numbers[part]));
-        for (size_t b = 0; b < flat->block_count; b++)
-            VX_TRY(vx_container_append(writer, flat->blocks[b].codes.numbers[part],
-                                       flat->blocks[b].count * sizeof(float)));
-        VX_TRY(vx_container_end(writer));
-    }
-    return VINDEX_OK;
+        VX_TRY(vx_container_append(writer, flat->blocks[b].codes,
+                                   vx_codes_bytes(&flat->space, flat->blocks[b].count)));
+    return vx_container_end(writer);
 }
 
 static vindex_status save_sections(const vx_flat *flat, vx_container_writer *writer,
@@ -58,8 +47,7 @@ static vindex_status save_sections(const vx_flat *flat, vx_container_writer *wri
 vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call) {
     const vx_flat *flat = (const vx_flat *)index;
     vx_container_writer *writer;
-    uint32_t sections =
-        3 + (flat->space.rotation ? 1 + VX_CODE_NUMBERS : 0) + vx_ids_section_count(&flat->ids);
+    uint32_t sections = 3 + (flat->space.rotation != NULL) + vx_ids_section_count(&flat->ids);
     VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
     vindex_status status = save_sections(flat, writer, call);
     if (status == VINDEX_OK) return vx_container_commit(writer);
@@ -81,7 +69,7 @@ static vindex_status find_rows(const vx_container *file, const char *tag, size_t
 
 /* The sections with rows in them. */
 typedef struct sections {
-    vx_section vectors, aux, codes, numbers[VX_CODE_NUMBERS];
+    vx_section vectors, aux, codes;
 } sections;
 
 static vindex_status find_sections(const vx_flat *flat, const vx_container *file, size_t rows,
@@ -90,25 +78,19 @@ static vindex_status find_sections(const vx_flat *flat, const vx_container *file
     VX_TRY(find_rows(file, "aux", rows, sizeof(float), &found->aux));
     if (!flat->space.rotation) return VINDEX_OK;
     size_t groups = (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
-    VX_TRY(find_rows(file, "codes", groups, vx_codes_bytes(flat->space.dim, VX_CODE_ROWS),
-                     &found->codes));
-    for (int n = 0; n < VX_CODE_NUMBERS; n++)
-        VX_TRY(find_rows(file, code_numbers[n], rows, sizeof(float), &found->numbers[n]));
-    return VINDEX_OK;
+    return find_rows(file, "codes", groups, vx_codes_bytes(&flat->space, VX_CODE_ROWS),
+                     &found->codes);
 }
 
-/* The block whose first row is `first`, in the map. Kernels read the numbers of whole groups:
- * behind the last row that is the section's padding. */
+/* The block whose first row is `first`, in the map. */
 static vx_block block_in_map(const vx_flat *flat, const sections *found, size_t first,
                              size_t count) {
     vx_block block = {.data = found->vectors.bytes + first * vx_flat_stride(flat),
                       .aux = (const float *)(const void *)found->aux.bytes + first,
                       .count = count};
-    if (!flat->space.rotation) return block;
-    block.codes.codes =
-        (unsigned char *)(uintptr_t)found->codes.bytes + vx_codes_bytes(flat->space.dim, first);
-    for (int n = 0; n < VX_CODE_NUMBERS; n++)
-        block.codes.numbers[n] = (float *)(uintptr_t)found->numbers[n].bytes + first;
+    if (flat->space.rotation)
+        block.codes =
+            (unsigned char *)(uintptr_t)found->codes.bytes + vx_codes_bytes(&flat->space, first);
     return block;
 }
 

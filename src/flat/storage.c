@@ -48,18 +48,9 @@ static vindex_status parse(const vx_spec *spec, options *found) {
     return VINDEX_OK;
 }
 
-/* Bytes of a block's codes with their three numbers per row, in one piece of memory. */
+/* Bytes of a block's codes. */
 static size_t codes_bytes(const vx_flat *flat, size_t rows) {
-    if (!flat->space.rotation) return 0;
-    return vx_codes_bytes(flat->space.dim, rows) + VX_CODE_NUMBERS * rows * sizeof(float);
-}
-
-static vx_codes_memory place_codes(const vx_flat *flat, unsigned char *memory, size_t rows) {
-    if (!memory) return (vx_codes_memory){0};
-    vx_codes_memory codes = {.codes = memory};
-    float *numbers = (float *)(void *)(memory + vx_codes_bytes(flat->space.dim, rows));
-    for (size_t n = 0; n < VX_CODE_NUMBERS; n++) codes.numbers[n] = numbers + n * rows;
-    return codes;
+    return flat->space.rotation ? vx_codes_bytes(&flat->space, rows) : 0;
 }
 
 vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric,
@@ -94,7 +85,7 @@ static void free_block(vx_flat *flat, size_t b) {
     if (!flat->capacities[b]) return;
     vx_free((void *)(uintptr_t)flat->blocks[b].data);
     vx_free((void *)(uintptr_t)flat->blocks[b].aux);
-    vx_free(flat->blocks[b].codes.codes);
+    vx_free(flat->blocks[b].codes);
 }
 
 void vx_flat_free(vindex_index *index) {
@@ -125,7 +116,7 @@ vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     size_t rest = n % block_rows, blocks = n / block_rows + (rest != 0);
     rows = n - rest + (rest ? capacity_for(rest, block_rows) : 0);
     size_t data, lists, each = stride + sizeof(float);
-    if (wanted.certified) each += vx_code_lines(dim) * 4 + VX_CODE_NUMBERS * sizeof(float);
+    if (wanted.certified) each += vx_code_group_bytes(dim, true) / VX_CODE_ROWS; /* as for L2 */
     if (!vx_mul(rows, each, &data) || !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) ||
         !vx_add(data, lists, bytes) || !vx_add(*bytes, sizeof(vx_flat), bytes))
         return vx_fail_memory(rows, stride, "memory estimate");
@@ -169,18 +160,13 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
         return vx_fail_memory(capacity, stride + sizeof *aux, "add: a block of vectors");
     }
     vx_block *block = &flat->blocks[b];
-    vx_codes_memory codes = place_codes(flat, coded, capacity);
-    if (block->count && coded) {
-        memcpy(codes.codes, block->codes.codes, vx_codes_bytes(flat->space.dim, block->count));
-        for (int n = 0; n < VX_CODE_NUMBERS; n++)
-            memcpy(codes.numbers[n], block->codes.numbers[n], block->count * sizeof(float));
-    }
+    if (block->count && coded) memcpy(coded, block->codes, codes_bytes(flat, block->count));
     if (block->count) {
         memcpy(data, block->data, block->count * stride);
         memcpy(aux, block->aux, block->count * sizeof *aux);
     }
     free_block(flat, b);
-    *block = (vx_block){data, aux, codes, block->count};
+    *block = (vx_block){data, aux, coded, block->count};
     flat->capacities[b] = capacity;
     return VINDEX_OK;
 }
@@ -230,11 +216,12 @@ static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, 
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (size_t i = 0; i < n; i++) {
         flat->kernels->narrow[flat->space.dtype](vectors + i * dim, dim, data + i * stride);
-        vx_aux_fill(&flat->space, flat->kernels, data + i * stride, 1, aux + i);
+        vx_measure measure = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
+        aux[i] = vx_aux_of(&flat->space, &measure);
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
         if (work)
-            vx_codes_encode(&flat->space, flat->kernels, data + i * stride, &block->codes, at + i,
-                            work + thread * 2 * dim);
+            vx_codes_encode(&flat->space, flat->kernels, data + i * stride, &measure, block->codes,
+                            at + i, work + thread * 2 * dim);
     }
 }
 
@@ -284,7 +271,7 @@ static void move_row(vx_flat *flat, size_t from, size_t to) {
     memmove((char *)(uintptr_t)target->data + j * stride, (const char *)source->data + i * stride,
             stride);
     ((float *)(uintptr_t)target->aux)[j] = source->aux[i];
-    if (flat->space.rotation) vx_codes_move(flat->space.dim, &source->codes, i, &target->codes, j);
+    if (flat->space.rotation) vx_codes_move(&flat->space, source->codes, i, target->codes, j);
 }
 
 /* Moves the last block to memory of its size; where there is none it stays in what it has. */

@@ -72,8 +72,8 @@ static inline bytes bytes_low(bytes v) {
 static inline bytes bytes_high(bytes v) {
     return bytes_low(_mm256_srli_epi16(v, 4));
 }
-static inline ints ints_zero(void) {
-    return _mm256_setzero_si256();
+static inline ints ints_set(int32_t x) {
+    return _mm256_set1_epi32(x);
 }
 static inline ints ints_add(ints a, ints b) {
     return _mm256_add_epi32(a, b);
@@ -82,9 +82,8 @@ static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
     __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(four));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-/* 2 v - offset, as floats. */
-static inline lanes ints_centred(ints v, int32_t offset) {
-    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_slli_epi32(v, 1), _mm256_set1_epi32(offset)));
+static inline lanes ints_floats(ints v) {
+    return _mm256_cvtepi32_ps(v);
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return _mm256_div_ps(a, b);

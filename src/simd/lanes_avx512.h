@@ -87,8 +87,8 @@ static inline bytes bytes_low(bytes v) {
 static inline bytes bytes_high(bytes v) {
     return bytes_low(_mm512_srli_epi16(v, 4));
 }
-static inline ints ints_zero(void) {
-    return _mm512_setzero_si512();
+static inline ints ints_set(int32_t x) {
+    return _mm512_set1_epi32(x);
 }
 static inline ints ints_add(ints a, ints b) {
     return _mm512_add_epi32(a, b);
@@ -101,9 +101,8 @@ static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #endif
 }
-/* 2 v - offset, as floats. */
-static inline lanes ints_centred(ints v, int32_t offset) {
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_slli_epi32(v, 1), _mm512_set1_epi32(offset)));
+static inline lanes ints_floats(ints v) {
+    return _mm512_cvtepi32_ps(v);
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return _mm512_div_ps(a, b);

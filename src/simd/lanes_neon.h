@@ -73,8 +73,8 @@ static inline bytes bytes_low(bytes v) {
 static inline bytes bytes_high(bytes v) {
     return vshrq_n_u8(v, 4);
 }
-static inline ints ints_zero(void) {
-    return vdupq_n_s32(0);
+static inline ints ints_set(int32_t x) {
+    return vdupq_n_s32(x);
 }
 static inline ints ints_add(ints a, ints b) {
     return vaddq_s32(a, b);
@@ -89,9 +89,8 @@ static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
     return vaddq_s32(sum, vpaddq_s32(low, high));
 #endif
 }
-/* 2 v - offset, as floats. */
-static inline lanes ints_centred(ints v, int32_t offset) {
-    return vcvtq_f32_s32(vsubq_s32(vshlq_n_s32(v, 1), vdupq_n_s32(offset)));
+static inline lanes ints_floats(ints v) {
+    return vcvtq_f32_s32(v);
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return vdivq_f32(a, b);

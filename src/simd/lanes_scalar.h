@@ -102,8 +102,8 @@ static inline bytes bytes_high(bytes v) {
     for (int i = 0; i < 4 * LANES; i++) v.b[i] >>= 4;
     return v;
 }
-static inline ints ints_zero(void) {
-    return (ints){0};
+static inline ints ints_set(int32_t x) {
+    return (ints){x, x, x, x};
 }
 static inline ints ints_add(ints a, ints b) {
     return a + b;
@@ -115,11 +115,8 @@ static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
         for (int j = 0; j < 4; j++) sum[i] += codes.b[4 * i + j] * q[j];
     return sum;
 }
-/* 2 v - offset, as floats. */
-static inline lanes ints_centred(ints v, int32_t offset) {
-    lanes out;
-    for (int i = 0; i < LANES; i++) out[i] = (float)(2 * v[i] - offset);
-    return out;
+static inline lanes ints_floats(ints v) {
+    return __builtin_convertvector(v, lanes);
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return a / b;

@@ -72,7 +72,8 @@ static inline void filter_by_tiles(filtering *f) {
 
 /* The rows of that set against `queries` queries of its kind. */
 static inline filtering filtering_make(const vectors *set, vindex_metric metric, size_t queries) {
-    filtering f = {.space = {metric, set->dtype, set->dim, NULL}, .rows = set->count, .queries = queries};
+    filtering f = {
+        .space = {metric, set->dtype, set->dim, NULL}, .rows = set->count, .queries = queries};
     vectors asked = *set;
     asked.queries = true;
     asked.count = queries;

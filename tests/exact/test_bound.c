@@ -84,8 +84,10 @@ END_TEST
 
 START_TEST(rows_beyond_single_precision_are_left_to_settling) {
     float tiny[2] = {1e-31f, 0}, huge[2] = {3e38f, 3e38f}, zero[2] = {0}, flat[2] = {7, 7}, aux[1];
-    vx_space cosine = {VINDEX_COSINE, VINDEX_F32, 2, NULL}, pearson = {VINDEX_PEARSON, VINDEX_F32, 2, NULL};
-    vx_space product = {VINDEX_INNER_PRODUCT, VINDEX_F32, 2, NULL}, l2 = {VINDEX_L2, VINDEX_F32, 2, NULL};
+    vx_space cosine = {VINDEX_COSINE, VINDEX_F32, 2, NULL},
+             pearson = {VINDEX_PEARSON, VINDEX_F32, 2, NULL};
+    vx_space product = {VINDEX_INNER_PRODUCT, VINDEX_F32, 2, NULL},
+             l2 = {VINDEX_L2, VINDEX_F32, 2, NULL};
     const vx_kernels *kernels = vx_kernels_get();
     const float *unclear[] = {tiny, huge};
     for (size_t i = 0; i < 2; i++) {
