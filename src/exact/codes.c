@@ -47,8 +47,8 @@ void vx_codes_encode(const vx_space *space, const vx_kernels *kernels, const voi
         numbers[VX_CODE_SCALE] = (float)(2 * scale / divisor);
         numbers[VX_CODE_REST] = vx_round_up(sqrt(rest) / divisor * (1 + 0x1p-22));
         numbers[VX_CODE_LENGTH] =
-            vx_round_up(fmax(length * (1 + 0x1p-22), 0x1p-10 * norm) / divisor + 1e-30);
-        numbers[VX_CODE_HALF] = (float)(measure->square / 2);
+            vx_round_up(fmax(length * (1 + 0x1p-22), norm / 2) / divisor + 1e-30);
+        numbers[VX_CODE_HALF] = (float)(measure->square / 2 * (1 - 0x1p-20));
     }
     for (size_t n = 0; n < vx_code_numbers(vx_space_biased(space)); n++)
         *vx_codes_number(space, codes, at, n) = numbers[n];
@@ -119,9 +119,12 @@ static void load_query(const vx_group *group, size_t q, float *form) {
         memcpy(four, z + first, VX_MIN(dim - first, (size_t)4));
         memcpy(word_of(group, q, first / 4), four, sizeof four);
     }
-    /* Rounded outward by far more than these sums and the kernel's own roundings can err. */
+    /* Rounded outward by far more than these sums can err. Every rounding of the rotations and of
+     * the kernel errs by a share of |q| |x|, and a row's length is at least |x| / 2: so twice that
+     * share of |q|, times the length, makes up for all of them. */
     double norm = sqrt(square) * (1 + 0x1p-20), slack = sqrt(error);
-    slack += (norm + slack) * 0x1p-20;
+    size_t chain = VX_CODE_CHAIN + 2 * vx_rotation_chain(group->space.rotation);
+    slack += (norm + slack) * (2 * vx_gamma(chain) + 0x1p-20);
     ((int32_t *)(uintptr_t)group->codes.start)[q] = -(sum / 2 * 15);
     ((float *)(uintptr_t)group->codes.norm)[q] = vx_round_up(norm);
     ((float *)(uintptr_t)group->codes.square)[q] = vx_round_up(norm * norm);

@@ -53,9 +53,10 @@ float vx_aux_largest(const float *aux, size_t count) {
     return isnan(result) ? INFINITY : result;
 }
 
-static void *take(char **memory, size_t bytes) {
-    void *taken = *memory;
-    *memory += (bytes + 63) / 64 * 64;
+/* The next `bytes` of memory; NULL when that is NULL, for then only the size is wanted. */
+static void *take(char *memory, size_t *used, size_t bytes) {
+    void *taken = memory ? memory + *used : NULL;
+    *used += (bytes + 63) / 64 * 64;
     return taken;
 }
 
@@ -64,25 +65,26 @@ static size_t place(vx_group *group, char *memory, bool weighted) {
     const vx_kernels *kernels = group->kernels;
     bool coded = group->space.rotation && !weighted;
     size_t width = kernels->tile_queries, codes = kernels->code_tile_queries;
-    size_t capacity = group->capacity, padded = group->padded, start = (size_t)memory;
+    size_t capacity = group->capacity, padded = group->padded, used = 0;
     size_t tiled = capacity < SMALLEST_TILE_GROUP ? 0 : (capacity + width - 1) / width * width;
     size_t coded_queries = coded ? (capacity + codes - 1) / codes * codes : 0;
     size_t single = weighted || (tiled && !coded) ? SMALLEST_TILE_GROUP : capacity;
-    group->filter = take(&memory, tiled * padded * sizeof(float));
-    group->single = take(&memory, VX_MIN(single, capacity) * padded * sizeof(float));
-    group->settle = take(&memory, capacity * padded * sizeof(double));
-    group->weights = weighted ? take(&memory, capacity * padded * sizeof(double)) : NULL;
-    group->norms = take(&memory, capacity * sizeof(double));
-    group->aux_one = take(&memory, VX_TILE_ROWS * sizeof(float));
-    group->aux_zero = take(&memory, VX_TILE_ROWS * sizeof(float));
-    group->codes.words = take(&memory, coded_queries * 2 * vx_code_lines(padded) * sizeof(int32_t));
-    group->codes.start = take(&memory, coded_queries * sizeof(int32_t));
-    group->codes.norm = take(&memory, coded_queries * sizeof(float));
-    group->codes.square = take(&memory, coded_queries * sizeof(float));
-    group->codes.error = take(&memory, coded_queries * sizeof(float));
-    group->codes.ratio = take(&memory, coded_queries * sizeof(float));
-    group->codes.inverse = take(&memory, coded_queries * sizeof(float));
-    return (size_t)memory - start;
+    group->filter = take(memory, &used, tiled * padded * sizeof(float));
+    group->single = take(memory, &used, VX_MIN(single, capacity) * padded * sizeof(float));
+    group->settle = take(memory, &used, capacity * padded * sizeof(double));
+    group->weights = weighted ? take(memory, &used, capacity * padded * sizeof(double)) : NULL;
+    group->norms = take(memory, &used, capacity * sizeof(double));
+    group->aux_one = take(memory, &used, VX_TILE_ROWS * sizeof(float));
+    group->aux_zero = take(memory, &used, VX_TILE_ROWS * sizeof(float));
+    group->codes.words =
+        take(memory, &used, coded_queries * 2 * vx_code_lines(padded) * sizeof(int32_t));
+    group->codes.start = take(memory, &used, coded_queries * sizeof(int32_t));
+    group->codes.norm = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.square = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.error = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.ratio = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.inverse = take(memory, &used, coded_queries * sizeof(float));
+    return used;
 }
 
 vindex_status vx_group_create(const vx_space *space, size_t capacity, bool weighted,
@@ -208,23 +210,11 @@ double vx_group_settle(const vx_group *group, size_t q, const void *row) {
     return norms > 0 ? -products.dot / norms : 0;
 }
 
-static size_t chain_of(const vx_group *group, vx_pass pass) {
-    switch (pass) {
-    case VX_PASS_SCAN:
-        return vx_scan_chain(group->space.dim);
-    case VX_PASS_TILE:
-        return vx_tile_chain(group->space.dim);
-    case VX_PASS_CODES:
-        return VX_CODE_CHAIN + 2 * vx_rotation_chain(group->space.rotation);
-    }
-    return 0;
-}
-
 void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, float largest_aux,
                      float *low, float *high) {
     size_t dim = group->space.dim;
     double norm = group->norms[q], under = vx_underflow(dim);
-    double gamma = vx_gamma(chain_of(group, pass));
+    double gamma = vx_gamma(pass == VX_PASS_SCAN ? vx_scan_chain(dim) : vx_tile_chain(dim));
     double reach = INFINITY; /* bounds every intermediate sum; the error is gamma times it */
     *low = -INFINITY;
     *high = INFINITY;
@@ -253,9 +243,10 @@ void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, 
     *high = vx_round_up(key + gamma * reach + under);
 }
 
-float vx_group_code_limit(const vx_group *group, size_t q, double key, float largest_aux) {
-    float low, high;
-    vx_group_limits(group, VX_PASS_CODES, q, key, largest_aux, &low, &high);
-    double factor = vx_space_biased(&group->space) ? 0.5 : 1;
-    return -vx_round_up((double)high * factor * (double)group->codes.inverse[q]);
+float vx_group_code_limit(const vx_group *group, size_t q, double key) {
+    double norm = group->norms[q], inverse = (double)group->codes.inverse[q];
+    /* |q - x|^2 <= key where q . x - |x|^2 / 2 >= (|q|^2 - key) / 2; |q|^2 is rounded. */
+    double least = -key;
+    if (vx_space_biased(&group->space)) least = (norm * norm * (1 - 0x1p-30) - key) / 2;
+    return -vx_round_up(-least * inverse * (1 + copysign(0x1p-50, -least)));
 }

@@ -88,8 +88,7 @@ VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *ro
 
 /* Where the filter key of a row lies whose true key is `key`: between *low and *high. A row with a
  * filter key below *low comes before it for certain, one above *high after it. largest_aux is the
- * largest aux among the rows in question (not used by cosine and Pearson). For VX_PASS_CODES use
- * vx_group_code_limit: code keys are larger where a row is better. */
+ * largest aux among the rows in question (not used by cosine and Pearson). */
 VX_SHARED void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key,
                                float largest_aux, float *low, float *high);
 
@@ -105,8 +104,9 @@ static inline vx_code_queries vx_group_codes(const vx_group *group, size_t q) {
                              all->inverse + q};
 }
 
-/* The limit of query q for the code kernels: a row with a code key below it comes after `key`. */
-VX_SHARED float vx_group_code_limit(const vx_group *group, size_t q, double key, float largest_aux);
+/* The limit of query q for the code kernels: a row with a code key below it comes after `key`.
+ * Codes carry their slack with them, row by row. */
+VX_SHARED float vx_group_code_limit(const vx_group *group, size_t q, double key);
 
 /* The packed queries of panel p for the slice that begins at dimension first. */
 static inline const float *vx_group_panel(const vx_group *group, size_t p, size_t first,

@@ -75,18 +75,19 @@ void vx_worker_begin(vx_worker *worker, size_t first_query) {
 static void update_limit(vx_worker *worker, size_t q) {
     double key = worker->k ? worker->tops[q].worst.key : worker->radius_key;
     float low;
-    if (worker->pass == VX_PASS_CODES) {
-        worker->limits[q] = vx_group_code_limit(worker->group, q, key, worker->largest_aux);
-        vx_group_limits(worker->group, VX_PASS_SCAN, q, key, worker->largest_aux, &low,
-                        &worker->seconds[q]);
-    } else {
-        vx_group_limits(worker->group, worker->pass, q, key, worker->largest_aux, &low,
-                        &worker->limits[q]);
-    }
+    if (worker->pass == VX_PASS_CODES)
+        worker->limits[q] = vx_group_code_limit(worker->group, q, key);
+    vx_pass by_vectors = worker->pass == VX_PASS_CODES ? VX_PASS_SCAN : worker->pass;
+    float *high = worker->pass == VX_PASS_CODES ? worker->seconds : worker->limits;
+    vx_group_limits(worker->group, by_vectors, q, key, worker->largest_aux, &low, &high[q]);
 }
 
-/* For the rows to come, which are filtered by that pass. Behind the last query nothing passes. */
-static void update_limits(vx_worker *worker, vx_pass pass) {
+/* For the rows to come, which are filtered by that pass. Behind the last query nothing passes. Of
+ * those that are scanned, only the inner product's limits depend on the largest norm. */
+static void update_limits(vx_worker *worker, vx_pass pass, const float *aux, size_t count) {
+    vindex_metric metric = worker->group->space.metric;
+    bool wanted = metric == VINDEX_INNER_PRODUCT || (metric == VINDEX_L2 && pass == VX_PASS_TILE);
+    worker->largest_aux = wanted ? vx_aux_largest(aux, count) : 0;
     worker->pass = pass;
     for (size_t q = 0; q < worker->group->count; q++) update_limit(worker, q);
     for (size_t q = worker->group->count; q < worker->group->count + VX_TILE_QUERIES; q++)
@@ -379,7 +380,7 @@ static void search_pieces(vx_worker *worker, const span *rows) {
         most = (most + VX_TILE_ROWS - 1) / VX_TILE_ROWS * VX_TILE_ROWS;
         span part = part_of(rows, &group->space, start, VX_MIN(left, most));
         if (start == 0 || worker->pass != (codes ? VX_PASS_CODES : plain))
-            update_limits(worker, codes ? VX_PASS_CODES : plain);
+            update_limits(worker, codes ? VX_PASS_CODES : plain, part.aux, left);
         if (codes)
             code_span(worker, &part);
         else
@@ -398,6 +399,5 @@ void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first
                           .lines = vx_code_lines(space->dim),
                           .biased = vx_space_biased(space)}};
     span rows = part_of(&all, space, first, count);
-    worker->largest_aux = vx_aux_largest(rows.aux, count);
     search_pieces(worker, &rows);
 }

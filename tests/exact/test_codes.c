@@ -62,7 +62,6 @@ typedef struct coding {
     size_t queries, groups;
     char *stored;
     unsigned char *codes;
-    float largest_aux;
     vx_group group;
     double *truth; /* queries x rows: settled keys */
 } coding;
@@ -80,14 +79,12 @@ static void coding_make(coding *c, const vectors *set, vindex_metric metric) {
     asked.queries = true;
     asked.count = QUERIES;
     float *numbers = vectors_make(set), *queries = vectors_make(&asked);
-    float *aux = malloc(rows * sizeof *aux), *work = malloc(2 * set->dim * sizeof *work);
+    float *work = malloc(2 * set->dim * sizeof *work);
     c->stored = malloc(rows * stride);
     c->groups = (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
     c->codes = vx_alloc_zero(vx_codes_bytes(&c->space, rows), 1);
     c->truth = malloc(rows * QUERIES * sizeof *c->truth);
     kernels->narrow[set->dtype](numbers, rows * set->dim, c->stored);
-    vx_aux_fill(&c->space, kernels, c->stored, rows, aux);
-    c->largest_aux = vx_aux_largest(aux, rows);
     for (size_t r = 0; r < rows; r++) {
         vx_measure measure = vx_measure_row(&c->space, kernels, c->stored + r * stride);
         vx_codes_encode(&c->space, kernels, c->stored + r * stride, &measure, c->codes, r, work);
@@ -99,7 +96,6 @@ static void coding_make(coding *c, const vectors *set, vindex_metric metric) {
             c->truth[q * rows + r] = vx_group_settle(&c->group, q, c->stored + r * stride);
     free(numbers);
     free(queries);
-    free(aux);
     free(work);
 }
 
@@ -171,7 +167,7 @@ static size_t count_lost(const coding *c, const vx_kernels *kernels) {
         for (size_t q = 0; q < c->queries && c->group.coded; q++)
             for (size_t r = 0; r < rows; r += 1 + rows / 40) {
                 double key = c->truth[q * rows + r];
-                float limit = vx_group_code_limit(&c->group, q, key, c->largest_aux);
+                float limit = vx_group_code_limit(&c->group, q, key);
                 passes[p](c, kernels, q, limit, passed);
                 for (size_t other = 0; other < rows; other++)
                     lost += c->truth[q * rows + other] <= key && !passed[other];
