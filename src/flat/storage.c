@@ -7,9 +7,16 @@
 
 enum { BLOCK_BYTES = 8 << 20, BLOCK_ROWS_LEAST = 64, FIRST_ROWS = 64, ADD_ROWS = 4096 };
 
+/* Bytes a row takes: its numbers, the filter's, its code. */
+static size_t row_bytes(size_t dim, vindex_dtype dtype, bool certified) {
+    size_t bytes = dim * vindex_dtype_size(dtype);
+    return certified ? bytes + sizeof(float) + vx_code_group_bytes(dim, true) / VX_CODE_ROWS
+                     : bytes;
+}
+
 /* Whole tiles of rows in about 8 MiB: enough for huge pages, little enough to waste. */
-static size_t block_rows_for(size_t stride) {
-    size_t rows = BLOCK_BYTES / stride / VX_TILE_ROWS * VX_TILE_ROWS;
+static size_t block_rows_for(size_t each) {
+    size_t rows = BLOCK_BYTES / each / VX_TILE_ROWS * VX_TILE_ROWS;
     return VX_MAX(rows, (size_t)BLOCK_ROWS_LEAST);
 }
 
@@ -75,7 +82,7 @@ vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric
              wanted.certified ? ",Certified" : "");
     flat->space = (vx_space){metric, wanted.dtype, dim, wanted.certified ? &flat->rotation : NULL};
     flat->kernels = vx_kernels_get();
-    flat->block_rows = block_rows_for(vx_flat_stride(flat));
+    flat->block_rows = block_rows_for(row_bytes(dim, wanted.dtype, wanted.certified));
     vx_ids_init(&flat->ids);
     *result = flat;
     return VINDEX_OK;
@@ -83,9 +90,8 @@ vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric
 
 static void free_block(vx_flat *flat, size_t b) {
     if (!flat->capacities[b]) return;
-    vx_free((void *)(uintptr_t)flat->blocks[b].data);
-    vx_free((void *)(uintptr_t)flat->blocks[b].aux);
-    vx_free(flat->blocks[b].codes);
+    const vx_block *block = &flat->blocks[b];
+    vx_free(block->codes ? (void *)block->codes : (void *)(uintptr_t)block->data);
 }
 
 void vx_flat_free(vindex_index *index) {
@@ -111,8 +117,8 @@ size_t vx_flat_memory(const vindex_index *index) {
 vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
     options wanted;
     VX_TRY(parse(spec, &wanted));
-    size_t stride = dim * vindex_dtype_size(wanted.dtype), block_rows = block_rows_for(stride),
-           rows;
+    size_t stride = dim * vindex_dtype_size(wanted.dtype), rows;
+    size_t block_rows = block_rows_for(row_bytes(dim, wanted.dtype, wanted.certified));
     size_t rest = n % block_rows, blocks = n / block_rows + (rest != 0);
     rows = n - rest + (rest ? capacity_for(rest, block_rows) : 0);
     size_t data, lists, each = stride + sizeof(float);
@@ -145,28 +151,36 @@ vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count) {
     return VINDEX_OK;
 }
 
-/* Gives block b memory of its own for `capacity` rows and moves its rows there. */
+/* Room for a block's codes, rows and aux in this order, in whole huge pages where that costs next
+ * to nothing: codes are read fastest, and lie in the first. */
+static char *block_memory(size_t bytes) {
+    enum { HUGE = 2 << 20 };
+    size_t whole = (bytes + HUGE - 1) / HUGE * HUGE;
+    return vx_alloc(whole - bytes <= bytes / 64 ? whole : bytes, 1);
+}
+
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
-    size_t stride = vx_flat_stride(flat);
+    size_t stride = vx_flat_stride(flat), data_bytes, bytes;
     capacity = (capacity + VX_CODE_ROWS - 1) / VX_CODE_ROWS * VX_CODE_ROWS;
     size_t extra = codes_bytes(flat, capacity);
-    char *data = vx_alloc(capacity, stride);
-    float *aux = vx_alloc_zero(capacity, sizeof *aux);
-    unsigned char *coded = extra ? vx_alloc_zero(extra, 1) : NULL;
-    if (!data || !aux || (extra && !coded)) {
-        vx_free(data);
-        vx_free(aux);
-        vx_free(coded);
-        return vx_fail_memory(capacity, stride + sizeof *aux, "add: a block of vectors");
-    }
+    char *memory = NULL;
+    if (vx_mul(capacity, stride, &data_bytes) &&
+        vx_add(data_bytes, extra + capacity * sizeof(float), &bytes))
+        memory = block_memory(bytes);
+    if (!memory) return vx_fail_memory(capacity, stride, "add: a block of vectors");
     vx_block *block = &flat->blocks[b];
-    if (block->count && coded) memcpy(coded, block->codes, codes_bytes(flat, block->count));
+    unsigned char *codes = extra ? (unsigned char *)memory : NULL;
+    char *data = memory + extra;
+    float *aux = (float *)(void *)(data + data_bytes); /* 16 rows: whole floats, aligned */
+    if (codes) memset(codes, 0, extra);
+    memset(aux, 0, capacity * sizeof *aux);
     if (block->count) {
+        if (codes) memcpy(codes, block->codes, codes_bytes(flat, block->count));
         memcpy(data, block->data, block->count * stride);
         memcpy(aux, block->aux, block->count * sizeof *aux);
     }
     free_block(flat, b);
-    *block = (vx_block){data, aux, coded, block->count};
+    *block = (vx_block){data, aux, codes, block->count};
     flat->capacities[b] = capacity;
     return VINDEX_OK;
 }
