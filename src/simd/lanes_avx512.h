@@ -95,7 +95,9 @@ static inline ints ints_add(ints a, ints b) {
 }
 static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
 #ifdef __AVX512VNNI__
-    return _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
+    /* Not the intrinsic: GCC 12 copies every accumulator around it, as many moves as products. */
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(_mm512_set1_epi32(four)));
+    return sum;
 #else
     __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi32(four));
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
