@@ -11,8 +11,9 @@
 #include <stddef.h>
 
 enum {
-    VX_SLICE = 512,    /* dimensions that a tile sums before it adds to the slices before */
-    VX_MEAN_RATIO = 16 /* Pearson: the filter judges rows with |x| <= 16 |x - mean(x)| */
+    VX_SLICE = 512,     /* dimensions that a tile sums before it adds to the slices before */
+    VX_CODE_CHAIN = 96, /* roundings of a key made of a code, beside those of two rotations */
+    VX_MEAN_RATIO = 16  /* Pearson: the filter judges rows with |x| <= 16 |x - mean(x)| */
 };
 
 /* c u / (1 - c u), rounded up generously: 1.01 covers the divisor and the roundings of this very

@@ -4,30 +4,39 @@
 #include <omp.h>
 
 #include "bound.h"
+#include "codes.h"
 
 /* Groups of fewer queries are scanned one by one: a tile would do the work of tile_queries. */
 enum { SMALLEST_TILE_GROUP = 5 };
 
-static float aux_of(const vx_space *space, const vx_kernels *kernels, const void *row) {
-    double shift = 0;
+vx_measure vx_measure_row(const vx_space *space, const vx_kernels *kernels, const void *row) {
+    vx_measure measure = {0};
     if (space->metric == VINDEX_PEARSON)
-        shift = kernels->settle_sum[space->dtype](NULL, row, space->dim, 0) / (double)space->dim;
-    double square =
-        kernels->settle_products[space->dtype](NULL, NULL, row, space->dim, shift).square;
-    double norm = sqrt(square);
-    if (space->metric == VINDEX_L2) return (float)square;
+        measure.mean =
+            kernels->settle_sum[space->dtype](NULL, row, space->dim, 0) / (double)space->dim;
+    measure.square =
+        kernels->settle_products[space->dtype](NULL, NULL, row, space->dim, measure.mean).square;
+    return measure;
+}
+
+float vx_aux_of(const vx_space *space, const vx_measure *measure) {
+    double norm = sqrt(measure->square);
+    if (space->metric == VINDEX_L2) return (float)measure->square;
     if (space->metric == VINDEX_INNER_PRODUCT) return vx_round_up(norm);
     if (norm == 0) return 0;
     bool extreme = norm < 1e-30 || norm > 1e30;
-    bool mean_dominates = sqrt((double)space->dim) * fabs(shift) > (VX_MEAN_RATIO - 1) * norm;
+    bool mean_dominates =
+        sqrt((double)space->dim) * fabs(measure->mean) > (VX_MEAN_RATIO - 1) * norm;
     return extreme || mean_dominates ? NAN : (float)(1 / norm);
 }
 
 void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *rows, size_t count,
                  float *aux) {
     size_t stride = vx_space_stride(space);
-    for (size_t i = 0; i < count; i++)
-        aux[i] = aux_of(space, kernels, (const char *)rows + i * stride);
+    for (size_t i = 0; i < count; i++) {
+        vx_measure measure = vx_measure_row(space, kernels, (const char *)rows + i * stride);
+        aux[i] = vx_aux_of(space, &measure);
+    }
 }
 
 float vx_aux_largest(const float *aux, size_t count) {
@@ -44,38 +53,53 @@ float vx_aux_largest(const float *aux, size_t count) {
     return isnan(result) ? INFINITY : result;
 }
 
-static void *take(char **memory, size_t bytes) {
-    void *taken = *memory;
-    *memory += (bytes + 63) / 64 * 64;
+/* The next `bytes` of memory; NULL when that is NULL, for then only the size is wanted. */
+static void *take(char *memory, size_t *used, size_t bytes) {
+    void *taken = memory ? memory + *used : NULL;
+    *used += (bytes + 63) / 64 * 64;
     return taken;
+}
+
+/* Places the group's arrays one after the other from `memory` on; NULL only measures. */
+static size_t place(vx_group *group, char *memory, bool weighted) {
+    const vx_kernels *kernels = group->kernels;
+    bool coded = group->space.rotation && !weighted;
+    size_t width = kernels->tile_queries, codes = kernels->code_tile_queries;
+    size_t capacity = group->capacity, padded = group->padded, used = 0;
+    size_t tiled = capacity < SMALLEST_TILE_GROUP ? 0 : (capacity + width - 1) / width * width;
+    size_t coded_queries = coded ? (capacity + codes - 1) / codes * codes : 0;
+    size_t single = weighted || (tiled && !coded) ? SMALLEST_TILE_GROUP : capacity;
+    group->filter = take(memory, &used, tiled * padded * sizeof(float));
+    group->single = take(memory, &used, VX_MIN(single, capacity) * padded * sizeof(float));
+    group->settle = take(memory, &used, capacity * padded * sizeof(double));
+    group->weights = weighted ? take(memory, &used, capacity * padded * sizeof(double)) : NULL;
+    group->norms = take(memory, &used, capacity * sizeof(double));
+    group->aux_one = take(memory, &used, VX_TILE_ROWS * sizeof(float));
+    group->aux_zero = take(memory, &used, VX_TILE_ROWS * sizeof(float));
+    group->codes.words =
+        take(memory, &used, coded_queries * 2 * vx_code_lines(padded) * sizeof(int32_t));
+    group->codes.start = take(memory, &used, coded_queries * sizeof(int32_t));
+    group->codes.norm = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.square = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.error = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.ratio = take(memory, &used, coded_queries * sizeof(float));
+    group->codes.inverse = take(memory, &used, coded_queries * sizeof(float));
+    return used;
 }
 
 vindex_status vx_group_create(const vx_space *space, size_t capacity, bool weighted,
                               vx_group *group) {
     const vx_kernels *kernels = vx_kernels_get();
     if (!kernels) return VINDEX_ERR_UNSUPPORTED;
-    size_t padded = vx_padded(space->dim), width = kernels->tile_queries;
-    size_t rounded = (capacity + width - 1) / width * width;
-    size_t filter = rounded * padded * sizeof(float);
-    size_t settle = capacity * padded * sizeof(double);
-    size_t constants = VX_TILE_ROWS * sizeof(float);
-    size_t bytes =
-        filter + settle * (weighted ? 2 : 1) + capacity * sizeof(double) + 2 * constants + 6 * 64;
-    char *memory = vx_alloc(bytes, 1);
+    *group = (vx_group){
+        .space = *space, .kernels = kernels, .capacity = capacity, .padded = vx_padded(space->dim)};
+    size_t bytes = place(group, NULL, weighted);
+    char *memory = vx_alloc_zero(bytes, 1);
     if (!memory) return vx_fail_memory(bytes, 1, "search: preparing queries");
-    *group = (vx_group){.space = *space,
-                        .kernels = kernels,
-                        .capacity = capacity,
-                        .padded = padded,
-                        .memory = memory};
-    group->filter = take(&memory, filter);
-    group->settle = take(&memory, settle);
-    group->weights = weighted ? take(&memory, settle) : NULL;
-    group->norms = take(&memory, capacity * sizeof(double));
-    float *one = take(&memory, constants), *zero = take(&memory, constants);
-    for (size_t i = 0; i < VX_TILE_ROWS; i++) one[i] = 1, zero[i] = 0;
-    group->aux_one = one;
-    group->aux_zero = zero;
+    place(group, memory, weighted);
+    group->memory = memory;
+    float *one = (float *)(uintptr_t)group->aux_one;
+    for (size_t i = 0; i < VX_TILE_ROWS; i++) one[i] = 1;
     return VINDEX_OK;
 }
 
@@ -117,11 +141,11 @@ static void load_settle(vx_group *group, const float *query, size_t q) {
 
 /* The query as the filter multiplies it: so that smaller keys are better, and in a tile so that
  * |x|^2 + sum = |q - x|^2 - |q|^2. */
-static void filter_form(const vx_group *group, size_t q, float *form) {
+static void filter_form(const vx_group *group, vx_pass pass, size_t q, float *form) {
     vindex_metric metric = group->space.metric;
     double norm = group->norms[q], scale = -1;
     if (metric == VINDEX_L2)
-        scale = group->panels ? -2 : 1;
+        scale = pass == VX_PASS_TILE ? -2 : 1;
     else if (metric != VINDEX_INNER_PRODUCT)
         scale = norm > 0 ? -1 / norm : 0;
     const double *settle = group->settle + q * group->padded;
@@ -133,7 +157,7 @@ static void pack_panel(const vx_group *group, size_t panel, float *forms) {
     size_t width = group->kernels->tile_queries, dim = group->space.dim;
     size_t count = VX_MIN(width, group->count - panel * width);
     for (size_t q = 0; q < count; q++)
-        filter_form(group, panel * width + q, forms + q * group->padded);
+        filter_form(group, VX_PASS_TILE, panel * width + q, forms + q * group->padded);
     for (size_t first = 0; first < dim; first += VX_SLICE) {
         size_t depth = VX_MIN(dim - first, (size_t)VX_SLICE);
         float *packed = group->filter + first * group->panels * width + panel * depth * width;
@@ -161,13 +185,16 @@ vindex_status vx_group_load(vx_group *group, const float *queries, size_t count,
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t q = 0; q < count; q++) {
         load_settle(group, queries + q * group->space.dim, q);
-        if (!tiles && !group->weights) filter_form(group, q, group->filter + q * group->padded);
+        if (group->weights) continue;
+        if (!tiles || group->space.rotation)
+            filter_form(group, VX_PASS_SCAN, q, group->single + q * group->padded);
     }
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t p = 0; p < group->panels; p++)
         pack_panel(group, p, forms + (threads > 1 ? (size_t)omp_get_thread_num() : 0) * each);
     vx_free(forms);
-    return VINDEX_OK;
+    return group->space.rotation && !group->weights ? vx_group_load_codes(group, threads)
+                                                    : VINDEX_OK;
 }
 
 double vx_group_settle(const vx_group *group, size_t q, const void *row) {
@@ -183,17 +210,17 @@ double vx_group_settle(const vx_group *group, size_t q, const void *row) {
     return norms > 0 ? -products.dot / norms : 0;
 }
 
-void vx_group_limits(const vx_group *group, size_t q, double key, float largest_aux, float *low,
-                     float *high) {
+void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, float largest_aux,
+                     float *low, float *high) {
     size_t dim = group->space.dim;
     double norm = group->norms[q], under = vx_underflow(dim);
-    double gamma = vx_gamma(group->panels ? vx_tile_chain(dim) : vx_scan_chain(dim));
+    double gamma = vx_gamma(pass == VX_PASS_SCAN ? vx_scan_chain(dim) : vx_tile_chain(dim));
     double reach = INFINITY; /* bounds every intermediate sum; the error is gamma times it */
     *low = -INFINITY;
     *high = INFINITY;
     switch (group->space.metric) {
     case VINDEX_L2:
-        if (!group->panels) { /* sums of squares: the error is relative to the key itself */
+        if (pass == VX_PASS_SCAN) { /* sums of squares: the error is relative to the key itself */
             *low = -vx_round_up(under - key * (1 - gamma));
             *high = vx_round_up(key * (1 + gamma) + under);
             return;
@@ -214,4 +241,12 @@ void vx_group_limits(const vx_group *group, size_t q, double key, float largest_
     if (!(reach < VX_FILTER_LIMIT)) return;
     *low = -vx_round_up(gamma * reach + under - key);
     *high = vx_round_up(key + gamma * reach + under);
+}
+
+float vx_group_code_limit(const vx_group *group, size_t q, double key) {
+    double norm = group->norms[q], inverse = (double)group->codes.inverse[q];
+    /* |q - x|^2 <= key where q . x - |x|^2 / 2 >= (|q|^2 - key) / 2; |q|^2 is rounded. */
+    double least = -key;
+    if (vx_space_biased(&group->space)) least = (norm * norm * (1 - 0x1p-30) - key) / 2;
+    return -vx_round_up(-least * inverse * (1 + copysign(0x1p-50, -least)));
 }

@@ -9,8 +9,9 @@
 
 /* A run of stored rows. */
 typedef struct vx_block {
-    const void *data; /* count x dim numbers of the storage type, rows without gaps */
-    const float *aux; /* per row what the filter needs, see vx_aux_fill */
+    const void *data;     /* count x dim numbers of the storage type, rows without gaps */
+    const float *aux;     /* per row what the filter needs, see vx_aux_fill */
+    unsigned char *codes; /* where the space has a rotation: see exact/codes.h */
     size_t count;
 } vx_block;
 
@@ -19,17 +20,36 @@ typedef struct vx_space {
     vindex_metric metric;
     vindex_dtype dtype; /* of the rows: f32, f16 or bf16 */
     size_t dim;
+    const struct vx_rotation *rotation; /* of the certified codes; NULL: there are none */
 } vx_space;
+
+/* Whether keys made of codes take |x|^2 / 2 off. */
+static inline bool vx_space_biased(const vx_space *space) {
+    return space->metric == VINDEX_L2;
+}
 
 static inline size_t vx_space_stride(const vx_space *space) {
     return space->dim * vindex_dtype_size(space->dtype);
 }
 
+/* What a row's numbers for the filters are made of. */
+typedef struct vx_measure {
+    double mean;   /* Pearson; 0 otherwise */
+    double square; /* |x - mean|^2 */
+} vx_measure;
+
+VX_SHARED vx_measure vx_measure_row(const vx_space *space, const vx_kernels *kernels,
+                                    const void *row);
+
 /* The number the filter keeps per row: L2 |x|^2; inner product |x|; cosine 1/|x|; Pearson 1/|x -
  * mean(x)|. 0 for a zero (constant) row, whose similarity is 0; NaN where single precision cannot
  * judge the row, which then is always settled. */
+VX_SHARED float vx_aux_of(const vx_space *space, const vx_measure *measure);
 VX_SHARED void vx_aux_fill(const vx_space *space, const vx_kernels *kernels, const void *rows,
                            size_t count, float *aux);
+
+/* The ways to filter: by scanning rows, by tiles of rows and queries, by codes. */
+typedef enum vx_pass { VX_PASS_SCAN, VX_PASS_TILE, VX_PASS_CODES } vx_pass;
 
 typedef struct vx_group {
     vx_space space;
@@ -37,7 +57,11 @@ typedef struct vx_group {
     size_t capacity, count; /* queries */
     size_t padded;          /* vx_padded(dim) */
     size_t panels;          /* tiles of queries; 0 when the group is small enough for scans */
-    float *filter;   /* scans: count x padded; tiles: per slice, per panel, depth x tile_queries */
+    float *filter;          /* tiles: per slice, per panel, depth x tile_queries */
+    float *single;          /* scans: count x padded; in a tile group only where there are codes */
+    bool coded;             /* there are codes, and these queries can be multiplied with them */
+    size_t code_panels; /* of code_tile_queries; 0 when the group is small enough for single ones */
+    vx_code_queries codes;
     double *settle;  /* count x padded */
     double *norms;   /* |q| (|q - mean(q)| for Pearson) */
     double *weights; /* weight_rows x padded, NULL without weights: then nothing is filtered */
@@ -65,8 +89,24 @@ VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *ro
 /* Where the filter key of a row lies whose true key is `key`: between *low and *high. A row with a
  * filter key below *low comes before it for certain, one above *high after it. largest_aux is the
  * largest aux among the rows in question (not used by cosine and Pearson). */
-VX_SHARED void vx_group_limits(const vx_group *group, size_t q, double key, float largest_aux,
-                               float *low, float *high);
+VX_SHARED void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key,
+                               float largest_aux, float *low, float *high);
+
+/* Query q alone, or the panel that begins with it. */
+static inline vx_code_queries vx_group_codes(const vx_group *group, size_t q) {
+    const vx_code_queries *all = &group->codes;
+    return (vx_code_queries){all->words + q * 2 * vx_code_lines(group->space.dim),
+                             all->start + q,
+                             all->norm + q,
+                             all->square + q,
+                             all->error + q,
+                             all->ratio + q,
+                             all->inverse + q};
+}
+
+/* The limit of query q for the code kernels: a row with a code key below it comes after `key`.
+ * Codes carry their slack with them, row by row. */
+VX_SHARED float vx_group_code_limit(const vx_group *group, size_t q, double key);
 
 /* The packed queries of panel p for the slice that begins at dimension first. */
 static inline const float *vx_group_panel(const vx_group *group, size_t p, size_t first,

@@ -43,6 +43,11 @@ static const float *candidate(const ranking *r, size_t row) {
     return r->task->candidates + row * r->task->dim;
 }
 
+/* How the group's queries are filtered: a small group by scans. */
+static vx_pass pass_of(const ranking *r) {
+    return r->group.panels ? VX_PASS_TILE : VX_PASS_SCAN;
+}
+
 static void place_marks(ranking *r) {
     const vx_rank_task *task = r->task;
     const size_t *offsets = task->offsets + r->first_query;
@@ -51,7 +56,8 @@ static void place_marks(ranking *r) {
         for (size_t e = offsets[q]; e < offsets[q + 1]; e++) {
             landmark *mark = &r->marks[e - offsets[0]];
             mark->key = vx_group_settle(&r->group, q, candidate(r, (size_t)task->rows[e]));
-            vx_group_limits(&r->group, q, mark->key, r->largest_aux, &mark->low, &mark->high);
+            vx_group_limits(&r->group, pass_of(r), q, mark->key, r->largest_aux, &mark->low,
+                            &mark->high);
         }
 }
 
@@ -65,7 +71,8 @@ static void settle_within(const ranking *r, scratch *own, size_t q, size_t entry
     const landmark *mark = &r->marks[entry - base];
     int64_t self = task->self ? task->self[r->first_query + q] : -1;
     float low, high;
-    vx_group_limits(&r->group, q, mark->key, vx_aux_largest(r->aux + first, count), &low, &high);
+    vx_group_limits(&r->group, pass_of(r), q, mark->key, vx_aux_largest(r->aux + first, count),
+                    &low, &high);
     for (size_t i = 0; i < count; i++) {
         int64_t row = (int64_t)(first + i);
         if (keys[i] < mark->low || keys[i] > mark->high) continue; /* counted already */
@@ -105,7 +112,7 @@ static void count_scans(const ranking *r, scratch *own, size_t first, size_t cou
     const vx_space *space = &r->group.space;
     size_t stride = vx_space_stride(space);
     for (size_t q = 0; q < r->group.count; q++) {
-        const float *query = r->group.filter + q * r->group.padded;
+        const float *query = r->group.single + q * r->group.padded;
         bool l2 = space->metric == VINDEX_L2;
         (l2 ? kernels->scan_l2 : kernels->scan_ip)[VINDEX_F32](query, candidate(r, first), stride,
                                                                count, space->dim, own->keys);
@@ -241,7 +248,7 @@ vindex_status vx_rank(const vx_rank_task *task, const vindex_call *given) {
     VX_TRY(vx_call_resolve(given, &call));
     if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
     if (!task->query_count) return VINDEX_OK;
-    vx_space space = {task->metric, VINDEX_F32, task->dim};
+    vx_space space = {task->metric, VINDEX_F32, task->dim, NULL};
     size_t size = VX_MAX(GROUP_BYTES / (task->dim * sizeof(float)), (size_t)GROUP_LEAST);
     size = VX_MIN(VX_MIN(size, (size_t)GROUP_MOST), task->query_count);
     size_t entries = most_entries(task, size);
@@ -282,11 +289,11 @@ vindex_status vx_rank_nearest(const vx_rank_task *task, size_t k, const vindex_c
     vindex_call call;
     VX_TRY(vx_call_resolve(given, &call));
     if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
-    vx_space space = {task->metric, VINDEX_F32, task->dim};
+    vx_space space = {task->metric, VINDEX_F32, task->dim, NULL};
     int threads = vx_threads(call.threads);
     float *aux = aux_of(task, &space, threads);
     if (!aux) return vx_fail_memory(task->candidate_count, sizeof *aux, "nearest candidates");
-    vx_block block = {task->candidates, aux, task->candidate_count};
+    vx_block block = {.data = task->candidates, .aux = aux, .count = task->candidate_count};
     vx_search_job job = {.space = space,
                          .blocks = &block,
                          .block_count = 1,

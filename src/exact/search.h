@@ -8,6 +8,15 @@
 #include "core/topk.h"
 #include "group.h"
 
+/* What a search did, in pairs of a query and a row. */
+typedef struct vx_search_stats {
+    uint64_t coded;     /* judged by codes */
+    uint64_t survivors; /* of those, not ruled out */
+    uint64_t plain;     /* judged by their vectors alone */
+    uint64_t settled;   /* computed in double precision */
+    uint64_t bytes;     /* read: of codes and vectors, each once per pass over them */
+} vx_search_stats;
+
 typedef struct vx_search_job {
     vx_space space;
     const vx_block *blocks;

@@ -3,8 +3,17 @@
 #include <math.h>
 
 #include "bound.h"
+#include "codes.h"
 
 enum { SCAN_ROWS = 256, SPAN_BYTES = 2 << 20, SPAN_ROWS_LEAST = 64, SPAN_ROWS_MOST = 8192 };
+
+enum { BACKOFF_FIRST = 16384 }; /* rows filtered without codes once those do not pay */
+
+/* What the codes did not rule out waits here for as many more, while its row is fetched. */
+enum { PENDING = 16 };
+typedef struct vx_pending {
+    uint32_t query, row; /* row: within the span */
+} vx_pending;
 
 size_t vx_worker_span_rows(const vx_space *space) {
     size_t rows = SPAN_BYTES / vx_space_stride(space) / VX_TILE_ROWS * VX_TILE_ROWS;
@@ -20,12 +29,15 @@ static void *take(char **memory, size_t bytes) {
 vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, size_t k,
                                double radius_key, vx_worker *worker) {
     size_t width = group->kernels->tile_queries, dim = job->space.dim;
-    size_t queries = (group->capacity + width - 1) / width * width;
+    size_t queries = (group->capacity + VX_TILE_QUERIES) / width * width + VX_TILE_QUERIES;
     size_t hits_each = k ? vx_topk_capacity(k) * sizeof(vx_hit) : 0, hits;
     size_t packed = VX_MIN(dim, (size_t)VX_SLICE) * VX_TILE_ROWS * sizeof(float);
     size_t sums = dim > VX_SLICE ? queries * VX_TILE_ROWS * sizeof(float) : 0, bytes;
     if (!vx_mul(hits_each, group->capacity, &hits) ||
-        !vx_add(hits, queries * (sizeof(vx_topk) + sizeof(float)) + packed + sums + 5 * 64, &bytes))
+        !vx_add(hits,
+                queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums +
+                    PENDING * sizeof(vx_pending) + 7 * 64,
+                &bytes))
         return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
     char *memory = vx_alloc(bytes, 1);
     if (!memory) return vx_fail_memory(bytes, 1, "search: room for k neighbours");
@@ -33,8 +45,10 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
         (vx_worker){.job = job, .group = group, .k = k, .radius_key = radius_key, .memory = memory};
     worker->tops = take(&memory, queries * sizeof(vx_topk));
     worker->limits = take(&memory, queries * sizeof(float));
+    worker->seconds = take(&memory, queries * sizeof(float));
     worker->packed = take(&memory, packed);
     worker->sums = take(&memory, sums);
+    worker->pending = take(&memory, PENDING * sizeof(vx_pending));
     vx_hit *each = take(&memory, hits);
     for (size_t q = 0; k && q < group->capacity; q++)
         vx_topk_init(&worker->tops[q], k, each + q * vx_topk_capacity(k));
@@ -51,6 +65,9 @@ void vx_worker_begin(vx_worker *worker, size_t first_query) {
     worker->first_query = first_query;
     worker->found_count = 0;
     worker->largest_aux = 0;
+    worker->plain_rows = 0;
+    worker->backoff = BACKOFF_FIRST;
+    worker->debt = 0;
     for (size_t q = 0; worker->k && q < worker->group->count; q++)
         vx_topk_init(&worker->tops[q], worker->k, worker->tops[q].hits);
 }
@@ -58,7 +75,23 @@ void vx_worker_begin(vx_worker *worker, size_t first_query) {
 static void update_limit(vx_worker *worker, size_t q) {
     double key = worker->k ? worker->tops[q].worst.key : worker->radius_key;
     float low;
-    vx_group_limits(worker->group, q, key, worker->largest_aux, &low, &worker->limits[q]);
+    if (worker->pass == VX_PASS_CODES)
+        worker->limits[q] = vx_group_code_limit(worker->group, q, key);
+    vx_pass by_vectors = worker->pass == VX_PASS_CODES ? VX_PASS_SCAN : worker->pass;
+    float *high = worker->pass == VX_PASS_CODES ? worker->seconds : worker->limits;
+    vx_group_limits(worker->group, by_vectors, q, key, worker->largest_aux, &low, &high[q]);
+}
+
+/* For the rows to come, which are filtered by that pass. Behind the last query nothing passes. Of
+ * those that are scanned, only the inner product's limits depend on the largest norm. */
+static void update_limits(vx_worker *worker, vx_pass pass, const float *aux, size_t count) {
+    vindex_metric metric = worker->group->space.metric;
+    bool wanted = metric == VINDEX_INNER_PRODUCT || (metric == VINDEX_L2 && pass == VX_PASS_TILE);
+    worker->largest_aux = wanted ? vx_aux_largest(aux, count) : 0;
+    worker->pass = pass;
+    for (size_t q = 0; q < worker->group->count; q++) update_limit(worker, q);
+    for (size_t q = worker->group->count; q < worker->group->count + VX_TILE_QUERIES; q++)
+        worker->limits[q] = pass == VX_PASS_CODES ? INFINITY : -INFINITY;
 }
 
 static void keep(vx_worker *worker, size_t q, vx_hit hit) {
@@ -90,6 +123,7 @@ static void settle(vx_worker *worker, size_t q, size_t row, const void *data) {
     int64_t id = job->ids ? vx_ids_of(job->ids, row) : (int64_t)row;
     if (job->self && job->self[worker->first_query + q] == id) return;
     if (job->filter && !allowed(job->filter, id)) return;
+    worker->stats.settled++;
     double key = vx_group_settle(worker->group, q, data);
     keep(worker, q, (vx_hit){isnan(key) ? INFINITY : key, id});
 }
@@ -98,6 +132,7 @@ typedef struct span {
     const char *data;
     const float *aux;
     size_t row, count; /* row: number of the first */
+    vx_codes codes;    /* of the first row's group on; unused without codes */
 } span;
 
 /* A few queries: each scans a stretch of rows while it is in the cache. */
@@ -113,7 +148,7 @@ static void scan_span(vx_worker *worker, const span *rows) {
         for (size_t q = 0; q < group->count; q++) {
             float keys[SCAN_ROWS];
             uint32_t positions[SCAN_ROWS];
-            const float *query = group->filter + q * group->padded;
+            const float *query = group->single + q * group->padded;
             if (space->metric == VINDEX_L2)
                 kernels->scan_l2[space->dtype](query, data, stride, count, space->dim, keys);
             else
@@ -177,11 +212,122 @@ static void tile_span(vx_worker *worker, const span *rows) {
     size_t height = worker->group->kernels->tile_rows;
     size_t stride = vx_space_stride(&worker->group->space);
     for (size_t start = 0; start < rows->count; start += height) {
-        span tile = {rows->data + start * stride, rows->aux + start, rows->row + start,
-                     VX_MIN(rows->count - start, height)};
+        span tile = {.data = rows->data + start * stride,
+                     .aux = rows->aux + start,
+                     .row = rows->row + start,
+                     .count = VX_MIN(rows->count - start, height)};
         bool more = start + 2 * height <= rows->count;
         tile_rows(worker, &tile, more ? tile.data + height * stride : NULL);
     }
+}
+
+/* A row that its code did not rule out: one scan decides whether it is worth settling. */
+static void check_row(vx_worker *worker, const span *rows, vx_pending pair) {
+    const vx_group *group = worker->group;
+    const vx_space *space = &group->space;
+    size_t stride = vx_space_stride(space), q = pair.query, i = pair.row;
+    const char *data = rows->data + i * stride;
+    const float *query = group->single + q * group->padded;
+    bool l2 = space->metric == VINDEX_L2;
+    float key;
+    (l2 ? group->kernels->scan_l2 : group->kernels->scan_ip)[space->dtype](query, data, stride, 1,
+                                                                           space->dim, &key);
+    if (space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON) key *= rows->aux[i];
+    if (!(key > worker->seconds[q])) settle(worker, q, rows->row + i, data);
+}
+
+/* Asks for the row of a survivor, and looks at one that was asked for earlier. */
+static void push_pending(vx_worker *worker, const span *rows, size_t q, size_t i) {
+    size_t stride = vx_space_stride(&worker->group->space);
+    const char *data = rows->data + i * stride;
+    for (size_t byte = 0; byte < VX_MIN(stride, (size_t)1024); byte += 64)
+        __builtin_prefetch(data + byte);
+    vx_pending *slot = &worker->pending[worker->pending_count++ % PENDING], earlier = *slot;
+    *slot = (vx_pending){(uint32_t)q, (uint32_t)i};
+    if (worker->pending_count > PENDING) check_row(worker, rows, earlier);
+}
+
+static void finish_pending(vx_worker *worker, const span *rows) {
+    size_t count = worker->pending_count;
+    for (size_t i = count - VX_MIN(count, (size_t)PENDING); i < count; i++)
+        check_row(worker, rows, worker->pending[i % PENDING]);
+    worker->stats.survivors += count;
+    worker->pending_count = 0;
+}
+
+/* The groups of `count` rows from row `start` of a span on; start is a multiple of the group. */
+static vx_codes codes_from(const span *rows, size_t start, size_t count) {
+    vx_codes codes = rows->codes;
+    codes.groups +=
+        start / VX_CODE_ROWS * (vx_code_numbers(codes.biased) + codes.lines) * VX_CODE_LINE;
+    codes.count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
+    return codes;
+}
+
+/* A few queries against the codes. */
+static void code_scan_span(vx_worker *worker, const span *rows) {
+    const vx_group *group = worker->group;
+    for (size_t start = 0; start < rows->count; start += SCAN_ROWS) {
+        size_t count = VX_MIN(rows->count - start, (size_t)SCAN_ROWS);
+        vx_codes codes = codes_from(rows, start, count);
+        for (size_t q = 0; q < group->count; q++) {
+            uint32_t positions[SCAN_ROWS];
+            vx_code_queries query = vx_group_codes(group, q);
+            size_t found =
+                group->kernels->code_select(&codes, &query, worker->limits[q], positions);
+            for (size_t i = 0; i < found && positions[i] < count; i++)
+                push_pending(worker, rows, q, start + positions[i]);
+        }
+    }
+}
+
+/* Many queries against the codes, a tile at a time. */
+static void code_tile_span(vx_worker *worker, const span *rows) {
+    const vx_group *group = worker->group;
+    const vx_kernels *kernels = group->kernels;
+    size_t height = kernels->code_tile_rows, width = kernels->code_tile_queries;
+    for (size_t start = 0; start < rows->count; start += height) {
+        size_t count = VX_MIN(rows->count - start, height);
+        uint32_t inside = (uint32_t)((1ull << count) - 1);
+        vx_codes codes = codes_from(rows, start, count);
+        for (size_t q = 0; q < group->count; q += width) {
+            uint32_t masks[VX_CODE_TILE_QUERIES];
+            vx_code_queries queries = vx_group_codes(group, q);
+            if (!kernels->code_tile(&codes, &queries, worker->limits + q, masks)) continue;
+            for (size_t i = 0; i < VX_MIN(width, group->count - q); i++)
+                for (uint32_t mask = masks[i] & inside; mask; mask &= mask - 1)
+                    push_pending(worker, rows, q + i, start + (size_t)__builtin_ctz(mask));
+        }
+    }
+}
+
+/* Looks at what the codes brought: where too many rows survive them, the rows to come do without,
+ * each time for longer. Costs decide the shares: in memory a code is an eighth of its row, in a
+ * tile it saves two thirds of the arithmetic. */
+static void guard(vx_worker *worker, size_t count, size_t survivors) {
+    enum { SHARE_SCAN = 5, SHARE_TILE = 30, DEBT_ROWS = 1024, BACKOFF_MOST = 1 << 22 };
+    double pairs = (double)count * (double)worker->group->count;
+    double share = worker->group->code_panels ? SHARE_TILE : SHARE_SCAN;
+    worker->debt += (double)survivors * share - pairs;
+    if (worker->debt < 0) {
+        worker->debt = 0;
+        worker->backoff = VX_MAX(worker->backoff / 2, (size_t)BACKOFF_FIRST);
+    }
+    if (worker->debt < DEBT_ROWS * (double)worker->group->count) return;
+    worker->debt = 0;
+    worker->plain_rows = worker->backoff;
+    worker->backoff = VX_MIN(2 * worker->backoff, (size_t)BACKOFF_MOST);
+}
+
+static void code_span(vx_worker *worker, const span *rows) {
+    uint64_t before = worker->stats.survivors;
+    if (worker->group->code_panels)
+        code_tile_span(worker, rows);
+    else
+        code_scan_span(worker, rows);
+    finish_pending(worker, rows);
+    worker->stats.coded += rows->count * worker->group->count;
+    guard(worker, rows->count, worker->stats.survivors - before);
 }
 
 /* With weights nothing is filtered: the stored norms do not hold in the subspace. */
@@ -192,19 +338,66 @@ static void settle_span(vx_worker *worker, const span *rows) {
             settle(worker, q, rows->row + i, rows->data + i * stride);
 }
 
+static void plain_span(vx_worker *worker, const span *rows) {
+    const vx_group *group = worker->group;
+    worker->stats.plain += rows->count * group->count;
+    worker->plain_rows -= VX_MIN(rows->count, worker->plain_rows);
+    if (group->weights)
+        settle_span(worker, rows);
+    else if (worker->pass == VX_PASS_TILE)
+        tile_span(worker, rows);
+    else
+        scan_span(worker, rows);
+}
+
+/* Codes rule out nothing before there are k rows to compare with. */
+static bool has_limits(const vx_worker *worker) {
+    for (size_t q = 0; q < worker->group->count && worker->k; q++)
+        if (worker->tops[q].worst.key == INFINITY) return false;
+    return true;
+}
+
+/* Rows start ... start+count-1 of a span. */
+static span part_of(const span *rows, const vx_space *space, size_t start, size_t count) {
+    span part = {.data = rows->data + start * vx_space_stride(space),
+                 .aux = rows->aux + start,
+                 .row = rows->row + start,
+                 .count = count};
+    if (space->rotation) part.codes = codes_from(rows, start, count);
+    return part;
+}
+
+/* Filters a span by codes where they pay, and without where not, piece by piece. */
+static void search_pieces(vx_worker *worker, const span *rows) {
+    enum { PIECE_ROWS = 256 };
+    const vx_group *group = worker->group;
+    vx_pass plain = group->panels ? VX_PASS_TILE : VX_PASS_SCAN;
+    for (size_t start = 0; start < rows->count;) {
+        bool codes = group->coded && !worker->plain_rows && has_limits(worker);
+        size_t left = rows->count - start;
+        size_t most = codes ? PIECE_ROWS : worker->plain_rows ? worker->plain_rows : left;
+        if (group->coded && !codes && !worker->plain_rows) most = PIECE_ROWS;
+        most = (most + VX_TILE_ROWS - 1) / VX_TILE_ROWS * VX_TILE_ROWS;
+        span part = part_of(rows, &group->space, start, VX_MIN(left, most));
+        if (start == 0 || worker->pass != (codes ? VX_PASS_CODES : plain))
+            update_limits(worker, codes ? VX_PASS_CODES : plain, part.aux, left);
+        if (codes)
+            code_span(worker, &part);
+        else
+            plain_span(worker, &part);
+        start += part.count;
+    }
+}
+
 void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
                     size_t count) {
-    const vx_group *group = worker->group;
-    span rows = {(const char *)block->data + first * vx_space_stride(&group->space),
-                 block->aux + first, block_first + first, count};
-    worker->largest_aux = vx_aux_largest(rows.aux, count);
-    for (size_t q = 0; q < group->count; q++) update_limit(worker, q);
-    for (size_t q = group->count; q < group->panels * group->kernels->tile_queries; q++)
-        worker->limits[q] = -INFINITY;
-    if (group->weights)
-        settle_span(worker, &rows);
-    else if (group->panels)
-        tile_span(worker, &rows);
-    else
-        scan_span(worker, &rows);
+    const vx_space *space = &worker->group->space;
+    span all = {.data = block->data,
+                .aux = block->aux,
+                .row = block_first,
+                .codes = {.groups = block->codes,
+                          .lines = vx_code_lines(space->dim),
+                          .biased = vx_space_biased(space)}};
+    span rows = part_of(&all, space, first, count);
+    search_pieces(worker, &rows);
 }

@@ -19,7 +19,15 @@ typedef struct vx_worker {
     vx_topk *tops; /* per query of the group; unused in a range search */
     vx_found *found;
     size_t found_count, found_capacity;
-    float *limits; /* per query: filter keys above cannot matter */
+    vx_pass pass;   /* how the rows at hand are filtered */
+    float *limits;  /* per query: filter keys above cannot matter */
+    float *seconds; /* per query: the same for the scan of a row that its code did not rule out */
+    size_t plain_rows;          /* to come that are filtered without codes */
+    size_t backoff;             /* rows that the next fall back to the plain filter lasts */
+    double debt;                /* what the codes cost lately beyond what they saved, in pairs */
+    struct vx_pending *pending; /* survivors of the codes on their way into the cache */
+    size_t pending_count;
+    vx_search_stats stats;
     float *packed; /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;

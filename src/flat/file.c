@@ -1,5 +1,5 @@
 /* Saving and loading a flat index. Sections: "index", "vectors" (the stored rows), "aux" (the
- * filter's number per row), and those of the ids. */
+ * filter's number per row), "codes" where there are some, and those of the ids. */
 #include "flat.h"
 
 static vindex_status save_vectors(const vx_flat *flat, vx_container_writer *writer,
@@ -22,6 +22,14 @@ static vindex_status save_aux(const vx_flat *flat, vx_container_writer *writer) 
     return vx_container_end(writer);
 }
 
+static vindex_status save_codes(const vx_flat *flat, vx_container_writer *writer) {
+    VX_TRY(vx_container_begin(writer, "codes"));
+    for (size_t b = 0; b < flat->block_count; b++)
+        VX_TRY(vx_container_append(writer, flat->blocks[b].codes,
+                                   vx_codes_bytes(&flat->space, flat->blocks[b].count)));
+    return vx_container_end(writer);
+}
+
 static vindex_status save_sections(const vx_flat *flat, vx_container_writer *writer,
                                    const vindex_call *call) {
     vx_index_header header = {.dim = flat->space.dim,
@@ -32,14 +40,15 @@ static vindex_status save_sections(const vx_flat *flat, vx_container_writer *wri
     VX_TRY(vx_index_header_save(writer, &header));
     VX_TRY(save_vectors(flat, writer, call));
     VX_TRY(save_aux(flat, writer));
+    if (flat->space.rotation) VX_TRY(save_codes(flat, writer));
     return vx_ids_save(&flat->ids, writer);
 }
 
 vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call) {
     const vx_flat *flat = (const vx_flat *)index;
     vx_container_writer *writer;
-    VX_TRY(
-        vx_container_create(path, VX_KIND_INDEX, 0, 3 + vx_ids_section_count(&flat->ids), &writer));
+    uint32_t sections = 3 + (flat->space.rotation != NULL) + vx_ids_section_count(&flat->ids);
+    VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
     vindex_status status = save_sections(flat, writer, call);
     if (status == VINDEX_OK) return vx_container_commit(writer);
     vx_container_abort(writer);
@@ -58,15 +67,40 @@ static vindex_status find_rows(const vx_container *file, const char *tag, size_t
         vx_container_path(file), tag, section->length, rows, size);
 }
 
+/* The sections with rows in them. */
+typedef struct sections {
+    vx_section vectors, aux, codes;
+} sections;
+
+static vindex_status find_sections(const vx_flat *flat, const vx_container *file, size_t rows,
+                                   sections *found) {
+    VX_TRY(find_rows(file, "vectors", rows, vx_flat_stride(flat), &found->vectors));
+    VX_TRY(find_rows(file, "aux", rows, sizeof(float), &found->aux));
+    if (!flat->space.rotation) return VINDEX_OK;
+    size_t groups = (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
+    return find_rows(file, "codes", groups, vx_codes_bytes(&flat->space, VX_CODE_ROWS),
+                     &found->codes);
+}
+
+/* The block whose first row is `first`, in the map. */
+static vx_block block_in_map(const vx_flat *flat, const sections *found, size_t first,
+                             size_t count) {
+    vx_block block = {.data = found->vectors.bytes + first * vx_flat_stride(flat),
+                      .aux = (const float *)(const void *)found->aux.bytes + first,
+                      .count = count};
+    if (flat->space.rotation)
+        block.codes =
+            (unsigned char *)(uintptr_t)found->codes.bytes + vx_codes_bytes(&flat->space, first);
+    return block;
+}
+
 /* Points the blocks into the map, or copies them out of it. */
-static vindex_status take_rows(vx_flat *flat, const vx_section *vectors, const vx_section *aux,
-                               size_t rows, bool map) {
-    size_t stride = vx_flat_stride(flat), blocks = (rows + flat->block_rows - 1) / flat->block_rows;
+static vindex_status take_rows(vx_flat *flat, const sections *found, size_t rows, bool map) {
+    size_t blocks = (rows + flat->block_rows - 1) / flat->block_rows;
     VX_TRY(vx_flat_reserve_blocks(flat, blocks));
     for (size_t b = 0; b < blocks; b++) {
         size_t first = b * flat->block_rows, count = VX_MIN(rows - first, flat->block_rows);
-        flat->blocks[b] = (vx_block){vectors->bytes + first * stride,
-                                     (const float *)(const void *)aux->bytes + first, count};
+        flat->blocks[b] = block_in_map(flat, found, first, count);
         flat->capacities[b] = 0;
         flat->block_count = b + 1;
         if (!map) VX_TRY(vx_flat_own_block(flat, b, count));
@@ -76,12 +110,11 @@ static vindex_status take_rows(vx_flat *flat, const vx_section *vectors, const v
 
 static vindex_status load_into(vx_flat *flat, const vx_container *file, bool map, bool verify) {
     vx_index_header header;
-    vx_section vectors, aux;
+    sections found;
     VX_TRY(vx_index_header_load(file, &header));
-    VX_TRY(find_rows(file, "vectors", header.rows, vx_flat_stride(flat), &vectors));
-    VX_TRY(find_rows(file, "aux", header.rows, sizeof(float), &aux));
+    VX_TRY(find_sections(flat, file, header.rows, &found));
     VX_TRY(vx_ids_load(&flat->ids, file, header.rows, header.largest_id, verify));
-    return take_rows(flat, &vectors, &aux, header.rows, map);
+    return take_rows(flat, &found, header.rows, map);
 }
 
 vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,

@@ -4,6 +4,7 @@
 
 #include "core/ids.h"
 #include "core/index_impl.h"
+#include "exact/codes.h"
 #include "exact/search.h"
 
 /* Blocks have one fixed number of rows, so that a row's place is a division away and growing moves
@@ -12,6 +13,7 @@
 typedef struct vx_flat {
     vindex_index base;
     vx_space space;
+    vx_rotation rotation; /* of the certified codes; signs NULL: there are none */
     const vx_kernels *kernels;
     vx_ids ids;
     vx_block *blocks;

@@ -68,7 +68,7 @@ static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, siz
 
 const vx_index_kind vx_flat_kind = {
     .word = "Flat",
-    .help = "Flat[,f32|f16|bf16]",
+    .help = "Flat[,f32|f16|bf16][,Certified]",
     .create = create,
     .estimate = vx_flat_estimate,
     .load = vx_flat_load,

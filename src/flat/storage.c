@@ -1,57 +1,88 @@
 /* How a flat index holds its rows: blocks that are added, grown, copied from a map, compacted. */
 #include <math.h>
+#include <omp.h>
+#include <stdio.h>
 
 #include "flat.h"
 
 enum { BLOCK_BYTES = 8 << 20, BLOCK_ROWS_LEAST = 64, FIRST_ROWS = 64, ADD_ROWS = 4096 };
 
+/* Bytes a row takes: its numbers, the filter's, its code. */
+static size_t row_bytes(size_t dim, vindex_dtype dtype, bool certified) {
+    size_t bytes = dim * vindex_dtype_size(dtype);
+    return certified ? bytes + sizeof(float) + vx_code_group_bytes(dim, true) / VX_CODE_ROWS
+                     : bytes;
+}
+
 /* Whole tiles of rows in about 8 MiB: enough for huge pages, little enough to waste. */
-static size_t block_rows_for(size_t stride) {
-    size_t rows = BLOCK_BYTES / stride / VX_TILE_ROWS * VX_TILE_ROWS;
+static size_t block_rows_for(size_t each) {
+    size_t rows = BLOCK_BYTES / each / VX_TILE_ROWS * VX_TILE_ROWS;
     return VX_MAX(rows, (size_t)BLOCK_ROWS_LEAST);
 }
 
 /* Rows that the last block has room for once it holds `rows`: it grows by half. */
 static size_t capacity_for(size_t rows, size_t block_rows) {
     size_t capacity = FIRST_ROWS;
-    while (capacity < rows) capacity += capacity / 2;
+    while (capacity < rows) capacity += capacity / 2 / VX_CODE_ROWS * VX_CODE_ROWS;
     return VX_MIN(capacity, block_rows);
 }
 
-static vindex_status parse_dtype(const vx_spec *spec, vindex_dtype *dtype) {
-    *dtype = VINDEX_F32;
-    if (spec->count > 2)
-        return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "factory string: 'Flat,%s' is followed by '%s'; end it before",
-                       spec->words[1], spec->words[2]);
-    if (spec->count < 2) return VINDEX_OK;
-    for (int i = 0; i < VX_STORED_TYPES; i++)
-        if (!strcmp(spec->words[1], vindex_dtype_name((vindex_dtype)i))) {
-            *dtype = (vindex_dtype)i;
-            return VINDEX_OK;
-        }
-    return vx_fail(VINDEX_ERR_ARGUMENT,
-                   "factory string: unknown storage '%s' for Flat; known are f32, f16 and bf16",
-                   spec->words[1]);
+/* What the words after "Flat" ask for. */
+typedef struct options {
+    vindex_dtype dtype;
+    bool certified;
+} options;
+
+static vindex_status parse(const vx_spec *spec, options *found) {
+    *found = (options){VINDEX_F32, false};
+    bool typed = false;
+    for (size_t w = 1; w < spec->count; w++) {
+        bool known = false;
+        for (int i = 0; i < VX_STORED_TYPES && !typed; i++)
+            if (!strcmp(spec->words[w], vindex_dtype_name((vindex_dtype)i))) {
+                found->dtype = (vindex_dtype)i;
+                typed = known = true;
+            }
+        if (!known && !found->certified && !strcmp(spec->words[w], "Certified"))
+            found->certified = known = true;
+        if (!known)
+            return vx_fail(
+                VINDEX_ERR_ARGUMENT,
+                "factory string: unknown word '%s' after Flat; known are one of f32, f16 "
+                "and bf16, and Certified",
+                spec->words[w]);
+    }
+    return VINDEX_OK;
+}
+
+/* Bytes of a block's codes. */
+static size_t codes_bytes(const vx_flat *flat, size_t rows) {
+    return flat->space.rotation ? vx_codes_bytes(&flat->space, rows) : 0;
 }
 
 vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric,
                            vx_flat **result) {
-    vindex_dtype dtype;
-    VX_TRY(parse_dtype(spec, &dtype));
+    options wanted;
+    VX_TRY(parse(spec, &wanted));
     vx_flat *flat = vx_alloc_zero(1, sizeof *flat);
     if (!flat) return vx_fail_memory(1, sizeof *flat, "create");
+    if (wanted.certified) {
+        vindex_status status = vx_rotation_create(dim, &flat->rotation);
+        if (status != VINDEX_OK) {
+            vx_free(flat);
+            return status;
+        }
+    }
     flat->base.ops = &vx_flat_ops;
     flat->base.dim = dim;
     flat->base.metric = metric;
-    strcpy(flat->base.spec, "Flat");
-    if (dtype != VINDEX_F32) {
-        strcat(flat->base.spec, ",");
-        strcat(flat->base.spec, vindex_dtype_name(dtype));
-    }
-    flat->space = (vx_space){metric, dtype, dim};
+    snprintf(flat->base.spec, sizeof flat->base.spec, "Flat%s%s%s",
+             wanted.dtype == VINDEX_F32 ? "" : ",",
+             wanted.dtype == VINDEX_F32 ? "" : vindex_dtype_name(wanted.dtype),
+             wanted.certified ? ",Certified" : "");
+    flat->space = (vx_space){metric, wanted.dtype, dim, wanted.certified ? &flat->rotation : NULL};
     flat->kernels = vx_kernels_get();
-    flat->block_rows = block_rows_for(vx_flat_stride(flat));
+    flat->block_rows = block_rows_for(row_bytes(dim, wanted.dtype, wanted.certified));
     vx_ids_init(&flat->ids);
     *result = flat;
     return VINDEX_OK;
@@ -59,8 +90,8 @@ vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric
 
 static void free_block(vx_flat *flat, size_t b) {
     if (!flat->capacities[b]) return;
-    vx_free((void *)(uintptr_t)flat->blocks[b].data);
-    vx_free((void *)(uintptr_t)flat->blocks[b].aux);
+    const vx_block *block = &flat->blocks[b];
+    vx_free(block->codes ? (void *)block->codes : (void *)(uintptr_t)block->data);
 }
 
 void vx_flat_free(vindex_index *index) {
@@ -69,6 +100,7 @@ void vx_flat_free(vindex_index *index) {
     vx_free(flat->blocks);
     vx_free(flat->capacities);
     vx_ids_free(&flat->ids);
+    vx_rotation_free(&flat->rotation);
     vx_free(flat);
 }
 
@@ -77,20 +109,22 @@ size_t vx_flat_memory(const vindex_index *index) {
     size_t bytes = sizeof *flat + vx_ids_memory(&flat->ids) +
                    flat->block_slots * (sizeof *flat->blocks + sizeof *flat->capacities);
     for (size_t b = 0; b < flat->block_count; b++)
-        bytes += flat->capacities[b] * (vx_flat_stride(flat) + sizeof(float));
+        bytes += flat->capacities[b] * (vx_flat_stride(flat) + sizeof(float)) +
+                 codes_bytes(flat, flat->capacities[b]);
     return bytes;
 }
 
 vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
-    vindex_dtype dtype;
-    VX_TRY(parse_dtype(spec, &dtype));
-    size_t stride = dim * vindex_dtype_size(dtype), block_rows = block_rows_for(stride), rows;
+    options wanted;
+    VX_TRY(parse(spec, &wanted));
+    size_t stride = dim * vindex_dtype_size(wanted.dtype), rows;
+    size_t block_rows = block_rows_for(row_bytes(dim, wanted.dtype, wanted.certified));
     size_t rest = n % block_rows, blocks = n / block_rows + (rest != 0);
     rows = n - rest + (rest ? capacity_for(rest, block_rows) : 0);
-    size_t data, lists;
-    if (!vx_mul(rows, stride + sizeof(float), &data) ||
-        !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) || !vx_add(data, lists, bytes) ||
-        !vx_add(*bytes, sizeof(vx_flat), bytes))
+    size_t data, lists, each = stride + sizeof(float);
+    if (wanted.certified) each += vx_code_group_bytes(dim, true) / VX_CODE_ROWS; /* as for L2 */
+    if (!vx_mul(rows, each, &data) || !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) ||
+        !vx_add(data, lists, bytes) || !vx_add(*bytes, sizeof(vx_flat), bytes))
         return vx_fail_memory(rows, stride, "memory estimate");
     return VINDEX_OK;
 }
@@ -117,23 +151,36 @@ vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count) {
     return VINDEX_OK;
 }
 
-/* Gives block b memory of its own for `capacity` rows and moves its rows there. */
+/* Room for a block's codes, rows and aux in this order, in whole huge pages where that costs next
+ * to nothing: codes are read fastest, and lie in the first. */
+static char *block_memory(size_t bytes) {
+    enum { HUGE = 2 << 20 };
+    size_t whole = (bytes + HUGE - 1) / HUGE * HUGE;
+    return vx_alloc(whole - bytes <= bytes / 64 ? whole : bytes, 1);
+}
+
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
-    size_t stride = vx_flat_stride(flat);
-    char *data = vx_alloc(capacity, stride);
-    float *aux = vx_alloc(capacity, sizeof *aux);
-    if (!data || !aux) {
-        vx_free(data);
-        vx_free(aux);
-        return vx_fail_memory(capacity, stride + sizeof *aux, "add: a block of vectors");
-    }
+    size_t stride = vx_flat_stride(flat), data_bytes, bytes;
+    capacity = (capacity + VX_CODE_ROWS - 1) / VX_CODE_ROWS * VX_CODE_ROWS;
+    size_t extra = codes_bytes(flat, capacity);
+    char *memory = NULL;
+    if (vx_mul(capacity, stride, &data_bytes) &&
+        vx_add(data_bytes, extra + capacity * sizeof(float), &bytes))
+        memory = block_memory(bytes);
+    if (!memory) return vx_fail_memory(capacity, stride, "add: a block of vectors");
     vx_block *block = &flat->blocks[b];
+    unsigned char *codes = extra ? (unsigned char *)memory : NULL;
+    char *data = memory + extra;
+    float *aux = (float *)(void *)(data + data_bytes); /* 16 rows: whole floats, aligned */
+    if (codes) memset(codes, 0, extra);
+    memset(aux, 0, capacity * sizeof *aux);
     if (block->count) {
+        if (codes) memcpy(codes, block->codes, codes_bytes(flat, block->count));
         memcpy(data, block->data, block->count * stride);
         memcpy(aux, block->aux, block->count * sizeof *aux);
     }
     free_block(flat, b);
-    *block = (vx_block){data, aux, block->count};
+    *block = (vx_block){data, aux, codes, block->count};
     flat->capacities[b] = capacity;
     return VINDEX_OK;
 }
@@ -171,16 +218,24 @@ static vindex_status check_range(const vx_flat *flat, const float *vectors, size
     return VINDEX_OK;
 }
 
-/* Encodes vectors into reserved rows first ... first+n-1, all of one block. */
-static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads) {
+/* Encodes vectors into reserved rows first ... first+n-1, all of one block; work holds 2 x dim
+ * numbers per thread, or is NULL without codes. */
+static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads,
+                   float *work) {
     const vx_block *block = &flat->blocks[first / flat->block_rows];
     size_t at = first % flat->block_rows, stride = vx_flat_stride(flat), dim = flat->space.dim;
     char *data = (char *)(uintptr_t)block->data + at * stride;
     float *aux = (float *)(uintptr_t)block->aux + at;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && n * dim > 1 << 18)
+    if (n * dim < 1 << 18) threads = 1;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (size_t i = 0; i < n; i++) {
         flat->kernels->narrow[flat->space.dtype](vectors + i * dim, dim, data + i * stride);
-        vx_aux_fill(&flat->space, flat->kernels, data + i * stride, 1, aux + i);
+        vx_measure measure = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
+        aux[i] = vx_aux_of(&flat->space, &measure);
+        size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
+        if (work)
+            vx_codes_encode(&flat->space, flat->kernels, data + i * stride, &measure, block->codes,
+                            at + i, work + thread * 2 * dim);
     }
 }
 
@@ -196,22 +251,27 @@ vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, c
     vx_flat *flat = (vx_flat *)index;
     size_t before = flat->ids.count;
     int64_t largest = flat->ids.largest;
+    int threads = vx_threads(call->threads);
     VX_TRY(check_range(flat, vectors, n));
-    VX_TRY(vx_ids_append(&flat->ids, ids, n));
-    vindex_status status = reserve(flat, before + n);
+    size_t numbers = flat->space.rotation ? (size_t)threads * 2 * flat->space.dim : 0;
+    float *work = numbers ? vx_alloc(numbers, sizeof *work) : NULL;
+    if (numbers && !work) return vx_fail_memory(numbers, sizeof *work, "add");
+    vindex_status status = vx_ids_append(&flat->ids, ids, n);
+    bool appended = status == VINDEX_OK;
+    if (appended) status = reserve(flat, before + n);
     for (size_t done = 0; status == VINDEX_OK && done < n;) {
         size_t room = flat->block_rows - (before + done) % flat->block_rows;
         size_t count = VX_MIN(VX_MIN(n - done, room), (size_t)ADD_ROWS);
-        encode(flat, vectors + done * flat->space.dim, before + done, count,
-               vx_threads(call->threads));
+        encode(flat, vectors + done * flat->space.dim, before + done, count, threads, work);
         done += count;
         status =
             vx_progress(call->progress, call->progress_context, "add", (double)done / (double)n);
     }
     if (status == VINDEX_OK)
         count_rows(flat, before + n);
-    else
+    else if (appended)
         vx_ids_retract(&flat->ids, n, largest);
+    vx_free(work);
     return status;
 }
 
@@ -225,6 +285,7 @@ static void move_row(vx_flat *flat, size_t from, size_t to) {
     memmove((char *)(uintptr_t)target->data + j * stride, (const char *)source->data + i * stride,
             stride);
     ((float *)(uintptr_t)target->aux)[j] = source->aux[i];
+    if (flat->space.rotation) vx_codes_move(&flat->space, source->codes, i, target->codes, j);
 }
 
 /* Moves the last block to memory of its size; where there is none it stays in what it has. */

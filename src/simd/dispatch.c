@@ -27,6 +27,19 @@ static bool has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_avx512vnni(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+
+static bool has_neondot(void) {
+    enum { DOT_PRODUCT = 1 << 20 }; /* HWCAP_ASIMDDP */
+    return (getauxval(AT_HWCAP) & DOT_PRODUCT) != 0;
+}
 #endif
 
 /* Slowest first. */
@@ -38,8 +51,10 @@ static const struct {
 #if defined(__x86_64__)
     {&vx_kernels_avx2, has_avx2},
     {&vx_kernels_avx512, has_avx512},
+    {&vx_kernels_avx512vnni, has_avx512vnni},
 #elif defined(__aarch64__)
     {&vx_kernels_neon, always},
+    {&vx_kernels_neondot, has_neondot},
 #endif
 };
 
@@ -49,16 +64,19 @@ const vx_kernels *vx_kernels_at(size_t wanted) {
     return NULL;
 }
 
+/* Two tables may share a name, the later one using instructions beyond the level's; it wins. */
 static const vx_kernels *choose(void) {
     const char *forced = getenv("VINDEX_SIMD");
-    const vx_kernels *best = NULL;
+    const vx_kernels *best = NULL, *named = NULL;
     char here[64] = "";
     for (size_t i = 0; vx_kernels_at(i); i++) {
-        best = vx_kernels_at(i);
-        if (forced && !strcmp(forced, best->name)) return best;
-        snprintf(here + strlen(here), sizeof here - strlen(here), " %s", best->name);
+        const vx_kernels *kernels = vx_kernels_at(i);
+        if (forced && !strcmp(forced, kernels->name)) named = kernels;
+        if (!best || strcmp(best->name, kernels->name))
+            snprintf(here + strlen(here), sizeof here - strlen(here), " %s", kernels->name);
+        best = kernels;
     }
-    if (!forced || !*forced) return best;
+    if (named || !forced || !*forced) return named ? named : best;
     vx_fail(VINDEX_ERR_UNSUPPORTED,
             "VINDEX_SIMD is '%.40s': this machine has%s; set one of these or unset it", forced,
             here);

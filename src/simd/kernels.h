@@ -34,13 +34,62 @@ typedef struct vx_tile {
     size_t stride;
 } vx_tile;
 
+/* Codes: 4 bits per dimension, in groups of 16 rows. A group begins with a line of 64 bytes (16
+ * floats, one per row) for each of its numbers. Then come lines of 8 dimensions: dword i is row i,
+ * its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble v stands for c = scale (v -
+ * 7.5), which approximates a number of the (rotated) row y. */
+enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUERIES = 8 };
+
+/* The numbers of a row. */
+enum {
+    VX_CODE_SCALE,
+    VX_CODE_REST,   /* |y - c|, rounded up */
+    VX_CODE_LENGTH, /* |c|, rounded up */
+    VX_CODE_HALF,   /* |x|^2 / 2; only where codes are biased */
+    VX_CODE_NUMBERS
+};
+
+static inline size_t vx_code_lines(size_t dim) {
+    return (dim + VX_CODE_DIMS - 1) / VX_CODE_DIMS;
+}
+static inline size_t vx_code_numbers(bool biased) {
+    return VX_CODE_NUMBERS - !biased;
+}
+static inline size_t vx_code_group_bytes(size_t dim, bool biased) {
+    return (vx_code_numbers(biased) + vx_code_lines(dim)) * VX_CODE_LINE;
+}
+
+typedef struct vx_codes {
+    const unsigned char *groups;
+    size_t count; /* groups */
+    size_t lines; /* of dimensions */
+    bool biased;  /* keys are bounds of q . y - |x|^2 / 2 instead of q . y */
+} vx_codes;
+
+/* Queries as int8 planes: y = unit (z + e) with integer z. For one query, or for a panel of them
+ * side by side. All is in multiples of the unit. */
+typedef struct vx_code_queries {
+    const int32_t *words; /* 2 lines x queries: four bytes each */
+    const int32_t *start; /* -7.5 times the sum of z */
+    const float *norm;    /* |y|, rounded up */
+    const float *square;  /* |y|^2, rounded up further, see exact/codes.c */
+    const float *error;   /* |e|, rounded up */
+    const float *ratio;   /* the largest error / norm of the panel, rounded up */
+    const float *inverse; /* 1 / unit */
+} vx_code_queries;
+
 typedef struct vx_products {
     double dot, square;
 } vx_products;
 
+typedef struct vx_code_sums {
+    double dot, units, square;
+} vx_code_sums;
+
 typedef struct vx_kernels {
     const char *name;
     size_t tile_rows, tile_queries;
+    size_t code_tile_rows, code_tile_queries;
 
     /* Filter, one query against count rows, `stride` bytes apart: squared L2, and inner product.
      * The query is padded; rows are not. */
@@ -89,6 +138,25 @@ typedef struct vx_kernels {
     /* y[j] += a * x[j], one product and one sum rounded apart: the same bits on every machine. */
     void (*axpy)(float a, const float *x, float *y, size_t n);
 
+    /* Filter by codes. The key of a row is the most that q . y (less |x|^2 / 2) can be, given its
+     * code, in multiples of the query's unit. code_select writes the positions of rows with !(key <
+     * limit); code_tile does the same for a panel of queries and at most code_tile_rows rows, as
+     * bits. Rows behind the last are the caller's to ignore. */
+    size_t (*code_select)(const vx_codes *rows, const vx_code_queries *query, float limit,
+                          uint32_t *positions);
+    bool (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, const float *limits,
+                      uint32_t *masks);
+
+    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor; spare holds n too.
+     */
+    void (*hadamard)(float *values, float *spare, size_t n, float factor);
+
+    /* Quantises a rotated row, all of whose numbers times `steps` are finite: nibbles into lane
+     * `lane` of a group's lines; answers the sums of y u, u^2 and y^2 with u = 2 v - 15. The same
+     * bits on every machine. */
+    vx_code_sums (*encode)(const float *values, size_t dim, float steps, unsigned char *lines,
+                           size_t lane);
+
     /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
      * answers how many floating-point operations they were. sink receives a value that depends on
      * all. */
@@ -103,6 +171,7 @@ VX_SHARED const vx_kernels *vx_kernels_get(void);
  */
 VX_SHARED const vx_kernels *vx_kernels_at(size_t i);
 
-extern const vx_kernels vx_kernels_scalar, vx_kernels_avx2, vx_kernels_avx512, vx_kernels_neon;
+extern const vx_kernels vx_kernels_scalar, vx_kernels_avx2, vx_kernels_avx512,
+    vx_kernels_avx512vnni, vx_kernels_neon, vx_kernels_neondot;
 
 #endif

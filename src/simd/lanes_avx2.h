@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { LANES = 8, TILE_VECTORS = 2, TILE_QUERIES = 6 };
+enum { CODE_GROUPS = 1, CODE_QUERIES = 4 };
 
 typedef __m256 lanes;
 
@@ -55,6 +56,43 @@ static inline lanes lanes_load_f16(const uint16_t *p) {
 static inline lanes lanes_load_bf16(const uint16_t *p) {
     __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/* Codes: a line of bytes, four per lane; low and high nibbles; dot products of four. Codes are at
+ * most 15 and query bytes within +-127, so the 16-bit pairs of maddubs do not saturate. */
+
+typedef __m256i bytes, ints;
+
+static inline bytes bytes_load(const unsigned char *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline bytes bytes_low(bytes v) {
+    return _mm256_and_si256(v, _mm256_set1_epi8(15));
+}
+static inline bytes bytes_high(bytes v) {
+    return bytes_low(_mm256_srli_epi16(v, 4));
+}
+static inline ints ints_set(int32_t x) {
+    return _mm256_set1_epi32(x);
+}
+static inline ints ints_add(ints a, ints b) {
+    return _mm256_add_epi32(a, b);
+}
+static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
+    __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(four));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+static inline lanes ints_floats(ints v) {
+    return _mm256_cvtepi32_ps(v);
+}
+static inline lanes lanes_div(lanes a, lanes b) {
+    return _mm256_div_ps(a, b);
+}
+static inline lanes lanes_max(lanes a, lanes b) {
+    return _mm256_max_ps(a, b);
+}
+static inline lanes lanes_sqrt(lanes a) {
+    return _mm256_sqrt_ps(a);
 }
 
 #include "lanes_part.h"

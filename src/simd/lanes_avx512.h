@@ -9,6 +9,7 @@
 #include <string.h>
 
 enum { LANES = 16, TILE_VECTORS = 2, TILE_QUERIES = 12 };
+enum { CODE_GROUPS = 2, CODE_QUERIES = 8 };
 
 typedef __m512 lanes;
 
@@ -69,6 +70,50 @@ static inline lanes lanes_load_part_f16(const uint16_t *p, size_t count) {
 }
 static inline lanes lanes_load_part_bf16(const uint16_t *p, size_t count) {
     return lanes_from_bf16(_mm256_maskz_loadu_epi16(lanes_first(count), p));
+}
+
+/* Codes: a line of bytes, four per lane; low and high nibbles; dot products of four, by one
+ * instruction where there is VNNI. Codes are at most 15 and query bytes within +-127, so the 16-bit
+ * pairs of maddubs do not saturate. */
+
+typedef __m512i bytes, ints;
+
+static inline bytes bytes_load(const unsigned char *p) {
+    return _mm512_loadu_si512(p);
+}
+static inline bytes bytes_low(bytes v) {
+    return _mm512_and_si512(v, _mm512_set1_epi8(15));
+}
+static inline bytes bytes_high(bytes v) {
+    return bytes_low(_mm512_srli_epi16(v, 4));
+}
+static inline ints ints_set(int32_t x) {
+    return _mm512_set1_epi32(x);
+}
+static inline ints ints_add(ints a, ints b) {
+    return _mm512_add_epi32(a, b);
+}
+static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
+#ifdef __AVX512VNNI__
+    /* Not the intrinsic: GCC 12 copies every accumulator around it, as many moves as products. */
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(_mm512_set1_epi32(four)));
+    return sum;
+#else
+    __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi32(four));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
+}
+static inline lanes ints_floats(ints v) {
+    return _mm512_cvtepi32_ps(v);
+}
+static inline lanes lanes_div(lanes a, lanes b) {
+    return _mm512_div_ps(a, b);
+}
+static inline lanes lanes_max(lanes a, lanes b) {
+    return _mm512_max_ps(a, b);
+}
+static inline lanes lanes_sqrt(lanes a) {
+    return _mm512_sqrt_ps(a);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { LANES = 4, TILE_VECTORS = 4, TILE_QUERIES = 6 };
+enum { CODE_GROUPS = 1, CODE_QUERIES = 4 };
 
 typedef float32x4_t lanes;
 
@@ -55,6 +56,50 @@ static inline lanes lanes_load_f16(const uint16_t *p) {
 }
 static inline lanes lanes_load_bf16(const uint16_t *p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+
+/* Codes: a line of bytes, four per lane; low and high nibbles; dot products of four, by one
+ * instruction where there is DOTPROD. */
+
+typedef uint8x16_t bytes;
+typedef int32x4_t ints;
+
+static inline bytes bytes_load(const unsigned char *p) {
+    return vld1q_u8(p);
+}
+static inline bytes bytes_low(bytes v) {
+    return vandq_u8(v, vdupq_n_u8(15));
+}
+static inline bytes bytes_high(bytes v) {
+    return vshrq_n_u8(v, 4);
+}
+static inline ints ints_set(int32_t x) {
+    return vdupq_n_s32(x);
+}
+static inline ints ints_add(ints a, ints b) {
+    return vaddq_s32(a, b);
+}
+static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
+    int8x16_t c = vreinterpretq_s8_u8(codes), q = vreinterpretq_s8_s32(vdupq_n_s32(four));
+#ifdef __ARM_FEATURE_DOTPROD
+    return vdotq_s32(sum, c, q);
+#else
+    int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(c), vget_low_s8(q)));
+    int32x4_t high = vpaddlq_s16(vmull_high_s8(c, q));
+    return vaddq_s32(sum, vpaddq_s32(low, high));
+#endif
+}
+static inline lanes ints_floats(ints v) {
+    return vcvtq_f32_s32(v);
+}
+static inline lanes lanes_div(lanes a, lanes b) {
+    return vdivq_f32(a, b);
+}
+static inline lanes lanes_max(lanes a, lanes b) {
+    return vmaxq_f32(a, b);
+}
+static inline lanes lanes_sqrt(lanes a) {
+    return vsqrtq_f32(a);
 }
 
 #include "lanes_part.h"

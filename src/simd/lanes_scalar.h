@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { LANES = 4, TILE_VECTORS = 2, TILE_QUERIES = 4 };
+enum { CODE_GROUPS = 1, CODE_QUERIES = 2 };
 
 typedef float lanes __attribute__((vector_size(16)));
 
@@ -79,6 +80,54 @@ static inline lanes lanes_load_bf16(const uint16_t *p) {
     lanes v;
     memcpy(&v, bits, sizeof v);
     return v;
+}
+
+/* Codes: a line of bytes, four per lane; low and high nibbles; dot products of four. */
+
+typedef struct bytes {
+    unsigned char b[4 * LANES];
+} bytes;
+typedef int32_t ints __attribute__((vector_size(16)));
+
+static inline bytes bytes_load(const unsigned char *p) {
+    bytes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline bytes bytes_low(bytes v) {
+    for (int i = 0; i < 4 * LANES; i++) v.b[i] &= 15;
+    return v;
+}
+static inline bytes bytes_high(bytes v) {
+    for (int i = 0; i < 4 * LANES; i++) v.b[i] >>= 4;
+    return v;
+}
+static inline ints ints_set(int32_t x) {
+    return (ints){x, x, x, x};
+}
+static inline ints ints_add(ints a, ints b) {
+    return a + b;
+}
+static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
+    int8_t q[4];
+    memcpy(q, &four, sizeof q);
+    for (int i = 0; i < LANES; i++)
+        for (int j = 0; j < 4; j++) sum[i] += codes.b[4 * i + j] * q[j];
+    return sum;
+}
+static inline lanes ints_floats(ints v) {
+    return __builtin_convertvector(v, lanes);
+}
+static inline lanes lanes_div(lanes a, lanes b) {
+    return a / b;
+}
+static inline lanes lanes_max(lanes a, lanes b) {
+    for (int i = 0; i < LANES; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
+    return a;
+}
+static inline lanes lanes_sqrt(lanes a) {
+    for (int i = 0; i < LANES; i++) a[i] = __builtin_sqrtf(a[i]);
+    return a;
 }
 
 #include "lanes_part.h"

@@ -27,7 +27,7 @@ static inline void filter_by_scans(filtering *f) {
     for (size_t q = 0; q < f->queries; q++) {
         float *keys = f->keys + q * f->rows;
         (l2 ? kernels->scan_l2 : kernels->scan_ip)[f->space.dtype](
-            f->group.filter + q * f->group.padded, f->stored, vx_space_stride(&f->space), f->rows,
+            f->group.single + q * f->group.padded, f->stored, vx_space_stride(&f->space), f->rows,
             f->space.dim, keys);
         for (size_t r = 0; r < f->rows && f->space.metric >= VINDEX_COSINE; r++)
             keys[r] *= f->aux[r];
@@ -72,7 +72,8 @@ static inline void filter_by_tiles(filtering *f) {
 
 /* The rows of that set against `queries` queries of its kind. */
 static inline filtering filtering_make(const vectors *set, vindex_metric metric, size_t queries) {
-    filtering f = {.space = {metric, set->dtype, set->dim}, .rows = set->count, .queries = queries};
+    filtering f = {
+        .space = {metric, set->dtype, set->dim, NULL}, .rows = set->count, .queries = queries};
     vectors asked = *set;
     asked.queries = true;
     asked.count = queries;
@@ -97,6 +98,10 @@ static inline filtering filtering_make(const vectors *set, vindex_metric metric,
     free(rows);
     free(numbers);
     return f;
+}
+
+static inline vx_pass filtering_pass(const filtering *f) {
+    return f->group.panels ? VX_PASS_TILE : VX_PASS_SCAN;
 }
 
 static inline void filtering_free(filtering *f) {

@@ -8,7 +8,7 @@ static void check_limits(const filtering *f, const char *what) {
         for (size_t r = 0; r < f->rows; r++) {
             float low, high, key = f->keys[q * f->rows + r];
             double truth = f->truth[q * f->rows + r];
-            vx_group_limits(&f->group, q, truth, f->largest_aux, &low, &high);
+            vx_group_limits(&f->group, filtering_pass(f), q, truth, f->largest_aux, &low, &high);
             ck_each(!(key < low) && !(key > high),
                     "%s, query %zu, row %zu: filter key %.9g of %.17g is not in %.9g ... %.9g",
                     what, q, r, (double)key, truth, (double)low, (double)high);
@@ -51,7 +51,7 @@ static size_t count_dropped(const filtering *f, double share) {
         const double *truth = f->truth + q * f->rows;
         for (size_t r = 0; r < f->rows; r++) {
             float low, high;
-            vx_group_limits(&f->group, q, truth[r], f->largest_aux, &low, &high);
+            vx_group_limits(&f->group, filtering_pass(f), q, truth[r], f->largest_aux, &low, &high);
             double middle = truth[r];
             if (f->space.metric == VINDEX_L2 && f->group.panels)
                 middle -= f->group.norms[q] * f->group.norms[q];
@@ -84,8 +84,10 @@ END_TEST
 
 START_TEST(rows_beyond_single_precision_are_left_to_settling) {
     float tiny[2] = {1e-31f, 0}, huge[2] = {3e38f, 3e38f}, zero[2] = {0}, flat[2] = {7, 7}, aux[1];
-    vx_space cosine = {VINDEX_COSINE, VINDEX_F32, 2}, pearson = {VINDEX_PEARSON, VINDEX_F32, 2};
-    vx_space product = {VINDEX_INNER_PRODUCT, VINDEX_F32, 2}, l2 = {VINDEX_L2, VINDEX_F32, 2};
+    vx_space cosine = {VINDEX_COSINE, VINDEX_F32, 2, NULL},
+             pearson = {VINDEX_PEARSON, VINDEX_F32, 2, NULL};
+    vx_space product = {VINDEX_INNER_PRODUCT, VINDEX_F32, 2, NULL},
+             l2 = {VINDEX_L2, VINDEX_F32, 2, NULL};
     const vx_kernels *kernels = vx_kernels_get();
     const float *unclear[] = {tiny, huge};
     for (size_t i = 0; i < 2; i++) {

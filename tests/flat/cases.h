@@ -19,16 +19,10 @@ typedef struct flat_case {
     char name[160]; /* for messages: how to make this case again */
 } flat_case;
 
-/* Makes the rows and the index, and adds them with those ids (NULL: 0, 1, ...) in two calls. */
-static inline flat_case flat_case_make(const vectors *rows, vindex_metric metric,
-                                       const int64_t *ids) {
-    flat_case c = {.rows = *rows, .metric = metric, .numbers = vectors_make(rows)};
-    vindex_flat_params params;
-    vindex_flat_params_init(&params);
-    params.dim = (int64_t)rows->dim;
-    params.metric = metric;
-    params.dtype = rows->dtype;
-    ck_ok(vindex_flat_create(&params, &c.index));
+/* Adds the rows to the index with those ids (NULL: 0, 1, ...) in two calls. */
+static inline flat_case flat_case_fill(vindex_index *index, const vectors *rows,
+                                       vindex_metric metric, const int64_t *ids) {
+    flat_case c = {.rows = *rows, .metric = metric, .numbers = vectors_make(rows), .index = index};
     size_t half = rows->count / 2;
     const int64_t *later = ids ? ids + half : NULL;
     vindex_call call;
@@ -50,6 +44,28 @@ static inline flat_case flat_case_make(const vectors *rows, vindex_metric metric
              vindex_dtype_name(rows->dtype), vectors_name(rows->kind), rows->count, rows->dim,
              (unsigned long long)rows->seed);
     return c;
+}
+
+static inline flat_case flat_case_make(const vectors *rows, vindex_metric metric,
+                                       const int64_t *ids) {
+    vindex_flat_params params;
+    vindex_index *index;
+    vindex_flat_params_init(&params);
+    params.dim = (int64_t)rows->dim;
+    params.metric = metric;
+    params.dtype = rows->dtype;
+    ck_ok(vindex_flat_create(&params, &index));
+    return flat_case_fill(index, rows, metric, ids);
+}
+
+/* The same with certified codes. */
+static inline flat_case certified_case_make(const vectors *rows, vindex_metric metric,
+                                            const int64_t *ids) {
+    char spec[40];
+    vindex_index *index;
+    snprintf(spec, sizeof spec, "Flat,%s,Certified", vindex_dtype_name(rows->dtype));
+    ck_ok(vindex_create(spec, (int64_t)rows->dim, metric, &index));
+    return flat_case_fill(index, rows, metric, ids);
 }
 
 static inline void flat_case_free(flat_case *c) {

@@ -1,0 +1,43 @@
+#include "rotation.h"
+
+#include <math.h>
+
+#include "core/rng.h"
+
+enum { SEED = 0x76696e64 }; /* fixed: the rotation is part of the file format */
+
+vindex_status vx_rotation_create(size_t dim, vx_rotation *rotation) {
+    size_t window = 1, log2 = 0;
+    while (window * 2 <= dim) window *= 2, log2++;
+    /* 2^(-k/2) from exact powers of two and one rounded root. */
+    float factor = ldexpf(log2 % 2 ? 0.70710678118654752f : 1, -(int)(log2 / 2));
+    *rotation = (vx_rotation){.dim = dim, .window = window, .factor = factor};
+    rotation->rounds = window == dim ? 2 : 4;
+    rotation->signs = vx_alloc((size_t)rotation->rounds * dim, sizeof *rotation->signs);
+    if (!rotation->signs) return vx_fail_memory(dim, sizeof(float), "rotation");
+    vx_rng rng = vx_rng_seed(SEED, dim);
+    for (size_t i = 0; i < (size_t)rotation->rounds * dim; i++)
+        rotation->signs[i] = vx_rng_next(&rng) >> 63 ? -1.0f : 1.0f;
+    return VINDEX_OK;
+}
+
+void vx_rotation_free(vx_rotation *rotation) {
+    vx_free(rotation->signs);
+    *rotation = (vx_rotation){0};
+}
+
+void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels, float *values,
+                       float *spare) {
+    for (int round = 0; round < rotation->rounds; round++) {
+        const float *signs = rotation->signs + (size_t)round * rotation->dim;
+        for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
+        size_t start = round % 2 ? rotation->dim - rotation->window : 0;
+        kernels->hadamard(values + start, spare, rotation->window, rotation->factor);
+    }
+}
+
+size_t vx_rotation_chain(const vx_rotation *rotation) {
+    size_t log2 = 0;
+    while ((size_t)1 << log2 < rotation->window) log2++;
+    return (size_t)rotation->rounds * (log2 + 2);
+}

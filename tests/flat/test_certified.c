@@ -1,0 +1,222 @@
+/* An index with certified codes answers what a double loop does: not one id may differ. Run once
+ * per instruction set. The seed of the first case comes from VINDEX_TEST_SEED; each message names
+ * the seed of its own. */
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cases.h"
+#include "core/rng.h"
+
+static const size_t dims[] = {1, 2, 3, 5, 8, 16, 33, 64, 100, 128, 129, 200, 256, 257};
+
+static uint64_t first_seed(void) {
+    const char *given = getenv("VINDEX_TEST_SEED");
+    return given ? strtoull(given, NULL, 10) : 1;
+}
+
+/* One query, a few, a batch; every k; one thread or three. */
+static void check_searches(const flat_case *c, size_t queries, const char *what) {
+    int64_t n = (int64_t)c->truth.count, ks[] = {1, 10, 1000, n - 1, n + 5};
+    size_t batches[] = {1, 4, 5, queries};
+    float *numbers = flat_case_queries(c, queries);
+    oracle_ranking *rankings = flat_case_rank(c, numbers, queries, NULL, 0);
+    for (size_t b = 0; b < 4; b++)
+        for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
+            if (ks[i] < 1) continue;
+            vindex_search_params params = search_params(ks[i], (b + i) % 2 ? 1 : 3);
+            flat_case_search(c, numbers, batches[b], rankings, &params, what);
+        }
+    for (size_t q = 0; q < queries && rankings[q].count; q += 7) {
+        const oracle_hit *hit =
+            &rankings[q].hits[rankings[q].count > 20 ? 20 : rankings[q].count - 1];
+        float radius = (float)(c->metric == VINDEX_L2 ? hit->key : -hit->key);
+        vindex_search_params params = search_params(1, q % 2 ? 1 : 3);
+        flat_case_range(c, numbers, queries, rankings, &params, radius);
+        flat_case_range(c, numbers, 1, rankings, &params, radius);
+    }
+    rankings_free(rankings, queries);
+    free(numbers);
+}
+
+static void check_set(const vectors *rows, vindex_metric metric, size_t queries) {
+    flat_case c = certified_case_make(rows, metric, NULL);
+    check_searches(&c, queries, "");
+    flat_case_free(&c);
+}
+
+/* Each kind of data under each metric and storage type, over the dimensions in turn. */
+START_TEST(random_sets_are_searched_exactly) {
+    uint64_t seed = first_seed();
+    size_t turn = 0;
+    printf("the first seed is %llu\n", (unsigned long long)seed);
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
+        for (int dtype = VINDEX_F32; dtype <= VINDEX_BF16; dtype++)
+            for (int kind = 0; kind < VECTORS_KINDS; kind++, turn++) {
+                vectors rows = {.kind = (vectors_kind)kind,
+                                .dtype = (vindex_dtype)dtype,
+                                .dim = dims[turn * 5 % 14],
+                                .count = 1500 + turn % 37,
+                                .seed = seed + turn};
+                check_set(&rows, (vindex_metric)metric, 23);
+            }
+}
+END_TEST
+
+/* Few rows, so that the last group and the last tile are everything between empty and full. */
+START_TEST(every_number_of_rows_is_searched_exactly) {
+    uint64_t seed = first_seed();
+    for (size_t count = 0; count <= 100; count++) {
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = 20, .count = count, .seed = seed + count};
+        check_set(&rows, (vindex_metric)(count % 4), 9);
+    }
+    for (size_t count = 290; count <= 340; count++) {
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = 9, .count = count, .seed = seed + count};
+        check_set(&rows, (vindex_metric)(count % 4), 9);
+    }
+}
+END_TEST
+
+START_TEST(sets_of_several_blocks_are_searched_exactly) {
+    static const vectors_kind kinds[] = {VECTORS_NORMAL, VECTORS_TIED, VECTORS_CLUSTERED,
+                                         VECTORS_NORMAL};
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+        vectors rows = {.kind = kinds[metric], .dim = 16000, .count = 300, .seed = first_seed()};
+        check_set(&rows, (vindex_metric)metric, 7);
+    }
+}
+END_TEST
+
+/* Thousands of rows that tie at the k-th place. */
+START_TEST(ties_go_to_the_smaller_id) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+        vectors rows = {.kind = VECTORS_TIED, .dim = 40, .count = 9000, .seed = first_seed()};
+        check_set(&rows, (vindex_metric)metric, 7);
+        rows.kind = VECTORS_ONE_HOT;
+        check_set(&rows, (vindex_metric)metric, 7);
+    }
+}
+END_TEST
+
+static bool allow_some(void *context, int64_t id) {
+    return id % 7 == *(const int *)context;
+}
+
+START_TEST(filters_and_weights_are_answered_exactly) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+        enum { QUERIES = 9 };
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = 48, .count = 2000, .seed = first_seed()};
+        flat_case c = certified_case_make(&rows, (vindex_metric)metric, NULL);
+        float *queries = flat_case_queries(&c, QUERIES), weights[48];
+        for (size_t j = 0; j < 48; j++) weights[j] = (float)(j % 5);
+        oracle_ranking *weighed = flat_case_rank(&c, queries, QUERIES, weights, 1);
+        vindex_search_params params = search_params(10, 1);
+        params.weights = weights;
+        params.weight_rows = 1;
+        flat_case_search(&c, queries, QUERIES, weighed, &params, "weights");
+        flat_case_search(&c, queries, 1, weighed, &params, "weights");
+        rankings_free(weighed, QUERIES);
+        int rest = 3;
+        bool *hidden = calloc(rows.count, sizeof *hidden);
+        for (size_t i = 0; i < rows.count; i++) hidden[i] = !allow_some(&rest, (int64_t)i);
+        c.truth.hidden = hidden;
+        vindex_filter filter = {.allow = allow_some, .context = &rest};
+        oracle_ranking *rankings = flat_case_rank(&c, queries, QUERIES, NULL, 0);
+        for (int64_t k = 1; k <= 1000; k *= 10) {
+            params = search_params(k, 3);
+            params.filter = &filter;
+            flat_case_search(&c, queries, QUERIES, rankings, &params, "filter");
+            flat_case_search(&c, queries, 1, rankings, &params, "filter");
+        }
+        rankings_free(rankings, QUERIES);
+        flat_case_free(&c);
+        free(hidden);
+        free(queries);
+    }
+}
+END_TEST
+
+/* Saves the index, loads it in that way, and puts it in the place of the one before. */
+static void reload(flat_case *c, uint32_t flags, const char *what) {
+    char path[] = "/tmp/vindex-certified-XXXXXX";
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    close(file);
+    ck_ok(vindex_save(c->index, path, NULL));
+    vindex_free(c->index);
+    ck_ok(vindex_load(path, flags, &c->index));
+    ck_ok(vindex_verify(c->index, NULL));
+    unlink(path);
+    check_searches(c, 9, what);
+}
+
+/* Removes some rows, compacts, brings them back: in memory, loaded, mapped. */
+static void check_life(const vectors *rows, vindex_metric metric) {
+    flat_case c = certified_case_make(rows, metric, NULL);
+    bool *hidden = calloc(rows->count, sizeof *hidden);
+    vx_rng rng = vx_rng_seed(5, rows->seed);
+    int64_t removed;
+    reload(&c, 0, "loaded");
+    reload(&c, VINDEX_LOAD_MAP, "mapped");
+    for (int64_t id = 0; id < (int64_t)rows->count; id++) {
+        hidden[id] = vx_rng_below(&rng, 3) == 0;
+        if (hidden[id]) ck_ok(vindex_remove(c.index, &id, 1, &removed));
+    }
+    c.truth.hidden = hidden;
+    check_searches(&c, 9, "after remove");
+    ck_ok(vindex_compact(c.index, NULL));
+    check_searches(&c, 9, "after compact");
+    reload(&c, VINDEX_LOAD_MAP, "compacted and mapped");
+    for (int64_t id = 0; id < (int64_t)rows->count; id++) {
+        if (!hidden[id]) continue;
+        ck_ok(vindex_add_with_ids(c.index, c.numbers + (size_t)id * rows->dim, 1, &id, NULL));
+        hidden[id] = false;
+    }
+    check_searches(&c, 9, "after adding again");
+    reload(&c, 0, "and loaded");
+    flat_case_free(&c);
+    free(hidden);
+}
+
+START_TEST(codes_follow_their_rows) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+        vectors rows = {.kind = VECTORS_NORMAL,
+                        .dtype = (vindex_dtype)(metric % 3),
+                        .dim = 24,
+                        .count = 1001,
+                        .seed = first_seed()};
+        check_life(&rows, (vindex_metric)metric);
+    }
+    vectors blocks = {.kind = VECTORS_NORMAL, .dim = 16384, .count = 261, .seed = first_seed()};
+    check_life(&blocks, VINDEX_COSINE);
+}
+END_TEST
+
+START_TEST(memory_is_as_estimated) {
+    static const int64_t dim_list[] = {16, 100, 1024}, counts[] = {0, 64, 200, 5000};
+    for (size_t d = 0; d < 3; d++)
+        for (size_t n = 0; n < 4; n++) {
+            vindex_index *index;
+            size_t estimate, plain;
+            vectors rows = {.dim = (size_t)dim_list[d], .count = (size_t)counts[n]};
+            float *numbers = vectors_make(&rows);
+            ck_ok(vindex_create("Flat,Certified", dim_list[d], VINDEX_L2, &index));
+            ck_ok(vindex_add(index, numbers, counts[n], NULL));
+            ck_ok(vindex_memory_estimate("Flat,Certified", dim_list[d], counts[n], &estimate));
+            ck_ok(vindex_memory_estimate("Flat", dim_list[d], counts[n], &plain));
+            double ratio = (double)estimate / ((double)vindex_memory(index) + 1);
+            ck_assert_msg(ratio > 0.9 && ratio < 1.1, "%lld x %lld: %zu bytes, not %zu",
+                          (long long)counts[n], (long long)dim_list[d], vindex_memory(index),
+                          estimate);
+            if (dim_list[d] >= 100) ck_assert_uint_le((estimate - plain) * 10, plain * 3);
+            vindex_free(index);
+            free(numbers);
+        }
+}
+END_TEST
+
+TEST_MAIN_PER_LEVEL("flat/certified", random_sets_are_searched_exactly,
+                    every_number_of_rows_is_searched_exactly,
+                    sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id,
+                    filters_and_weights_are_answered_exactly, codes_follow_their_rows,
+                    memory_is_as_estimated)
