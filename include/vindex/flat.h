@@ -2,7 +2,12 @@
  *
  * A fast single-precision pass proves for most vectors that they cannot be in the answer; what is
  * left is settled in double precision. Ids and order are those of the metric computed in double
- * precision over the stored values. */
+ * precision over the stored values.
+ *
+ * The factory word Certified ("Flat,Certified", "Flat,f16,Certified") adds four bits per dimension
+ * and some numbers per vector. They prove most vectors away before these are read, so that a search
+ * reads a sixth to an eighth of the bytes; the answer stays the same, id for id. Where they rule
+ * out too little, and with weights, the search goes without (see vindex_search_stats). */
 #ifndef VINDEX_FLAT_H
 #define VINDEX_FLAT_H
 

@@ -32,6 +32,15 @@ typedef struct vindex_filter {
     void *context;
 } vindex_filter;
 
+/* What a search did. A pair is a query and a stored vector; each pair is judged once. */
+typedef struct vindex_search_stats {
+    int64_t coded;     /* pairs judged by certified codes first */
+    int64_t survivors; /* of these, not ruled out, so that the vector itself was read */
+    int64_t plain;     /* pairs judged by the vector alone: no codes, or they did not pay here */
+    int64_t settled;   /* pairs computed in double precision */
+    int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them */
+} vindex_search_stats;
+
 /* What one search asks. Initialise with vindex_search_params_init, then set what differs. */
 typedef struct vindex_search_params {
     size_t struct_size;          /* set by vindex_search_params_init */
@@ -46,6 +55,7 @@ typedef struct vindex_search_params {
         weight_rows; /* 0 or 1: the same weights for all queries; nq: one row of dim per query */
     vindex_progress_fn progress; /* may cancel a long batch */
     void *progress_context;
+    vindex_search_stats *stats; /* receives what the search did; NULL: not wanted */
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);

@@ -11,10 +11,10 @@
 static const struct cli_usage usage = {
     .verb = "build",
     .form = "SPEC --input X [--metric l2|ip|cosine|pearson] -o INDEX",
-    .does =
-        "Builds an index (SPEC: Flat, or Flat,f16 or Flat,bf16 in half the bytes) and saves it.\n"
-        "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"
-        "the ids.",
+    .does = "Builds an index (SPEC: Flat; Flat,f16 or Flat,bf16 in half the bytes; any with "
+            ",Certified) and saves it.\n"
+            "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"
+            "the ids.",
     .example = "  vindex build Flat --input songs.npy --metric cosine -o songs.vindex",
     .words = "SPEC",
     .word_count = 1,

@@ -74,12 +74,21 @@ static int search_params(const struct search *search, vindex_search_params *para
     return cli_status_words(vindex_fields_check(table, params));
 }
 
-/* Seconds per call, for the median. */
+/* What the calls took: seconds each, for the median, and what was read in all. */
 struct timing {
     double total;
     double *calls;
     int64_t count;
+    vindex_search_stats stats;
 };
+
+static void add_stats(vindex_search_stats *sum, const vindex_search_stats *call) {
+    sum->coded += call->coded;
+    sum->survivors += call->survivors;
+    sum->plain += call->plain;
+    sum->settled += call->settled;
+    sum->bytes += call->bytes;
+}
 
 static int compare_seconds(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -95,7 +104,9 @@ static double quantile_ms(const struct timing *timing, double part) {
 static int run(const struct search *search, const vindex_index *index, const float *queries,
                struct cli_neighbours *found, struct timing *timing) {
     vindex_search_params params;
+    vindex_search_stats stats = {0};
     int answer = search_params(search, &params);
+    params.stats = &stats;
     int64_t batch = search->batch > 0 ? search->batch : found->queries, dim = vindex_dim(index);
     for (int64_t first = 0; first < found->queries && answer == CLI_DONE; first += batch) {
         int64_t count = found->queries - first < batch ? found->queries - first : batch;
@@ -107,6 +118,7 @@ static int run(const struct search *search, const vindex_index *index, const flo
                                           found->ids + first * found->k,
                                           found->distances + first * found->k));
         double seconds = cli_clock() - start;
+        add_stats(&timing->stats, &stats);
         timing->total += seconds;
         timing->calls[timing->count++] = seconds;
         if (answer == CLI_DONE && cli_signal() != 0) answer = cli_status(VINDEX_ERR_CANCELLED);
@@ -149,6 +161,16 @@ static void print_found(const struct cli_neighbours *found, int64_t show) {
     if (show > 0) putchar('\n');
 }
 
+/* How far the search got by codes; without codes only what it settled is worth a line. */
+static void report_stats(struct cli_report *report, const vindex_search_stats *stats) {
+    bool coded = stats->coded > 0;
+    cli_report_int(report, "pairs_by_codes", coded ? "pairs by codes" : NULL, stats->coded);
+    cli_report_int(report, "codes_survivors", coded ? "not ruled out" : NULL, stats->survivors);
+    cli_report_int(report, "pairs_by_vectors", coded ? "pairs by vectors" : NULL, stats->plain);
+    cli_report_int(report, "pairs_settled", NULL, stats->settled);
+    cli_report_int(report, "bytes_read", NULL, stats->bytes);
+}
+
 static int report_result(const struct search *search, const vindex_index *index,
                          const struct cli_neighbours *found, const struct timing *timing) {
     if (!cli_common.json) print_found(found, search->show);
@@ -173,6 +195,7 @@ static int report_result(const struct search *search, const vindex_index *index,
                     alone ? quantile_ms(timing, 0.5) : (double)NAN, 4, " ms");
     cli_report_real(report, "p95_ms", alone ? "95th percentile" : NULL,
                     alone ? quantile_ms(timing, 0.95) : (double)NAN, 4, " ms");
+    report_stats(report, &timing->stats);
     if (search->output != NULL) cli_report_text(report, "output", "output", search->output);
     report_found(report, found, search->show);
     return cli_report_print(report);

@@ -198,6 +198,7 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         .weight_rows = (size_t)params.weight_rows,
         .progress = params.progress,
         .progress_context = params.progress_context,
+        .stats = params.stats,
     };
     if (params.filter && !(index->ops->capabilities & VINDEX_CAN_FILTER))
         return unsupported(index, "search with a filter");

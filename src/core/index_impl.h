@@ -21,6 +21,7 @@ typedef struct vx_request {
     size_t weight_rows;
     vindex_progress_fn progress;
     void *progress_context;
+    vindex_search_stats *stats; /* NULL: not wanted */
     vx_answer_fn answer;
     void *answer_context;
 } vx_request;

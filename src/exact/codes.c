@@ -21,7 +21,9 @@ static void rotate_row(const vx_space *space, const vx_kernels *kernels, const v
     kernels->widen[space->dtype](row, space->dim, values);
     for (size_t j = 0; mean != 0 && j < space->dim; j++)
         values[j] = (float)((double)values[j] - mean);
-    vx_rotation_apply(space->rotation, kernels, values, values + space->dim);
+    size_t padded = vx_padded(space->dim);
+    vx_rotation_apply(space->rotation, kernels, values, values + padded);
+    memset(values + space->dim, 0, (padded - space->dim) * sizeof *values);
 }
 
 /* With the least-squares scale s = sum y u / sum u^2 the rest y - s u is orthogonal to s u, and its

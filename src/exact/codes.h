@@ -20,7 +20,7 @@ static inline float *vx_codes_number(const vx_space *space, unsigned char *codes
            at % VX_CODE_ROWS;
 }
 
-/* Encodes one stored row into place `at`; work holds 2 x dim numbers. */
+/* Encodes one stored row into place `at`; work holds 2 x vx_padded(dim) numbers. */
 VX_SHARED void vx_codes_encode(const vx_space *space, const vx_kernels *kernels, const void *row,
                                const vx_measure *measure, unsigned char *codes, size_t at,
                                float *work);

@@ -16,6 +16,8 @@ enum {
     SMALL_WORK = 1 << 21 /* multiplications below which a second thread costs more than it brings */
 };
 
+enum { CODED, SURVIVORS, PLAIN, SETTLED, BYTES, STATS }; /* of vindex_search_stats */
+
 typedef struct search_run {
     const vx_search_job *job;
     size_t k;
@@ -26,6 +28,7 @@ typedef struct search_run {
     atomic_int status;  /* the first failure of any thread */
     atomic_size_t done; /* spans, of all groups */
     size_t groups;
+    atomic_llong stats[STATS];
 } search_run;
 
 static void record(search_run *run, vindex_status status) {
@@ -118,6 +121,14 @@ static vindex_status search_group(search_run *run, vx_group *group, vx_worker *w
     return VINDEX_OK;
 }
 
+static void add_stats(search_run *run, const vindex_search_stats *done) {
+    atomic_fetch_add(&run->stats[CODED], done->coded);
+    atomic_fetch_add(&run->stats[SURVIVORS], done->survivors);
+    atomic_fetch_add(&run->stats[PLAIN], done->plain);
+    atomic_fetch_add(&run->stats[SETTLED], done->settled);
+    atomic_fetch_add(&run->stats[BYTES], done->bytes);
+}
+
 /* Takes groups of queries, one after the other, until none is left. */
 static void search_groups(search_run *run, size_t group_size, atomic_size_t *next_group,
                           int threads, bool caller) {
@@ -134,7 +145,10 @@ static void search_groups(search_run *run, size_t group_size, atomic_size_t *nex
         status = search_group(run, &group, workers, threads, first, caller);
     }
     record(run, status);
-    for (int t = 0; workers && t < threads; t++) vx_worker_free(&workers[t]);
+    for (int t = 0; workers && t < threads; t++) {
+        add_stats(run, &workers[t].stats);
+        vx_worker_free(&workers[t]);
+    }
     vx_free(workers);
     vx_group_free(&group);
 }
@@ -162,9 +176,21 @@ static vindex_status outcome(const search_run *run) {
     return status;
 }
 
+static void answer_stats(const search_run *run) {
+    if (!run->job->stats) return;
+    *run->job->stats = (vindex_search_stats){.coded = atomic_load(&run->stats[CODED]),
+                                             .survivors = atomic_load(&run->stats[SURVIVORS]),
+                                             .plain = atomic_load(&run->stats[PLAIN]),
+                                             .settled = atomic_load(&run->stats[SETTLED]),
+                                             .bytes = atomic_load(&run->stats[BYTES])};
+}
+
 static vindex_status run_search(search_run *run) {
     const vx_search_job *job = run->job;
-    if (!job->query_count) return VINDEX_OK;
+    if (!job->query_count) {
+        answer_stats(run);
+        return VINDEX_OK;
+    }
     run->span_rows = vx_worker_span_rows(&job->space);
     run->spans_per_block = (job->block_rows + run->span_rows - 1) / run->span_rows;
     run->spans = run->spans_per_block * job->block_count;
@@ -184,6 +210,7 @@ static vindex_status run_search(search_run *run) {
 #pragma omp parallel num_threads(threads)
         search_groups(run, size, &next_group, 1, omp_get_thread_num() == 0);
     }
+    answer_stats(run);
     return outcome(run);
 }
 

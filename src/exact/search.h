@@ -8,15 +8,6 @@
 #include "core/topk.h"
 #include "group.h"
 
-/* What a search did, in pairs of a query and a row. */
-typedef struct vx_search_stats {
-    uint64_t coded;     /* judged by codes */
-    uint64_t survivors; /* of those, not ruled out */
-    uint64_t plain;     /* judged by their vectors alone */
-    uint64_t settled;   /* computed in double precision */
-    uint64_t bytes;     /* read: of codes and vectors, each once per pass over them */
-} vx_search_stats;
-
 typedef struct vx_search_job {
     vx_space space;
     const vx_block *blocks;
@@ -32,6 +23,7 @@ typedef struct vx_search_job {
     int threads;
     vindex_progress_fn progress;
     void *progress_context;
+    vindex_search_stats *stats; /* NULL: not wanted */
 } vx_search_job;
 
 /* The k best rows of each query. */

@@ -251,7 +251,8 @@ static void finish_pending(vx_worker *worker, const span *rows) {
     size_t count = worker->pending_count;
     for (size_t i = count - VX_MIN(count, (size_t)PENDING); i < count; i++)
         check_row(worker, rows, worker->pending[i % PENDING]);
-    worker->stats.survivors += count;
+    worker->stats.survivors += (int64_t)count;
+    worker->stats.bytes += (int64_t)(count * vx_space_stride(&worker->group->space));
     worker->pending_count = 0;
 }
 
@@ -320,14 +321,15 @@ static void guard(vx_worker *worker, size_t count, size_t survivors) {
 }
 
 static void code_span(vx_worker *worker, const span *rows) {
-    uint64_t before = worker->stats.survivors;
+    int64_t before = worker->stats.survivors;
     if (worker->group->code_panels)
         code_tile_span(worker, rows);
     else
         code_scan_span(worker, rows);
     finish_pending(worker, rows);
-    worker->stats.coded += rows->count * worker->group->count;
-    guard(worker, rows->count, worker->stats.survivors - before);
+    worker->stats.coded += (int64_t)(rows->count * worker->group->count);
+    worker->stats.bytes += (int64_t)vx_codes_bytes(&worker->group->space, rows->count);
+    guard(worker, rows->count, (size_t)(worker->stats.survivors - before));
 }
 
 /* With weights nothing is filtered: the stored norms do not hold in the subspace. */
@@ -340,7 +342,8 @@ static void settle_span(vx_worker *worker, const span *rows) {
 
 static void plain_span(vx_worker *worker, const span *rows) {
     const vx_group *group = worker->group;
-    worker->stats.plain += rows->count * group->count;
+    worker->stats.plain += (int64_t)(rows->count * group->count);
+    worker->stats.bytes += (int64_t)(rows->count * vx_space_stride(&group->space));
     worker->plain_rows -= VX_MIN(rows->count, worker->plain_rows);
     if (group->weights)
         settle_span(worker, rows);

@@ -27,7 +27,7 @@ typedef struct vx_worker {
     double debt;                /* what the codes cost lately beyond what they saved, in pairs */
     struct vx_pending *pending; /* survivors of the codes on their way into the cache */
     size_t pending_count;
-    vx_search_stats stats;
+    vindex_search_stats stats;
     float *packed; /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;

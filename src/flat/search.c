@@ -16,6 +16,7 @@ static vx_search_job job_of(const vx_flat *flat, const vx_request *request) {
         .threads = request->threads,
         .progress = request->progress,
         .progress_context = request->progress_context,
+        .stats = request->stats,
     };
 }
 

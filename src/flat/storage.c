@@ -218,8 +218,8 @@ static vindex_status check_range(const vx_flat *flat, const float *vectors, size
     return VINDEX_OK;
 }
 
-/* Encodes vectors into reserved rows first ... first+n-1, all of one block; work holds 2 x dim
- * numbers per thread, or is NULL without codes. */
+/* Encodes vectors into reserved rows first ... first+n-1, all of one block; work holds 2 x
+ * vx_padded(dim) numbers per thread, or is NULL without codes. */
 static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads,
                    float *work) {
     const vx_block *block = &flat->blocks[first / flat->block_rows];
@@ -235,7 +235,7 @@ static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, 
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
         if (work)
             vx_codes_encode(&flat->space, flat->kernels, data + i * stride, &measure, block->codes,
-                            at + i, work + thread * 2 * dim);
+                            at + i, work + thread * 2 * vx_padded(dim));
     }
 }
 
@@ -253,7 +253,7 @@ vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, c
     int64_t largest = flat->ids.largest;
     int threads = vx_threads(call->threads);
     VX_TRY(check_range(flat, vectors, n));
-    size_t numbers = flat->space.rotation ? (size_t)threads * 2 * flat->space.dim : 0;
+    size_t numbers = flat->space.rotation ? (size_t)threads * 2 * vx_padded(flat->space.dim) : 0;
     float *work = numbers ? vx_alloc(numbers, sizeof *work) : NULL;
     if (numbers && !work) return vx_fail_memory(numbers, sizeof *work, "add");
     vindex_status status = vx_ids_append(&flat->ids, ids, n);

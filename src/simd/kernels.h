@@ -38,7 +38,7 @@ typedef struct vx_tile {
  * floats, one per row) for each of its numbers. Then come lines of 8 dimensions: dword i is row i,
  * its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble v stands for c = scale (v -
  * 7.5), which approximates a number of the (rotated) row y. */
-enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUERIES = 8 };
+enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUERIES = 12 };
 
 /* The numbers of a row. */
 enum {
@@ -151,9 +151,9 @@ typedef struct vx_kernels {
      */
     void (*hadamard)(float *values, float *spare, size_t n, float factor);
 
-    /* Quantises a rotated row, all of whose numbers times `steps` are finite: nibbles into lane
-     * `lane` of a group's lines; answers the sums of y u, u^2 and y^2 with u = 2 v - 15. The same
-     * bits on every machine. */
+    /* Quantises a rotated row, with zeros up to a multiple of eight numbers, whose numbers times
+     * `steps` are within +-1e9: nibbles into lane `lane` of a group's lines; answers the sums of y
+     * u, u^2 and y^2 with u = 2 v - 15. The same bits on every machine. */
     vx_code_sums (*encode)(const float *values, size_t dim, float steps, unsigned char *lines,
                            size_t lane);
 

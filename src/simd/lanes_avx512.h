@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { LANES = 16, TILE_VECTORS = 2, TILE_QUERIES = 12 };
-enum { CODE_GROUPS = 2, CODE_QUERIES = 8 };
+enum { CODE_GROUPS = 2, CODE_QUERIES = 12 };
 
 typedef __m512 lanes;
 

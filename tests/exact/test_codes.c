@@ -79,7 +79,7 @@ static void coding_make(coding *c, const vectors *set, vindex_metric metric) {
     asked.queries = true;
     asked.count = QUERIES;
     float *numbers = vectors_make(set), *queries = vectors_make(&asked);
-    float *work = malloc(2 * set->dim * sizeof *work);
+    float *work = malloc(2 * vx_padded(set->dim) * sizeof *work);
     c->stored = malloc(rows * stride);
     c->groups = (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
     c->codes = vx_alloc_zero(vx_codes_bytes(&c->space, rows), 1);

@@ -215,8 +215,56 @@ START_TEST(memory_is_as_estimated) {
 }
 END_TEST
 
+static vindex_search_stats stats_of(const flat_case *c, size_t queries,
+                                    vindex_search_params params) {
+    vindex_search_stats stats;
+    float *numbers = flat_case_queries(c, queries);
+    params.stats = &stats;
+    ck_ok(vindex_search(c->index, numbers, (int64_t)queries, &params, NULL, NULL));
+    free(numbers);
+    return stats;
+}
+
+/* Every pair is judged once, by codes or without; codes rule out most where the data is random, and
+ * the guard goes without where they cannot. */
+START_TEST(statistics_say_what_was_done) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
+        for (size_t queries = 1; queries <= 20; queries += 19) {
+            vectors rows = {.kind = VECTORS_NORMAL, .dim = 64, .count = 20000, .seed = 1};
+            flat_case c = certified_case_make(&rows, (vindex_metric)metric, NULL);
+            vindex_search_params params = search_params(1, 1 + 2 * (metric % 2));
+            int64_t pairs = (int64_t)(rows.count * queries), row_bytes = 64 * sizeof(float);
+            vindex_search_stats stats = stats_of(&c, queries, params);
+            ck_assert_int_eq(stats.coded + stats.plain, pairs);
+            ck_assert_int_gt(stats.coded, 0);
+            ck_assert_int_lt(stats.survivors, stats.coded / 5);
+            if (queries == 1) ck_assert_int_gt(stats.coded, pairs / 2);
+            ck_assert_int_lt(stats.settled, pairs / 10);
+            ck_assert_int_ge(stats.settled, (int64_t)queries);
+            if (queries == 1) ck_assert_int_lt(stats.bytes, pairs * row_bytes);
+            float weights[64] = {1};
+            params.weights = weights;
+            params.weight_rows = 1;
+            stats = stats_of(&c, queries, params);
+            ck_assert_int_eq(stats.coded, 0);
+            ck_assert_int_eq(stats.plain, pairs);
+            ck_assert_int_eq(stats.settled, pairs);
+            if (queries == 1) ck_assert_int_eq(stats.bytes, pairs * row_bytes);
+            stats = stats_of(&c, 0, params);
+            ck_assert_int_eq(stats.plain, 0);
+            flat_case_free(&c);
+            rows.kind = VECTORS_OFFSET; /* everything passes: the guard must notice */
+            c = certified_case_make(&rows, (vindex_metric)metric, NULL);
+            stats = stats_of(&c, queries, search_params(1, 1));
+            ck_assert_int_eq(stats.coded + stats.plain, pairs);
+            ck_assert_int_gt(stats.plain, pairs / 2);
+            flat_case_free(&c);
+        }
+}
+END_TEST
+
 TEST_MAIN_PER_LEVEL("flat/certified", random_sets_are_searched_exactly,
                     every_number_of_rows_is_searched_exactly,
                     sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id,
                     filters_and_weights_are_answered_exactly, codes_follow_their_rows,
-                    memory_is_as_estimated)
+                    memory_is_as_estimated, statistics_say_what_was_done)
