@@ -53,6 +53,7 @@ START_TEST(random_sets_are_searched_exactly) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
         for (int dtype = VINDEX_F32; dtype <= VINDEX_BF16; dtype++)
             for (int kind = 0; kind < VECTORS_KINDS; kind++, turn++) {
+                if (turn % (size_t)test_stride()) continue;
                 vectors rows = {.kind = (vectors_kind)kind,
                                 .dtype = (vindex_dtype)dtype,
                                 .dim = dims[turn * 5 % 14],
@@ -66,11 +67,11 @@ END_TEST
 /* Few rows, so that the last group and the last tile are everything between empty and full. */
 START_TEST(every_number_of_rows_is_searched_exactly) {
     uint64_t seed = first_seed();
-    for (size_t count = 0; count <= 100; count++) {
+    for (size_t count = 0; count <= 100; count += (size_t)test_stride()) {
         vectors rows = {.kind = VECTORS_NORMAL, .dim = 20, .count = count, .seed = seed + count};
         check_set(&rows, (vindex_metric)(count % 4), 9);
     }
-    for (size_t count = 290; count <= 340; count++) {
+    for (size_t count = 290; count <= 340; count += (size_t)test_stride()) {
         vectors rows = {.kind = VECTORS_NORMAL, .dim = 9, .count = count, .seed = seed + count};
         check_set(&rows, (vindex_metric)(count % 4), 9);
     }
@@ -80,7 +81,7 @@ END_TEST
 START_TEST(sets_of_several_blocks_are_searched_exactly) {
     static const vectors_kind kinds[] = {VECTORS_NORMAL, VECTORS_TIED, VECTORS_CLUSTERED,
                                          VECTORS_NORMAL};
-    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric += test_stride()) {
         vectors rows = {.kind = kinds[metric], .dim = 16000, .count = 300, .seed = first_seed()};
         check_set(&rows, (vindex_metric)metric, 7);
     }
@@ -89,7 +90,7 @@ END_TEST
 
 /* Thousands of rows that tie at the k-th place. */
 START_TEST(ties_go_to_the_smaller_id) {
-    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric += test_stride()) {
         vectors rows = {.kind = VECTORS_TIED, .dim = 40, .count = 9000, .seed = first_seed()};
         check_set(&rows, (vindex_metric)metric, 7);
         rows.kind = VECTORS_ONE_HOT;
@@ -228,7 +229,7 @@ static vindex_search_stats stats_of(const flat_case *c, size_t queries,
 /* Every pair is judged once, by codes or without; codes rule out most where the data is random, and
  * the guard goes without where they cannot. */
 START_TEST(statistics_say_what_was_done) {
-    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric += test_stride())
         for (size_t queries = 1; queries <= 20; queries += 19) {
             vectors rows = {.kind = VECTORS_NORMAL, .dim = 64, .count = 20000, .seed = 1};
             flat_case c = certified_case_make(&rows, (vindex_metric)metric, NULL);
