@@ -291,3 +291,7 @@ void vx_map_close(vx_map *map) {
     if (map->length) munmap((void *)(uintptr_t)map->bytes, map->length);
     map->length = 0;
 }
+
+void vx_map_release(const vx_map *map) {
+    if (map->length) madvise((void *)(uintptr_t)map->bytes, map->length, MADV_DONTNEED);
+}

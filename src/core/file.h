@@ -42,4 +42,8 @@ typedef struct vx_map {
 VX_SHARED vindex_status vx_map_open(const char *path, vx_map *map);
 VX_SHARED void vx_map_close(vx_map *map);
 
+/* Lets go of the memory that looking at the map has filled; the next look fills it again, as a rule
+ * from the system's cache. Safe while others read. */
+VX_SHARED void vx_map_release(const vx_map *map);
+
 #endif

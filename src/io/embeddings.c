@@ -77,6 +77,24 @@ void vindex_embeddings_describe(const vindex_embeddings *file, vindex_embeddings
     *info = file->info;
 }
 
+/* Reads a stretch of rows at a time and lets go of what it filled of the map, so that reading a
+ * file takes the memory of its rows once. Where a row's numbers lie far apart (Fortran order) each
+ * row fills the whole map, which is let go at the end. */
+static vindex_status read_stretches(const vindex_embeddings *file, size_t first, size_t count,
+                                    float *vectors) {
+    enum { STRETCH_BYTES = 16 << 20 };
+    size_t dim = (size_t)file->info.dim, bytes = dim * sizeof *vectors;
+    bool scattered = file->matrix.column_stride > file->matrix.row_stride;
+    size_t stretch = scattered ? count : VX_MAX(STRETCH_BYTES / bytes, (size_t)1);
+    for (size_t done = 0; done < count;) {
+        size_t rows = VX_MIN(count - done, stretch);
+        VX_TRY(file->format->reader->read(file, first + done, rows, vectors + done * dim));
+        if (rows * bytes >= STRETCH_BYTES / 2) vx_map_release(&file->map);
+        done += rows;
+    }
+    return VINDEX_OK;
+}
+
 vindex_status vindex_embeddings_read(const vindex_embeddings *file, int64_t first, int64_t count,
                                      float *vectors) {
     if (!file) return vx_fail(VINDEX_ERR_ARGUMENT, "reading embeddings: the file is NULL; open it");
@@ -89,7 +107,7 @@ vindex_status vindex_embeddings_read(const vindex_embeddings *file, int64_t firs
     if (!vectors)
         return vx_fail(VINDEX_ERR_ARGUMENT, "%s: the room for %lld rows is NULL; give some",
                        file->path, (long long)count);
-    return file->format->reader->read(file, (size_t)first, (size_t)count, vectors);
+    return read_stretches(file, (size_t)first, (size_t)count, vectors);
 }
 
 static const char *item(const vx_pool *pool, int64_t row) {
