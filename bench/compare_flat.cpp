@@ -121,7 +121,7 @@ void print(const Options &o, const char *name, int64_t queries, double bytes, do
     double gflops = 2e-9 * static_cast<double>(o.rows) * static_cast<double>(o.dim) / perQuery;
     double agreement = static_cast<double>(agree) / static_cast<double>(answer.ids.size());
     if (o.csv)
-        printf("%s,%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%.0f,%.4f\n", name,
+        printf("\"%s\",%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%.0f,%.4f\n", name,
                static_cast<long long>(o.rows), static_cast<long long>(o.dim),
                static_cast<long long>(queries), static_cast<long long>(o.k), o.threads,
                perQuery * 1e3, gbs, o.readGbs, gflops, build, bytes, agreement);
