@@ -42,6 +42,7 @@ typedef struct ranking {
  * tied, at the first of some landmarks of one key, all candidates of that key. */
 typedef struct scratch {
     float *packed, *keys;
+    float largest_aux;      /* of the span */
     int64_t *before, *tied; /* per entry of the group */
 } scratch;
 
@@ -102,8 +103,7 @@ static void settle_within(const ranking *r, scratch *own, size_t q, size_t entry
     const landmark *mark = &r->marks[entry - base];
     float outer_low = r->low[entry - base], outer_high = r->high[entry - base], low, high;
     int64_t self = task->self ? task->self[r->first_query + q] : -1;
-    vx_group_limits(&r->group, pass_of(r), q, mark->key, vx_aux_largest(r->aux + first, count),
-                    &low, &high);
+    vx_group_limits(&r->group, pass_of(r), q, mark->key, own->largest_aux, &low, &high);
     for (size_t i = 0; i < count; i++) {
         if (i % RUN == 0 && i + RUN <= count && !any_between(keys + i, outer_low, outer_high)) {
             i += RUN - 1;
@@ -267,6 +267,7 @@ static void count_slice(const ranking *r, scratch *own, size_t first, size_t cou
 
 static void count_span(const ranking *r, scratch *own, size_t first) {
     size_t count = VX_MIN(r->task->candidate_count - first, (size_t)SPAN);
+    own->largest_aux = vx_aux_largest(r->aux + first, count);
     if (!r->group.panels) {
         count_scans(r, own, first, count);
         return;
