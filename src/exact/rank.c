@@ -14,8 +14,8 @@ enum {
     GROUP_LEAST = 48,
     GROUP_MOST = 1024,
     GROUP_ENTRIES = 1 << 15, /* as many as a core's second-level cache holds, on average */
-    SPAN = 256,       /* candidates that a thread takes at a time */
-    RUN = 32,         /* keys that are passed over together where none needs settling */
+    SPAN = 256,              /* candidates that a thread takes at a time */
+    RUN = 32,                /* keys that are passed over together where none needs settling */
     BISECT_LEAST = 64 /* landmarks of a query from which on candidates look for their place */
 };
 
@@ -140,8 +140,8 @@ static void count_marks(const ranking *r, scratch *own, size_t q, const float *k
     }
 }
 
-/* Settles a candidate that lies within the bounds of some landmarks, of which `at` is the first, and
- * counts it. */
+/* Settles a candidate that lies within the bounds of some landmarks, of which `at` is the first,
+ * and counts it. */
 static void settle_place(const ranking *r, scratch *own, size_t q, size_t at, float filter_key,
                          int64_t row) {
     const size_t *offsets = r->task->offsets + r->first_query;

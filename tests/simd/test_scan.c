@@ -102,8 +102,8 @@ static void check_place(const vx_kernels *kernels, const float *keys, size_t cou
     for (size_t i = 0; i < count; i++) {
         size_t above = 0;
         for (size_t j = 0; j < bound_count; j++) above += keys[i] > bounds[j];
-        ck_each(places[i] == above, "key %g lies above %u of %zu bounds, not %zu",
-                (double)keys[i], places[i], bound_count, above);
+        ck_each(places[i] == above, "key %g lies above %u of %zu bounds, not %zu", (double)keys[i],
+                places[i], bound_count, above);
     }
     free(bounds);
     free(places);
