@@ -23,6 +23,8 @@ static const vx_format formats[] = {
     {"u8bin", VINDEX_U8, U8, 0, &vx_bin_reader, &vx_bin_writer},
     {"i8bin", VINDEX_I8, I8, 0, &vx_bin_reader, &vx_bin_writer},
     {"ibin", VINDEX_I32, I32, 0, &vx_bin_reader, &vx_bin_writer},
+    {"h5", VINDEX_F32, 0, 0, &vx_hdf5_reader, NULL},
+    {"hdf5", VINDEX_F32, 0, 0, &vx_hdf5_reader, NULL},
     {"csv", VINDEX_F32, EVERY, ',', &vx_csv_reader, &vx_csv_writer},
     {"tsv", VINDEX_F32, EVERY, '\t', &vx_csv_reader, &vx_csv_writer},
 };

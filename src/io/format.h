@@ -113,6 +113,7 @@ vindex_status vx_writer_encode(vindex_embeddings_writer *writer, const float *ro
 vindex_status vx_write_plain_row(vindex_embeddings_writer *writer, const float *row);
 
 extern const vx_reader_verbs vx_npy_reader, vx_vecs_reader, vx_bin_reader, vx_csv_reader;
+extern const vx_reader_verbs vx_hdf5_reader;
 extern const vx_writer_verbs vx_npy_writer, vx_vecs_writer, vx_bin_writer, vx_csv_writer;
 
 #endif
