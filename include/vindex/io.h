@@ -49,7 +49,8 @@ typedef struct vindex_embeddings_info {
     vindex_dtype dtype;       /* of one number in the file; text counts as VINDEX_F64 */
     int64_t rows;             /* 0 or more */
     int64_t dim;              /* numbers per row, 1 to 2,147,483,647 */
-    bool has_ids, has_labels; /* a text file with such columns */
+    bool has_ids, has_labels; /* they are named: in columns, in the file, by a folder's paths */
+    int64_t skipped; /* files of a folder that are hidden or not of an ending that is read */
 } vindex_embeddings_info;
 
 /* Opens an embedding file. The ending (in either case) names the format and the content must agree;

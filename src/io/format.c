@@ -52,7 +52,8 @@ const vx_format *vx_format_named(const char *name) {
 
 vindex_status vx_format_find(const char *path, const vx_format **format) {
     const char *ending = vx_ending(path);
-    *format = vx_format_named(ending);
+    *format = vx_folder_format(path);
+    if (!*format) *format = vx_format_named(ending);
     if (*format) return VINDEX_OK;
     char known[256];
     size_t used = 0;

@@ -59,8 +59,11 @@ typedef struct vx_format {
     const vx_writer_verbs *writer; /* NULL: read only */
 } vx_format;
 
-/* The format that the ending of a path names. */
+/* The format of a folder, or that the ending of a path names. */
 vindex_status vx_format_find(const char *path, const vx_format **format);
+
+/* The format that reads a folder of files; NULL where that path is none. */
+const vx_format *vx_folder_format(const char *path);
 
 /* The format of that name; NULL if there is none. */
 const vx_format *vx_format_named(const char *name);

@@ -318,6 +318,8 @@ vindex_status vindex_labels_read(const char *path, const vindex_labels_options *
     if (!path || !labels)
         return vx_fail(VINDEX_ERR_ARGUMENT, "reading labels: path or result is NULL; give both");
     char separator;
+    const vx_format *folder = vx_folder_format(path);
+    if (folder) return vx_labels_as(path, folder, options, labels);
     if (!find_separator(path, &separator)) {
         const vx_format *format = vx_format_named(vx_ending(path));
         if (format && format->reader->labels) return vx_labels_as(path, format, options, labels);
