@@ -16,6 +16,26 @@
 extern "C" {
 #endif
 
+/* Whose numbers. The public scripts of version identification count differently on the same
+ * ranking; each preset gives what one of them prints (docs/evaluation.md has the table). Where a
+ * script leaves the order of equal distances to a sorting routine, ties go to the smaller row. */
+typedef enum vindex_eval_preset {
+    VINDEX_EVAL_DEFAULT = 0, /* the clean convention */
+    VINDEX_EVAL_RE_MOVE = 1, /* also MOVE's */
+    VINDEX_EVAL_ACOSS = 2,
+    VINDEX_EVAL_CLEWS = 3,
+    VINDEX_EVAL_DISCOGS_VINET = 4,
+    VINDEX_EVAL_COVERHUNTER = 5
+} vindex_eval_preset;
+
+/* The name of a preset ("re-move"), and how it departs from the default in words; NULL for a number
+ * that is none. Reentrant. */
+VINDEX_API const char *vindex_eval_preset_name(vindex_eval_preset preset);
+VINDEX_API const char *vindex_eval_preset_words(vindex_eval_preset preset);
+
+/* The preset of that name; false when there is none. Reentrant. */
+VINDEX_API bool vindex_eval_preset_parse(const char *name, vindex_eval_preset *preset);
+
 /* How to count. The default is the clean convention: each query ranks every other item, itself left
  * out; ties go to the smaller row; an item alone in its clique (noise) stays a candidate and is
  * no query; sums in double precision, in the order of rows, so that the numbers are the same bits
@@ -28,6 +48,10 @@ typedef struct vindex_eval_params {
     int64_t knn;          /* neighbours that vote in k-NN accuracy; 0 (default): not computed */
     vindex_progress_fn progress; /* phases "rank" and "vote"; a non-zero answer cancels */
     void *progress_context;
+    vindex_eval_preset preset; /* default VINDEX_EVAL_DEFAULT */
+    int64_t depth; /* how deep coverhunter's AP looks; 0 (default): as its script, 10,000. The
+                      other presets look at all candidates and do not read it */
+    int64_t top;   /* nearest candidates to keep of each query in detail; 0 (default): none */
 } vindex_eval_params;
 
 VINDEX_API void vindex_eval_params_init_sized(vindex_eval_params *params, size_t struct_size);
@@ -38,8 +62,19 @@ static inline void vindex_eval_params_init(vindex_eval_params *params) {
 /* Names, ranges and defaults of the fields above. */
 VINDEX_API const vindex_field_table *vindex_eval_fields(void);
 
+enum { VINDEX_EVAL_PRINTED_MOST = 8, VINDEX_EVAL_RECALL_LEVELS = 11 };
+
+/* One line of what a preset's script prints. */
+typedef struct vindex_eval_printed {
+    const char *name; /* as the script calls it; never freed */
+    double value;     /* rounded as printed; NaN where the script would print that */
+    char text[24];    /* exactly as printed */
+} vindex_eval_printed;
+
 /* What came out. Means are over the queries: the query rows with at least one relevant candidate.
- * Without any, the call still succeeds: queries is 0 and the means are NaN. */
+ * Without any, the call still succeeds: queries is 0 and the means are NaN. Under a preset map, mr1,
+ * mrr, top10 and their relatives are what its script computes, before rounding; what it does not
+ * compute is as by default. */
 typedef struct vindex_eval_report {
     int64_t queries;     /* query rows with at least one relevant candidate */
     int64_t candidates;  /* rows that were ranked; a square set counts each row once */
@@ -51,13 +86,15 @@ typedef struct vindex_eval_report {
     double mrr;          /* mean of its reciprocal */
     double mdr;          /* its median, the mean of the middle two for an even number */
     int64_t top1;        /* how many queries have a relevant item at rank 1 ... */
-    int64_t top10;       /* ... and within the first 10 */
+    int64_t top10;       /* ... and within the first 10; some presets sum relevant items */
     double recall_at[4]; /* share of queries with a relevant item within 1, 2, 4, 8 */
     double precision_at; /* mean share of relevant items among the first params->precision_at */
     double arp;          /* average rank percentile, 0 perfect, 100 worst (CLEWS) */
     double arp_interval; /* half width of its 95% interval; NaN for fewer than 2 queries */
     double knn_accuracy; /* share of all query rows the vote puts in their clique; NaN: knn is 0 */
     double seconds;      /* wall-clock time of the call */
+    int64_t printed_count; /* lines of printed; 0 for the default */
+    vindex_eval_printed printed[VINDEX_EVAL_PRINTED_MOST];
 } vindex_eval_report;
 
 /* What each query row did, for per-query files and plots: arrays of query_rows entries. */
@@ -66,6 +103,12 @@ typedef struct vindex_eval_detail {
     double *average_precision; /* NaN for a row that is no query */
     int64_t *first_rank;       /* 1 is best; 0 for a row that is no query */
     int64_t *relevant;         /* candidates of its clique; 0 for a row that is no query */
+    int64_t *tied;             /* of these, how many share their distance with another candidate */
+    double *precision_at_recall; /* query_rows x VINDEX_EVAL_RECALL_LEVELS: the highest precision at
+                                    a recall of 0, 10, ..., 100% or more; NaN for no query */
+    int64_t top;                 /* params->top, and no more than there are candidates */
+    int64_t *nearest;            /* query_rows x top candidate rows, best first, -1 where fewer */
+    double *distances;           /* and their distances (similarities), NaN where fewer */
 } vindex_eval_detail;
 
 /* Frees what an evaluation put into *detail and zeroes it; NULL is fine. */

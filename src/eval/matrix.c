@@ -10,8 +10,7 @@ typedef struct workspace {
     vx_hit *hits;   /* the same, best first */
     size_t *before; /* per hit, candidates that rank right before it; one more for those after */
     bool *tied;
-    vx_hit *nearest; /* memory of the top-k for the vote */
-    int64_t *neighbours;
+    vx_hit *nearest; /* memory of the top-k for the vote and to keep */
 } workspace;
 
 static bool left_out(const vx_eval_job *job, size_t query, size_t candidate) {
@@ -59,26 +58,27 @@ static void rank_row(vx_eval_job *job, const vindex_eval_matrix *matrix, workspa
             work->tied[at - 1] = true;
     }
     size_t before = 0;
+    int64_t tied = 0;
     for (size_t i = 0; i < count; i++) {
         before += work->before[i]; /* a hit counts itself as before the next one */
         work->rows[i] = (int64_t)before + 1;
         bool shared = (i && work->hits[i - 1].key == work->hits[i].key) ||
                       (i + 1 < count && work->hits[i + 1].key == work->hits[i].key);
-        job->measures.tied += work->tied[i] || shared;
+        tied += work->tied[i] || shared;
     }
-    vx_measures_add(&job->measures, query, work->rows, count, vx_eval_others(job));
+    vx_measures_add(&job->measures, query, work->rows, count, vx_eval_others(job), tied);
 }
 
-static void vote_row(vx_eval_job *job, const vindex_eval_matrix *matrix, workspace *work,
-                     size_t query) {
+static void find_nearest(vx_eval_job *job, const vindex_eval_matrix *matrix, workspace *work,
+                         size_t query) {
+    size_t k = vx_eval_nearest(job);
     vx_topk top;
-    vx_topk_init(&top, job->knn, work->nearest);
+    vx_topk_init(&top, k, work->nearest);
     for (size_t c = 0; c < job->candidate_count; c++)
         if (!left_out(job, query, c))
             vx_topk_push(&top, (vx_hit){.key = key_of(matrix, work->values[c]), .id = (int64_t)c});
-    size_t found = vx_topk_finish(&top);
-    for (size_t i = 0; i < job->knn; i++) work->neighbours[i] = i < found ? top.hits[i].id : -1;
-    vx_eval_vote(job, query, work->neighbours);
+    for (size_t i = vx_topk_finish(&top); i < k; i++) top.hits[i] = (vx_hit){NAN, -1};
+    vx_eval_take_nearest(job, query, top.hits);
 }
 
 static vindex_status read_row(vx_eval_job *job, const vindex_eval_matrix *matrix, float *values,
@@ -97,10 +97,10 @@ static vindex_status rank_rows(vx_eval_job *job, const vindex_eval_matrix *matri
                                workspace *work) {
     for (size_t q = 0; q < job->query_count; q++) {
         if (q % 64 == 0) VX_TRY(vx_eval_progress(job, "rank", q, job->query_count));
-        if (!job->relevant[q] && !job->knn) continue;
+        if (!job->relevant[q] && !vx_eval_nearest(job)) continue;
         VX_TRY(read_row(job, matrix, work->values, q));
         if (job->relevant[q]) rank_row(job, matrix, work, q);
-        if (job->knn) vote_row(job, matrix, work, q);
+        if (vx_eval_nearest(job)) find_nearest(job, matrix, work, q);
     }
     return vx_eval_progress(job, "rank", 1, 1);
 }
@@ -114,12 +114,10 @@ static vindex_status evaluate(vx_eval_job *job, const vindex_eval_matrix *matrix
         .hits = vx_alloc(most, sizeof *work.hits),
         .before = vx_alloc(most + 1, sizeof *work.before),
         .tied = vx_alloc(most, sizeof *work.tied),
-        .nearest = vx_alloc(vx_topk_capacity(job->knn), sizeof *work.nearest),
-        .neighbours = vx_alloc(job->knn, sizeof *work.neighbours),
+        .nearest = vx_alloc(vx_topk_capacity(vx_eval_nearest(job)), sizeof *work.nearest),
     };
     vindex_status status;
-    if (work.values && work.rows && work.hits && work.before && work.tied && work.nearest &&
-        work.neighbours)
+    if (work.values && work.rows && work.hits && work.before && work.tied && work.nearest)
         status = rank_rows(job, matrix, &work);
     else
         status = vx_fail_memory(job->candidate_count + most + job->knn, sizeof(vx_hit),
@@ -130,7 +128,6 @@ static vindex_status evaluate(vx_eval_job *job, const vindex_eval_matrix *matrix
     vx_free(work.before);
     vx_free(work.tied);
     vx_free(work.nearest);
-    vx_free(work.neighbours);
     return status;
 }
 
@@ -145,5 +142,6 @@ vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matrix,
     VX_TRY(vx_eval_open(&job, params, (vx_side){matrix->query_cliques, matrix->query_count},
                         (vx_side){matrix->candidate_cliques, matrix->candidate_count},
                         matrix->square));
+    job.similarity = matrix->similarity;
     return vx_eval_close(&job, evaluate(&job, matrix), report, detail);
 }
