@@ -148,8 +148,8 @@ static int eval_embeddings(struct task *task) {
 
 /* ---- a matrix: candidates.rows are its rows, candidates.dim its columns ---- */
 
-static vindex_status read_row(void *context, int64_t query, float *values) {
-    return vindex_embeddings_read(context, query, 1, values);
+static vindex_status read_rows(void *context, int64_t first, int64_t count, float *values) {
+    return vindex_embeddings_read(context, first, count, values);
 }
 
 static int open_matrix(struct task *task, const char *path) {
@@ -182,7 +182,7 @@ static int eval_matrix(struct task *task) {
     if (answer != CLI_DONE) return answer;
     int64_t columns = task->candidates.dim;
     vindex_eval_matrix matrix = {
-        .row = read_row,
+        .rows = read_rows,
         .context = task->candidates.files[0],
         .similarity = eval->similarity != NULL,
         .query_cliques = square ? task->cliques : task->cliques + columns,
