@@ -370,7 +370,9 @@ static vindex_status add_member(vindex_embeddings *file, const char *name, const
         member.use = VINDEX_MEMBER_LABELS;
         member.rows = (int64_t)array->count;
     } else if (numbers) {
-        readable = add_key(file, name) == VINDEX_OK;
+        vindex_status status = add_key(file, name);
+        if (status == VINDEX_ERR_MEMORY) return status;
+        readable = status == VINDEX_OK;
         if (readable) {
             member.use = VINDEX_MEMBER_EMBEDDINGS;
             member.dtype = file->info.dtype;
