@@ -75,12 +75,13 @@ static int open_sets(struct task *task) {
                         "one dimension",
                         eval->queries[0], (long long)task->queries.dim, eval->inputs[0],
                         (long long)task->candidates.dim);
-    struct cli_wanted wanted = {"--labels", eval->labels, &task->candidates, task->candidates.rows,
-                                "rows of --input"};
+    struct cli_wanted wanted = {"--labels",        eval->labels,
+                                &task->candidates, task->candidates.rows,
+                                "rows of --input", false};
     answer = cli_truth_read(&wanted, &task->truth);
     if (answer == CLI_DONE && eval->queries != NULL) {
-        wanted = (struct cli_wanted){"--query-labels", eval->query_labels, &task->queries,
-                                     task->queries.rows, "rows of --queries"};
+        wanted = (struct cli_wanted){"--query-labels",   eval->query_labels,  &task->queries,
+                                     task->queries.rows, "rows of --queries", false};
         answer = cli_truth_read(&wanted, &task->query_truth);
     }
     if (answer != CLI_DONE) return answer;
@@ -163,11 +164,12 @@ static int open_matrix(struct task *task, const char *path) {
         return cli_fail("%s: it has %lld rows and %lld columns; give --query-labels for the rows "
                         "and --labels for the columns",
                         path, (long long)rows, (long long)columns);
-    struct cli_wanted wanted = {"--labels", eval->labels, NULL, columns, "columns of the matrix"};
+    struct cli_wanted wanted = {"--labels", eval->labels, NULL, columns, "columns of the matrix",
+                                false};
     answer = cli_truth_read(&wanted, &task->truth);
     if (answer == CLI_DONE && eval->query_labels != NULL) {
-        wanted = (struct cli_wanted){"--query-labels", eval->query_labels, NULL, rows,
-                                     "rows of the matrix"};
+        wanted = (struct cli_wanted){
+            "--query-labels", eval->query_labels, NULL, rows, "rows of the matrix", false};
         answer = cli_truth_read(&wanted, &task->query_truth);
     }
     if (answer != CLI_DONE) return answer;
