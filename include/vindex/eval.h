@@ -141,11 +141,12 @@ VINDEX_API vindex_status vindex_eval_split(const vindex_eval_sets *sets,
 
 /* A matrix of similarities or distances that is read by rows. */
 typedef struct vindex_eval_matrix {
-    /* Fills values (candidate_count) with one row. Called on the caller's thread, rows ascending;
-     * rows that are no queries are passed over unless k-NN needs them. A status other than
-     * VINDEX_OK ends the evaluation, which answers the same; vindex_last_error() then says what
-     * the last failing call of vindex said. */
-    vindex_status (*row)(void *context, int64_t query, float *values);
+    /* Fills values (count x candidate_count) with rows first ... first+count-1. Called on the
+     * caller's thread, rows ascending, some megabytes at a time; rows that are no queries may be
+     * passed over unless their neighbours are asked for. A status other than VINDEX_OK ends the
+     * evaluation, which answers the same; vindex_last_error() then says what the last failing call
+     * of vindex said. */
+    vindex_status (*rows)(void *context, int64_t first, int64_t count, float *values);
     void *context;
     bool similarity; /* true: larger is better */
     const int32_t *query_cliques;
@@ -157,7 +158,7 @@ typedef struct vindex_eval_matrix {
 } vindex_eval_matrix;
 
 /* Evaluates a ready-made matrix. Infinities are ranked as what they are; NaN, except at a square
- * matrix's diagonal, which is not looked at, is VINDEX_ERR_DATA. Runs on the caller's thread. */
+ * matrix's diagonal, which is not looked at, is VINDEX_ERR_DATA. */
 VINDEX_API vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matrix,
                                                  const vindex_eval_params *params,
                                                  vindex_eval_report *report,

@@ -75,12 +75,13 @@ static int open_sets(struct task *task) {
                         "one dimension",
                         eval->queries[0], (long long)task->queries.dim, eval->inputs[0],
                         (long long)task->candidates.dim);
-    struct cli_wanted wanted = {"--labels", eval->labels, &task->candidates, task->candidates.rows,
-                                "rows of --input"};
+    struct cli_wanted wanted = {"--labels",        eval->labels,
+                                &task->candidates, task->candidates.rows,
+                                "rows of --input", false};
     answer = cli_truth_read(&wanted, &task->truth);
     if (answer == CLI_DONE && eval->queries != NULL) {
-        wanted = (struct cli_wanted){"--query-labels", eval->query_labels, &task->queries,
-                                     task->queries.rows, "rows of --queries"};
+        wanted = (struct cli_wanted){"--query-labels",   eval->query_labels,  &task->queries,
+                                     task->queries.rows, "rows of --queries", false};
         answer = cli_truth_read(&wanted, &task->query_truth);
     }
     if (answer != CLI_DONE) return answer;
@@ -148,8 +149,8 @@ static int eval_embeddings(struct task *task) {
 
 /* ---- a matrix: candidates.rows are its rows, candidates.dim its columns ---- */
 
-static vindex_status read_row(void *context, int64_t query, float *values) {
-    return vindex_embeddings_read(context, query, 1, values);
+static vindex_status read_rows(void *context, int64_t first, int64_t count, float *values) {
+    return vindex_embeddings_read(context, first, count, values);
 }
 
 static int open_matrix(struct task *task, const char *path) {
@@ -163,11 +164,12 @@ static int open_matrix(struct task *task, const char *path) {
         return cli_fail("%s: it has %lld rows and %lld columns; give --query-labels for the rows "
                         "and --labels for the columns",
                         path, (long long)rows, (long long)columns);
-    struct cli_wanted wanted = {"--labels", eval->labels, NULL, columns, "columns of the matrix"};
+    struct cli_wanted wanted = {"--labels", eval->labels, NULL, columns, "columns of the matrix",
+                                false};
     answer = cli_truth_read(&wanted, &task->truth);
     if (answer == CLI_DONE && eval->query_labels != NULL) {
-        wanted = (struct cli_wanted){"--query-labels", eval->query_labels, NULL, rows,
-                                     "rows of the matrix"};
+        wanted = (struct cli_wanted){
+            "--query-labels", eval->query_labels, NULL, rows, "rows of the matrix", false};
         answer = cli_truth_read(&wanted, &task->query_truth);
     }
     if (answer != CLI_DONE) return answer;
@@ -182,7 +184,7 @@ static int eval_matrix(struct task *task) {
     if (answer != CLI_DONE) return answer;
     int64_t columns = task->candidates.dim;
     vindex_eval_matrix matrix = {
-        .row = read_row,
+        .rows = read_rows,
         .context = task->candidates.files[0],
         .similarity = eval->similarity != NULL,
         .query_cliques = square ? task->cliques : task->cliques + columns,

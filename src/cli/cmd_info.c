@@ -38,6 +38,12 @@ static double file_bytes(const char *path) {
     return stat(path, &found) == 0 ? (double)found.st_size : 0;
 }
 
+/* Of a folder, what its numbers take. */
+static double path_bytes(const char *path, const vindex_embeddings_info *info) {
+    if (strcmp(info->format, "folder") != 0) return file_bytes(path);
+    return (double)info->rows * (double)info->dim * (double)vindex_dtype_size(info->dtype);
+}
+
 /* The parts of an index file and their bytes. */
 static int report_sections(const char *path, struct cli_report *report) {
     enum { MOST = 64 };
@@ -109,13 +115,58 @@ static void report_embeddings(const char *path, const vindex_embeddings_info *in
     cli_report_int(report, "rows", "rows", info->rows);
     cli_report_int(report, "dim", "dim", info->dim);
     cli_report_json(report, "metric", json_null());
-    cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+    if (strcmp(info->format, "folder") == 0)
+        cli_report_int(report, "skipped", "skipped files", info->skipped);
+    cli_report_bytes(report, "bytes", "bytes", path_bytes(path, info));
     cli_report_int(report, "nonfinite_rows", NULL, scan->nonfinite_rows);
     cli_report_int(report, "zero_rows", scan->zero_rows > 0 ? "zero rows" : NULL, scan->zero_rows);
     cli_report_text(report, "checks", "checks", checks);
 }
 
-static int info_embeddings(const char *path, struct cli_report *report) {
+/* What a container holds; nothing for other files and where the listing fails, which opening the
+ * file then says better. */
+static int64_t list_members(const char *path, vindex_members *members) {
+    *members = (vindex_members){0};
+    if (!cli_has_columns(path) || cli_is_table(path)) return 0;
+    if (vindex_embeddings_members(path, members) != VINDEX_OK) return 0;
+    int64_t choices = 0;
+    for (int64_t i = 0; i < members->count; i++)
+        choices += members->items[i].use == VINDEX_MEMBER_EMBEDDINGS;
+    return choices;
+}
+
+static void report_members(const vindex_members *members, struct cli_report *report) {
+    enum { SHOWN = 40 };
+    static const char *const uses[] = {"other", "embeddings", "labels"};
+    static const char *const hints[] = {"other", "--key", "--labels-key"};
+    json_t *list = json_array();
+    for (int64_t i = 0; i < members->count; i++) {
+        const vindex_member *member = &members->items[i];
+        char text[512];
+        snprintf(text, sizeof text, "%.200s%s%s", member->key, *member->key ? ": " : "",
+                 member->kind);
+        if (i < SHOWN) cli_report_text(report, NULL, hints[member->use], text);
+        json_t *item = json_pack("{s:s*, s:s*, s:s, s:I, s:I}", "key", member->key, "kind",
+                                 member->kind, "use", uses[member->use], "rows",
+                                 (json_int_t)member->rows, "dim", (json_int_t)member->dim);
+        json_array_append_new(list, item != NULL ? item : json_null());
+    }
+    cli_report_json(report, "members", list);
+}
+
+/* A container of several things, when none was chosen. */
+static void report_container(const char *path, const vindex_members *members,
+                             struct cli_report *report) {
+    char text[96];
+    snprintf(text, sizeof text, "container of %lld members; choose one with --key",
+             (long long)members->count);
+    cli_report_json(report, "kind", json_string("container"));
+    cli_report_text(report, NULL, "kind", text);
+    cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+    report_members(members, report);
+}
+
+static int scan_embeddings(const char *path, struct cli_report *report) {
     const char *paths[] = {path, NULL};
     struct cli_rows rows;
     int answer = cli_rows_open(paths, "PATH", 0, &rows);
@@ -141,6 +192,22 @@ static bool info_labels(const char *path, struct cli_report *report) {
     cli_report_text(report, "checks", "checks", "every row has a label");
     vindex_labels_free(&labels);
     return true;
+}
+
+static int info_embeddings(const char *path, struct cli_report *report) {
+    vindex_members members;
+    int64_t choices = list_members(path, &members); /* of embeddings */
+    int answer = CLI_DONE;
+    if (choices > 1 && cli_columns.key == NULL) {
+        report_container(path, &members, report);
+    } else if (choices == 0 && members.count > 0 && info_labels(path, report)) {
+        report_members(&members, report);
+    } else {
+        answer = scan_embeddings(path, report);
+        if (answer == CLI_DONE && members.count > 0) report_members(&members, report);
+    }
+    vindex_members_free(&members);
+    return answer;
 }
 
 /* A text table can be either; one with a column of a label's name, not asked for as embeddings, is
