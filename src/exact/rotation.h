@@ -14,7 +14,9 @@ typedef struct vx_rotation {
     float *signs; /* rounds x dim */
 } vx_rotation;
 
+/* That of the certified codes, the same for all indexes of one dimension; and one of many. */
 VX_SHARED vindex_status vx_rotation_create(size_t dim, vx_rotation *rotation);
+VX_SHARED vindex_status vx_rotation_seeded(size_t dim, uint64_t seed, vx_rotation *rotation);
 VX_SHARED void vx_rotation_free(vx_rotation *rotation);
 
 /* Rotates values in place; spare holds dim numbers too. */
