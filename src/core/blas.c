@@ -100,14 +100,15 @@ static void tile(const product *p, size_t row, size_t column, size_t m, size_t n
                     strides[1], (float)p->beta, (float *)(void *)c, strides[2]);
 }
 
-/* Side of the tiles that a side of C is cut into: by the shape alone, so that sums are the same on
- * any number of threads; large enough that OpenBLAS spends little on copying its operands, small
- * enough that there is work for many threads. */
+/* Side of the tiles that a side of C is cut into, all about the same: by the shape alone, so that
+ * sums are the same on any number of threads; large enough that OpenBLAS spends little on copying
+ * its operands, small enough that there is work for several threads. */
 static size_t tile_side(size_t side, size_t other) {
-    enum { LEAST = 256, MOST = 2048, WANTED = 64 };
-    size_t tiles = VX_MAX((size_t)WANTED / ((other + MOST - 1) / MOST), (size_t)1);
-    size_t cut = (side + tiles - 1) / tiles;
-    return VX_MIN(VX_MAX((cut + 63) / 64 * 64, (size_t)LEAST), (size_t)MOST);
+    enum { LEAST = 128, MOST = 2048, WANTED = 64, UNIT = 16 };
+    size_t across = (other + MOST - 1) / MOST;
+    size_t tiles = VX_MIN(VX_MAX((size_t)WANTED / across, (size_t)1), (side + LEAST - 1) / LEAST);
+    tiles = VX_MAX(tiles, (side + MOST - 1) / MOST);
+    return ((side + tiles - 1) / tiles + UNIT - 1) / UNIT * UNIT;
 }
 
 static void multiply(const product *p, int threads) {

@@ -106,6 +106,7 @@ extern const vx_method *const vx_methods[];
 extern const size_t vx_method_count;
 
 /* One line each: the file that defines it is named after it. */
-extern const vx_method vx_method_standardise, vx_method_centre, vx_method_normalise;
+extern const vx_method vx_method_standardise, vx_method_centre, vx_method_normalise, vx_method_pca,
+    vx_method_pca_whiten;
 
 #endif

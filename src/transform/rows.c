@@ -5,7 +5,7 @@
 
 #include "method.h"
 
-enum { BLOCK_BYTES = 16 << 20 };
+enum { BLOCK_BYTES = 32 << 20 };
 
 size_t vx_rows_block(size_t dim) {
     return VX_MAX(BLOCK_BYTES / (dim * sizeof(float)), (size_t)16);

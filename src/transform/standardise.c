@@ -2,48 +2,16 @@
  * normalise (length 1). */
 #include <math.h>
 
-#include "method.h"
-
-/* Mean and summed squares about it per dimension, updated block by block (Chan, Golub and LeVeque,
- * "Updating formulae and a pairwise algorithm for computing sample variances", 1979). */
-typedef struct moments {
-    size_t dim, count;
-    double *mean, *squares;         /* of all blocks so far */
-    double *block_mean, *block_sum; /* of this block */
-} moments;
-
-static vindex_status add_block(void *context, size_t first, size_t count, const float *vectors) {
-    moments *m = context;
-    size_t dim = m->dim;
-    (void)first;
-    memset(m->block_mean, 0, dim * sizeof(double));
-    memset(m->block_sum, 0, dim * sizeof(double));
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < dim; j++) m->block_mean[j] += (double)vectors[i * dim + j];
-    for (size_t j = 0; j < dim; j++) m->block_mean[j] /= (double)count;
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < dim; j++) {
-            double away = (double)vectors[i * dim + j] - m->block_mean[j];
-            m->block_sum[j] += away * away;
-        }
-    double before = (double)m->count, now = (double)count, all = before + now;
-    for (size_t j = 0; j < dim; j++) {
-        double gap = m->block_mean[j] - m->mean[j];
-        m->mean[j] += gap * (now / all);
-        m->squares[j] += m->block_sum[j] + gap * gap * (before * now / all);
-    }
-    m->count += count;
-    return VINDEX_OK;
-}
+#include "moments.h"
 
 /* Turns moments into a shift and a scale. A dimension that never changes is only shifted: one that
  * differs from its mean by no more than rounding has no variance to speak of. */
-static vindex_status write_step(const moments *m, bool scaled, vx_step *step) {
+static vindex_status write_step(const vx_moments *m, bool scaled, vx_step *step) {
     VX_TRY(vx_step_scale(step, m->dim));
     double constant = 0;
     for (size_t j = 0; j < m->dim; j++) {
         step->shift[j] = (float)m->mean[j];
-        double deviation = sqrt(m->squares[j] / (double)m->count);
+        double deviation = sqrt(m->variance[j]);
         bool flat = !(deviation > fabs(m->mean[j]) * 0x1p-40);
         constant += flat;
         double scale = scaled && !flat ? 1 / deviation : 1;
@@ -58,14 +26,10 @@ static vindex_status write_step(const moments *m, bool scaled, vx_step *step) {
 }
 
 static vindex_status fit_moments(const vx_fit *job, bool scaled, vx_step *step) {
-    size_t dim = (size_t)job->rows.dim;
-    double *room = vx_alloc_zero(4 * dim, sizeof *room);
-    if (!room) return vx_fail_memory(4 * dim, sizeof *room, job->word);
-    moments m = {dim, 0, room, room + dim, room + 2 * dim, room + 3 * dim};
-    vx_pass pass = {"mean and variance", 0, 1, add_block, &m};
-    vindex_status status = vx_rows_each(job, &job->rows, &pass);
-    if (status == VINDEX_OK) status = write_step(&m, scaled, step);
-    vx_free(room);
+    vx_moments m;
+    VX_TRY(vx_moments_compute(job, &job->rows, 1, &m));
+    vindex_status status = write_step(&m, scaled, step);
+    vx_moments_free(&m);
     return status;
 }
 
