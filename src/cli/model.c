@@ -17,12 +17,10 @@ void cli_keep_words(char **argv) {
 void cli_tune_blas(void) {
     const char *core = vindex_blas_advice();
     if (core == NULL) return;
-    cli_note("vindex: note: OpenBLAS does not know this processor; starting again with "
-             "OPENBLAS_CORETYPE=%s",
-             core);
     if (setenv("OPENBLAS_CORETYPE", core, 1) == 0) execv("/proc/self/exe", words);
-    cli_note("vindex: note: that failed, %s; set it yourself for several times the speed",
-             strerror(errno));
+    cli_note("vindex: note: OpenBLAS does not know this processor, and starting again failed, %s; "
+             "set OPENBLAS_CORETYPE=%s for several times the speed",
+             strerror(errno), core);
 }
 
 int cli_check_output(const char *path) {
