@@ -5,6 +5,7 @@
 #include <vindex/eval.h>
 
 #include "measures.h"
+#include "model.h"
 #include "rows.h"
 #include "truth.h"
 
@@ -23,7 +24,7 @@ static const struct cli_usage usage = {
 
 struct eval {
     const char **inputs, **labels, **queries, **query_labels;
-    char *metric, *preset, *spec, *similarity, *distance, *per_query;
+    char *metric, *preset, *spec, *project, *similarity, *distance, *per_query;
     long long knn, precision_at, depth;
     vindex_eval_params params;
 };
@@ -88,6 +89,12 @@ static int open_sets(struct task *task) {
                             &task->cliques);
 }
 
+static int train(vindex_index *index, const vindex_eval_sets *sets) {
+    if (vindex_is_trained(index)) return CLI_DONE;
+    vindex_call call = cli_call(&(struct cli_span){"training", 0, 1});
+    return cli_status(vindex_train(index, sets->candidates, sets->candidate_count, &call));
+}
+
 /* Ranks with an index of the candidates, made for the purpose. */
 static int run_index(struct task *task, const vindex_eval_sets *sets) {
     const struct eval *eval = task->eval;
@@ -99,6 +106,7 @@ static int run_index(struct task *task, const vindex_eval_sets *sets) {
     vindex_index *index = NULL;
     int answer =
         cli_status_words(vindex_create(eval->spec, sets->dim, eval->params.metric, &index));
+    if (answer == CLI_DONE) answer = train(index, sets);
     if (answer == CLI_DONE)
         answer = cli_status(vindex_add(index, sets->candidates, sets->candidate_count, &call));
     if (answer == CLI_DONE)
@@ -122,12 +130,26 @@ static int run_exhaustive(struct task *task, const vindex_eval_sets *sets) {
     return finish(task, vindex_metric_name(params->metric), NULL, square);
 }
 
+/* Both sets in memory, projected where that was asked. */
+static int load_sets(struct task *task, float **candidates, float **queries, int64_t *dim) {
+    const char *project = task->eval->project;
+    int64_t query_dim = *dim = task->candidates.dim;
+    bool square = task->eval->queries == NULL;
+    int answer = cli_rows_load(&task->candidates, candidates);
+    if (answer == CLI_DONE && project != NULL)
+        answer = cli_project(project, task->candidates.rows, candidates, dim);
+    if (answer == CLI_DONE && !square) answer = cli_rows_load(&task->queries, queries);
+    if (answer == CLI_DONE && !square && project != NULL)
+        answer = cli_project(project, task->queries.rows, queries, &query_dim);
+    return answer;
+}
+
 static int eval_embeddings(struct task *task) {
+    int64_t dim = 0;
     bool square = task->eval->queries == NULL;
     float *candidates = NULL, *queries = NULL;
     int answer = open_sets(task);
-    if (answer == CLI_DONE) answer = cli_rows_load(&task->candidates, &candidates);
-    if (answer == CLI_DONE && !square) answer = cli_rows_load(&task->queries, &queries);
+    if (answer == CLI_DONE) answer = load_sets(task, &candidates, &queries, &dim);
     if (answer == CLI_DONE) {
         int64_t rows = task->candidates.rows;
         vindex_eval_sets sets = {
@@ -137,7 +159,7 @@ static int eval_embeddings(struct task *task) {
             .candidates = candidates,
             .candidate_cliques = task->cliques,
             .candidate_count = rows,
-            .dim = task->candidates.dim,
+            .dim = dim,
         };
         answer = task->eval->spec != NULL ? run_index(task, &sets) : run_exhaustive(task, &sets);
     }
@@ -205,9 +227,9 @@ static int check_words(struct eval *eval) {
         return cli_words("--preset: '%s' is not known; use default", eval->preset);
     if (eval->similarity != NULL && eval->distance != NULL)
         return cli_words("--similarity, --distance: both were given; give one of them");
-    if (matrix && (eval->inputs || eval->queries || eval->spec || eval->metric))
-        return cli_words("--similarity, --distance: beside --input, --queries, --index or --metric "
-                         "they have no meaning; give the matrix and its labels alone");
+    if (matrix && (eval->inputs || eval->queries || eval->spec || eval->project || eval->metric))
+        return cli_words("--similarity, --distance: beside --input, --queries, --index, --project "
+                         "or --metric they have no meaning; give the matrix and its labels alone");
     if (eval->query_labels != NULL && !matrix && eval->queries == NULL)
         return cli_words("--query-labels: there are no --queries; add them");
     if (eval->depth < 0)
@@ -226,6 +248,7 @@ static int run_eval(struct eval *eval) {
     int answer = check_words(eval);
     if (answer != CLI_DONE) return answer;
     struct task task = {.eval = eval};
+    if (eval->spec != NULL) cli_tune_blas(); /* its index may learn */
     bool matrix = eval->similarity != NULL || eval->distance != NULL;
     answer = matrix ? eval_matrix(&task) : eval_embeddings(&task);
     close_task(&task);
@@ -248,6 +271,8 @@ int cmd_eval(int argc, const char **argv) {
         {"preset", 0, POPT_ARG_STRING, &eval.preset, 0, "how to count: default", "NAME"},
         {"index", 0, POPT_ARG_STRING, &eval.spec, 0, "rank with an index, such as Flat,f16",
          "SPEC"},
+        {"project", 0, POPT_ARG_STRING, &eval.project, 0,
+         "measure what a model that `vindex fit` wrote makes of the embeddings", "MODEL"},
         {"depth", 0, POPT_ARG_LONGLONG, &eval.depth, 0,
          "neighbours to ask the index for; 0 (the default): all", "N"},
         {"similarity", 0, POPT_ARG_STRING, &eval.similarity, 0,
