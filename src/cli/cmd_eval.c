@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model.h"
+
 static const struct cli_usage usage = {
     .verb = "eval",
     .form = "--input X --labels L [--metric M] [--preset P] [--queries Q --query-labels LQ]",
@@ -42,9 +44,9 @@ static int report_all(const struct eval_task *task) {
 static int check_matrix(const struct eval *eval) {
     if (eval->similarity != NULL && eval->distance != NULL)
         return cli_words("--similarity, --distance: both were given; give one of them");
-    if (eval->inputs || eval->queries || eval->spec || eval->metric)
-        return cli_words("--similarity, --distance: beside --input, --queries, --index or --metric "
-                         "they have no meaning; give the matrix and its labels alone");
+    if (eval->inputs || eval->queries || eval->spec || eval->project || eval->metric)
+        return cli_words("--similarity, --distance: beside --input, --queries, --index, --project "
+                         "or --metric they have no meaning; give the matrix and its labels alone");
     if (eval->segments || eval->padding || eval->dims || eval->triplets || eval->prototypes ||
         eval->silhouette || eval->scatter)
         return cli_words("--similarity, --distance: --segments, --padding, --dims, --triplets, "
@@ -54,9 +56,8 @@ static int check_matrix(const struct eval *eval) {
 }
 
 static int check_segments(struct eval *eval) {
-    if (eval->padding != NULL &&
-        (eval->segments == NULL ||
-         (strcmp(eval->padding, "zeros") != 0 && strcmp(eval->padding, "nan") != 0)))
+    if (eval->padding != NULL && (eval->segments == NULL || (strcmp(eval->padding, "zeros") != 0 &&
+                                                             strcmp(eval->padding, "nan") != 0)))
         return cli_words("--padding: '%s' was given; give zeros or nan, beside --segments",
                          eval->padding);
     if (eval->segments == NULL) return CLI_DONE;
@@ -109,6 +110,7 @@ static int run_eval(struct eval *eval) {
     int answer = check_words(eval);
     if (answer != CLI_DONE) return answer;
     struct eval_task task = {.eval = eval};
+    if (eval->spec != NULL || eval->scatter != NULL) cli_tune_blas(); /* what they use learns */
     answer = eval_run(&task);
     bool ranked = task.cliques != NULL;
     if (answer == CLI_DONE && !ranked &&
@@ -138,6 +140,8 @@ int cmd_eval(int argc, const char **argv) {
          "NAME"},
         {"index", 0, POPT_ARG_STRING, &eval.spec, 0, "rank with an index, such as Flat,f16",
          "SPEC"},
+        {"project", 0, POPT_ARG_STRING, &eval.project, 0,
+         "measure what a model that `vindex fit` wrote makes of the embeddings", "MODEL"},
         {"depth", 0, POPT_ARG_LONGLONG, &eval.depth, 0,
          "neighbours to ask the index for, 0 (the default): all; how deep coverhunter's AP looks, "
          "0: 10,000",
@@ -150,8 +154,8 @@ int cmd_eval(int argc, const char **argv) {
          "rows in a row with one id are a recording; their distances become one by min, max, mean, "
          "minmean, meanmin, best-K, bpwr-N, or s and one of these",
          "HOW"},
-        {"padding", 0, POPT_ARG_STRING, &eval.padding, 0,
-         "rows of zeros or of nan are no segments", "zeros|nan"},
+        {"padding", 0, POPT_ARG_STRING, &eval.padding, 0, "rows of zeros or of nan are no segments",
+         "zeros|nan"},
         {"dims", 0, POPT_ARG_STRING, &eval.dims, 0,
          "dimensions to compare, such as 0-63,128, or a file with a weight for each", "LIST|FILE"},
         {"knn", 0, POPT_ARG_LONGLONG, &eval.knn, 0, "also k-NN accuracy, with N neighbours", "N"},

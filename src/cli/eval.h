@@ -11,7 +11,7 @@
 /* What was asked for. */
 struct eval {
     const char **inputs, **labels, **queries, **query_labels;
-    char *metric, *preset, *spec, *similarity, *distance;
+    char *metric, *preset, *spec, *project, *similarity, *distance;
     char *per_query, *compare, *segments, *padding, *dims, *triplets, *plot, *scatter;
     int prototypes, silhouette;
     long long knn, precision_at, depth, top;
@@ -26,9 +26,10 @@ struct eval_task {
     struct cli_rows candidates, queries; /* queries.rows is 0: the candidates query each other */
     struct cli_truth truth, query_truth;
     int32_t *cliques; /* of the candidates' rows, then of the queries'; NULL: there are no labels */
-    float *vectors, *query_vectors; /* as they are compared */
-    int64_t dim;                    /* of these */
-    char *index;                    /* factory string, or NULL */
+    float *vectors, *query_vectors;   /* as they are compared */
+    uint8_t *padding, *query_padding; /* 1 where a row is none, as --padding says */
+    int64_t dim;                      /* of these */
+    char *index;                      /* factory string, or NULL */
     vindex_eval_report report;
     vindex_eval_detail detail;
 };

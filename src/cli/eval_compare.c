@@ -36,8 +36,8 @@ static int summarise(const struct eval_system *system, struct summary *s) {
     s->map /= n;
     s->mr1 /= n;
     s->mrr /= n;
-    s->mdr = s->queries > 0 ? 0.5 * (double)(ranks[(s->queries - 1) / 2] + ranks[s->queries / 2])
-                            : NAN;
+    s->mdr =
+        s->queries > 0 ? 0.5 * (double)(ranks[(s->queries - 1) / 2] + ranks[s->queries / 2]) : NAN;
     free(ranks);
     return CLI_DONE;
 }
@@ -109,8 +109,7 @@ static int evaluate_other(const struct eval_task *task, struct eval_system *othe
 
 static int read_other(const struct eval_task *task, struct eval_system *other) {
     const char *path = task->eval->compare;
-    return cli_ends(path, ".jsonl") ? eval_queries_read(path, other)
-                                    : evaluate_other(task, other);
+    return cli_ends(path, ".jsonl") ? eval_queries_read(path, other) : evaluate_other(task, other);
 }
 
 /* ---- the table ---- */

@@ -81,8 +81,8 @@ int eval_dims_apply(const struct eval *eval, float *vectors, int64_t rows, int64
     if (weights == NULL) return CLI_FAILED;
     memset(weights, 0, (size_t)*dim * sizeof *weights);
     bool list = strspn(eval->dims, "0123456789-, ") == strlen(eval->dims);
-    int answer = list ? parse_list(eval->dims, weights, *dim)
-                      : read_weights(eval->dims, weights, *dim);
+    int answer =
+        list ? parse_list(eval->dims, weights, *dim) : read_weights(eval->dims, weights, *dim);
     if (answer == CLI_DONE) answer = check_weights(eval, weights, *dim);
     if (answer == CLI_DONE) *dim = keep(vectors, rows, *dim, weights);
     free(weights);

@@ -24,8 +24,7 @@ static int sort_ids(const struct eval_task *task, struct named **names) {
     *names = cli_alloc(rows->rows, sizeof **names, "--triplets");
     if (*names == NULL) return CLI_FAILED;
     for (int64_t i = 0; i < rows->rows; i++)
-        (*names)[i] =
-            (struct named){rows->has_ids ? cli_rows_id(rows, i) : task->truth.ids[i], i};
+        (*names)[i] = (struct named){rows->has_ids ? cli_rows_id(rows, i) : task->truth.ids[i], i};
     qsort(*names, (size_t)rows->rows, sizeof **names, compare_names);
     for (int64_t i = 1; i < rows->rows; i++)
         if (strcmp((*names)[i].id, (*names)[i - 1].id) == 0)
@@ -93,8 +92,8 @@ static int read_triplets(struct triplets *t) {
     if (answer == CLI_DONE && ferror(file))
         answer = cli_fail("%s: it cannot be read; check it", t->path);
     if (answer == CLI_DONE && t->count == 0)
-        answer = cli_fail("%s: it holds no triplet; give lines of anchor, positive, negative",
-                          t->path);
+        answer =
+            cli_fail("%s: it holds no triplet; give lines of anchor, positive, negative", t->path);
     free(text);
     fclose(file);
     return answer;
@@ -109,8 +108,7 @@ static int add_triplets(const struct eval_task *task, struct cli_report *report)
     vindex_eval_triplets asked = {task->vectors, t.rows, task->dim, t.numbers, t.count};
     vindex_eval_triplet_report found;
     if (answer == CLI_DONE)
-        answer =
-            cli_status(vindex_eval_triplet_accuracy(&asked, &task->eval->params, &found));
+        answer = cli_status(vindex_eval_triplet_accuracy(&asked, &task->eval->params, &found));
     if (answer == CLI_DONE) {
         cli_report_real(report, "triplet_accuracy", "triplet accuracy", found.accuracy, 4, "");
         cli_report_int(report, "triplets", "triplets", found.triplets);
@@ -136,8 +134,7 @@ static int add_prototypes(const struct eval_task *task, struct cli_report *repor
         .dim = task->dim,
     };
     vindex_eval_prototype_report found;
-    int answer =
-        cli_status(vindex_eval_prototypes(&sets, square, &task->eval->params, &found));
+    int answer = cli_status(vindex_eval_prototypes(&sets, square, &task->eval->params, &found));
     if (answer != CLI_DONE) return answer;
     cli_report_real(report, "AUC", "auto-tagging AUC", found.auc, 4, "");
     cli_report_int(report, "AUC_classes", "over classes", found.auc_classes);
@@ -149,9 +146,9 @@ static int add_prototypes(const struct eval_task *task, struct cli_report *repor
 
 static int add_silhouette(const struct eval_task *task, struct cli_report *report) {
     double silhouette;
-    int answer = cli_status(vindex_eval_silhouette(task->vectors, task->cliques,
-                                                   task->candidates.rows, task->dim,
-                                                   &task->eval->params, &silhouette));
+    int answer =
+        cli_status(vindex_eval_silhouette(task->vectors, task->cliques, task->candidates.rows,
+                                          task->dim, &task->eval->params, &silhouette));
     if (answer != CLI_DONE) return answer;
     cli_report_real(report, "silhouette", "silhouette", silhouette, 4, "");
     return CLI_DONE;

@@ -14,8 +14,8 @@
 
 extern char **environ;
 
-/* A picture on its way: gnuplot reads the script and draws into `part`, which takes its name when it
- * is whole. */
+/* A picture on its way: gnuplot reads the script and draws into `part`, which takes its name when
+ * it is whole. */
 struct picture {
     const char *path;
     char script_path[64];
@@ -47,8 +47,8 @@ static int begin(const char *flag, const char *path, int width, struct picture *
         return cli_fail("%s %s: no room for gnuplot's script in /tmp; make some", flag, path);
     sprintf(p->part, "%s.part", path);
     if (svg)
-        fprintf(p->script, "set terminal svg size %d,420 font 'DejaVu Sans,12' background 'white'\n",
-                width);
+        fprintf(p->script,
+                "set terminal svg size %d,420 font 'DejaVu Sans,12' background 'white'\n", width);
     else
         fprintf(p->script, "set terminal pngcairo size %d,420 font 'DejaVu Sans,10'\n", width);
     fputs("set output ", p->script);
@@ -86,8 +86,8 @@ static int finish(struct picture *p, int answer) {
     if (p->script != NULL) fclose(p->script);
     if (answer == CLI_DONE) answer = run_gnuplot(p->script_path);
     if (answer == CLI_DONE && rename(p->part, p->path) != 0)
-        answer = cli_fail("%s: it cannot be written (%s); check the folder", p->path,
-                          strerror(errno));
+        answer =
+            cli_fail("%s: it cannot be written (%s); check the folder", p->path, strerror(errno));
     if (answer != CLI_DONE && p->part != NULL) unlink(p->part);
     if (p->script != NULL) unlink(p->script_path);
     free(p->part);
@@ -148,8 +148,7 @@ static int put_sizes(FILE *script, const vindex_eval_detail *detail) {
     int64_t count = 0;
     for (int64_t i = 0; i < detail->query_rows; i++)
         if (detail->relevant[i] > 0)
-            queries[count++] =
-                (struct query){detail->relevant[i], detail->average_precision[i]};
+            queries[count++] = (struct query){detail->relevant[i], detail->average_precision[i]};
     qsort(queries, (size_t)count, sizeof *queries, compare_sizes);
     fputs("$sizes << EOD\n", script);
     for (int64_t start = 0, end; start < count; start = end) {
@@ -210,8 +209,8 @@ static int project(const struct eval_task *task, float *xy) {
     vindex_fit_params params;
     vindex_fit_data_init(&data);
     vindex_fit_params_init(&params);
-    data.rows = (vindex_rows){
-        .count = task->candidates.rows, .dim = task->dim, .vectors = task->vectors};
+    data.rows =
+        (vindex_rows){.count = task->candidates.rows, .dim = task->dim, .vectors = task->vectors};
     params.dim = 2;
     params.threads = cli_common.threads;
     vindex_transform *pca = NULL;
@@ -283,8 +282,7 @@ int eval_scatter(const struct eval_task *task) {
     if (answer == CLI_DONE) answer = project(task, xy);
     if (answer == CLI_DONE) {
         int coloured = 0;
-        while (coloured < COLOURS && coloured < task->candidates.rows &&
-               cliques[coloured].size > 1)
+        while (coloured < COLOURS && coloured < task->candidates.rows && cliques[coloured].size > 1)
             coloured++;
         put_points(p.script, task, xy, cliques, coloured);
     }

@@ -125,7 +125,8 @@ static int read_lines(FILE *file, const char *path, struct eval_system *system) 
                               "that --per-query wrote",
                               path, (long long)system->count + 1);
     }
-    if (answer == CLI_DONE && ferror(file)) answer = cli_fail("%s: it cannot be read; check it", path);
+    if (answer == CLI_DONE && ferror(file))
+        answer = cli_fail("%s: it cannot be read; check it", path);
     if (answer == CLI_DONE && system->count == 0)
         answer = cli_fail("%s: it holds no query; give a file that --per-query wrote", path);
     if (answer == CLI_DONE && !named) { /* numbers of rows, which are their order */

@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "eval.h"
+#include "model.h"
 
 void eval_close(struct eval_task *task) {
     vindex_eval_detail_free(&task->detail);
     free(task->cliques);
     free(task->vectors);
     free(task->query_vectors);
+    free(task->padding);
+    free(task->query_padding);
     free(task->index);
     cli_truth_free(&task->truth);
     cli_truth_free(&task->query_truth);
@@ -56,19 +59,40 @@ static int read_labels(struct eval_task *task) {
                             &task->cliques);
 }
 
-/* Rows as they are in the files; NaN marks padding, and is the library's to refuse elsewhere. */
-static int load_padded(const struct cli_rows *rows, float **vectors) {
-    *vectors = cli_alloc(rows->rows, rows->dim * (int64_t)sizeof **vectors, rows->paths[0]);
-    return *vectors != NULL ? cli_rows_read(rows, 0, rows->rows, *vectors) : CLI_FAILED;
+/* Marks rows that are padding and makes them zeros, so that they can be projected. */
+static int mark_padding(const char *kind, float *vectors, int64_t rows, int64_t dim,
+                        uint8_t **padding) {
+    *padding = cli_alloc(rows, sizeof **padding, "--padding");
+    if (*padding == NULL) return CLI_FAILED;
+    bool zeros = strcmp(kind, "zeros") == 0;
+    for (int64_t i = 0; i < rows; i++) {
+        float *row = vectors + i * dim;
+        int64_t j = 0;
+        while (j < dim && (zeros ? row[j] == 0 : isnan(row[j]))) j++;
+        (*padding)[i] = j == dim;
+        if (j == dim) memset(row, 0, (size_t)dim * sizeof *row);
+    }
+    return CLI_DONE;
 }
 
-/* The rows of one set as they are compared. What changes their dimension belongs here. */
-static int load_set(const struct eval_task *task, const struct cli_rows *rows, float **vectors,
-                    int64_t *dim) {
-    const struct eval *eval = task->eval;
-    bool padded = eval->padding != NULL && strcmp(eval->padding, "nan") == 0;
-    int answer = padded ? load_padded(rows, vectors) : cli_rows_load(rows, vectors);
+static int load_padded(const char *kind, const struct cli_rows *rows, float **vectors,
+                       uint8_t **padding) {
+    *vectors = cli_alloc(rows->rows, rows->dim * (int64_t)sizeof **vectors, rows->paths[0]);
+    if (*vectors == NULL) return CLI_FAILED;
+    int answer = cli_rows_read(rows, 0, rows->rows, *vectors);
+    if (answer == CLI_DONE) answer = mark_padding(kind, *vectors, rows->rows, rows->dim, padding);
+    if (answer == CLI_DONE) answer = cli_rows_finite(rows, 0, rows->rows, *vectors);
+    return answer;
+}
+
+/* The rows of one set as they are compared. */
+static int load_set(const struct eval *eval, const struct cli_rows *rows, float **vectors,
+                    uint8_t **padding, int64_t *dim) {
+    int answer = eval->padding != NULL ? load_padded(eval->padding, rows, vectors, padding)
+                                       : cli_rows_load(rows, vectors);
     *dim = rows->dim;
+    if (answer == CLI_DONE && eval->project != NULL)
+        answer = cli_project(eval->project, rows->rows, vectors, dim);
     if (answer == CLI_DONE && eval->dims != NULL)
         answer = eval_dims_apply(eval, *vectors, rows->rows, dim);
     return answer;
@@ -88,6 +112,12 @@ static vindex_eval_sets sets_of(const struct eval_task *task) {
     };
 }
 
+static int train(vindex_index *index, const vindex_eval_sets *sets) {
+    if (vindex_is_trained(index)) return CLI_DONE;
+    vindex_call call = cli_call(&(struct cli_span){"training", 0, 1});
+    return cli_status(vindex_train(index, sets->candidates, sets->candidate_count, &call));
+}
+
 /* Ranks with an index of the candidates, made for the purpose. */
 static int run_index(struct eval_task *task) {
     const struct eval *eval = task->eval;
@@ -97,8 +127,8 @@ static int run_index(struct eval_task *task) {
     vindex_search_params_init(&search);
     search.threads = cli_common.threads;
     vindex_index *index = NULL;
-    int answer =
-        cli_status_words(vindex_create(eval->spec, sets.dim, eval->params.metric, &index));
+    int answer = cli_status_words(vindex_create(eval->spec, sets.dim, eval->params.metric, &index));
+    if (answer == CLI_DONE) answer = train(index, &sets);
     if (answer == CLI_DONE)
         answer = cli_status(vindex_add(index, sets.candidates, sets.candidate_count, &call));
     if (answer == CLI_DONE)
@@ -116,11 +146,11 @@ static int run_index(struct eval_task *task) {
 static int run_exhaustive(struct eval_task *task) {
     vindex_eval_sets sets = sets_of(task);
     const vindex_eval_params *params = &task->eval->params;
-    return cli_status(
-        eval_is_square(task->eval)
-            ? vindex_eval(sets.candidates, sets.candidate_cliques, sets.candidate_count, sets.dim,
-                          params, &task->report, &task->detail)
-            : vindex_eval_split(&sets, params, &task->report, &task->detail));
+    return cli_status(eval_is_square(task->eval)
+                          ? vindex_eval(sets.candidates, sets.candidate_cliques,
+                                        sets.candidate_count, sets.dim, params, &task->report,
+                                        &task->detail)
+                          : vindex_eval_split(&sets, params, &task->report, &task->detail));
 }
 
 /* ---- recordings of several rows ---- */
@@ -128,43 +158,30 @@ static int run_exhaustive(struct eval_task *task) {
 struct recordings {
     vindex_eval_recordings given;
     int64_t *offsets;
-    uint8_t *padding;
     int32_t *cliques;
 };
 
 static void free_recordings(struct recordings *r) {
     free(r->offsets);
-    free(r->padding);
     free(r->cliques);
 }
 
-static bool is_padding(const char *kind, const float *row, int64_t dim) {
-    bool zeros = strcmp(kind, "zeros") == 0;
-    for (int64_t j = 0; j < dim; j++)
-        if (zeros ? row[j] != 0 : !isnan(row[j])) return false;
-    return true;
-}
-
-static int make_recordings(const struct eval_task *task, const struct cli_truth *truth,
-                           const float *vectors, const int32_t *cliques, struct recordings *r) {
-    const char *padding = task->eval->padding;
+static int make_recordings(const struct cli_truth *truth, const int32_t *cliques,
+                           struct recordings *r) {
     int64_t count = truth->starts != NULL ? truth->recordings : truth->count;
     *r = (struct recordings){
         .offsets = cli_alloc(count + 1, sizeof *r->offsets, "recordings"),
-        .padding = cli_alloc(truth->count, sizeof *r->padding, "recordings"),
         .cliques = cli_alloc(count, sizeof *r->cliques, "recordings"),
     };
-    if (r->offsets == NULL || r->padding == NULL || r->cliques == NULL) return CLI_FAILED;
+    if (r->offsets == NULL || r->cliques == NULL) return CLI_FAILED;
     for (int64_t i = 0; i < count; i++) {
         r->offsets[i] = eval_first_row(truth, i);
         r->cliques[i] = cliques[r->offsets[i]];
     }
     r->offsets[count] = truth->count;
-    for (int64_t i = 0; i < truth->count; i++)
-        r->padding[i] =
-            padding != NULL && is_padding(padding, vectors + i * task->dim, task->dim);
-    r->given = (vindex_eval_recordings){vectors,    r->offsets, r->padding,
-                                        r->cliques, count,      task->dim};
+    r->given.offsets = r->offsets;
+    r->given.cliques = r->cliques;
+    r->given.count = count;
     return CLI_DONE;
 }
 
@@ -172,11 +189,14 @@ static int run_segments(struct eval_task *task) {
     const struct eval *eval = task->eval;
     bool square = eval_is_square(eval);
     struct recordings candidates, queries = {0};
-    int answer =
-        make_recordings(task, &task->truth, task->vectors, task->cliques, &candidates);
+    int answer = make_recordings(&task->truth, task->cliques, &candidates);
     if (answer == CLI_DONE && !square)
-        answer = make_recordings(task, &task->query_truth, task->query_vectors,
-                                 task->cliques + task->truth.count, &queries);
+        answer = make_recordings(&task->query_truth, task->cliques + task->truth.count, &queries);
+    candidates.given.vectors = task->vectors;
+    candidates.given.padding = task->padding;
+    queries.given.vectors = task->query_vectors;
+    queries.given.padding = task->query_padding;
+    candidates.given.dim = queries.given.dim = task->dim;
     if (answer == CLI_DONE)
         answer = cli_status(vindex_eval_segments(square ? NULL : &queries.given, &candidates.given,
                                                  &eval->reduction, &eval->params, &task->report,
@@ -191,9 +211,11 @@ static int eval_embeddings(struct eval_task *task) {
     bool labelled = answer == CLI_DONE && labels_wanted(task);
     if (labelled) answer = read_labels(task);
     if (answer == CLI_DONE)
-        answer = load_set(task, &task->candidates, &task->vectors, &task->dim);
+        answer =
+            load_set(task->eval, &task->candidates, &task->vectors, &task->padding, &task->dim);
     if (answer == CLI_DONE && task->eval->queries != NULL)
-        answer = load_set(task, &task->queries, &task->query_vectors, &task->dim);
+        answer = load_set(task->eval, &task->queries, &task->query_vectors, &task->query_padding,
+                          &task->dim);
     if (answer != CLI_DONE || !labelled) return answer;
     if (task->eval->segments != NULL) return run_segments(task);
     return task->eval->spec != NULL ? run_index(task) : run_exhaustive(task);

@@ -84,8 +84,7 @@ struct cli_report *eval_report(const struct eval_task *task) {
                          : eval->per_dim  ? "l2/d"
                                           : vindex_metric_name(eval->params.metric);
     cli_report_text(report, "metric", "metric", metric);
-    if (eval->segments != NULL)
-        cli_report_text(report, "segments", "segments", eval->segments);
+    if (eval->segments != NULL) cli_report_text(report, "segments", "segments", eval->segments);
     if (eval->dims != NULL) cli_report_int(report, "dims", "dimensions", task->dim);
     if (task->index != NULL) cli_report_text(report, "index", "index", task->index);
     if (ranked) cli_report_real(report, "seconds", "seconds", task->report.seconds, 3, "");
