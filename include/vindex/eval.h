@@ -176,6 +176,115 @@ VINDEX_API vindex_status vindex_eval_index(const vindex_index *index, const vind
                                            const vindex_eval_params *params,
                                            vindex_eval_report *report, vindex_eval_detail *detail);
 
+/* Recordings that keep several vectors, their segments: rows offsets[i] ... offsets[i+1]-1 are
+ * those of recording i. Every recording needs one that is no padding. */
+typedef struct vindex_eval_recordings {
+    const float *vectors;   /* offsets[count] x dim */
+    const int64_t *offsets; /* count + 1, from 0 on, not falling */
+    const uint8_t *padding; /* per row, 1 leaves it out, whatever it holds; NULL: none is */
+    const int32_t *cliques; /* per recording */
+    int64_t count, dim;
+} vindex_eval_recordings;
+
+/* How the distances between the segments of a query (rows) and of a candidate (columns) become one.
+ * For similarities read largest for smallest: a distance is a negated similarity. */
+typedef enum vindex_eval_reduce {
+    VINDEX_EVAL_MIN = 0,
+    VINDEX_EVAL_MAX = 1,
+    VINDEX_EVAL_MEAN = 2,
+    VINDEX_EVAL_MINMEAN = 3, /* of the means of each row, the smallest */
+    VINDEX_EVAL_MEANMIN = 4, /* of the smallest of each row, the mean: ByteCover3's MaxMean */
+    VINDEX_EVAL_BEST = 5,    /* the mean of the `count` smallest */
+    VINDEX_EVAL_BPWR = 6     /* best pairs without replacement: the smallest, its row and column
+                                struck, `count` times (0: until none is left), averaged */
+} vindex_eval_reduce;
+
+typedef struct vindex_eval_reduction {
+    vindex_eval_reduce kind;
+    int64_t count;  /* of BEST (1 or more) and BPWR; no more than there are pairs are taken */
+    bool symmetric; /* the mean of both directions */
+} vindex_eval_reduction;
+
+/* The reduction of that name: min, max, mean, minmean, meanmin, maxmean, best-K, bpwr or bpwr-N,
+ * each with an s in front for its symmetric form; false when there is none. Reentrant. */
+VINDEX_API bool vindex_eval_reduction_parse(const char *text, vindex_eval_reduction *reduction);
+
+/* Ranks recordings by reduced distances. queries NULL: the candidates query each other. Otherwise
+ * as vindex_eval_split; one row of distances per thread is held, never a matrix of recordings. */
+VINDEX_API vindex_status vindex_eval_segments(const vindex_eval_recordings *queries,
+                                              const vindex_eval_recordings *candidates,
+                                              const vindex_eval_reduction *reduction,
+                                              const vindex_eval_params *params,
+                                              vindex_eval_report *report,
+                                              vindex_eval_detail *detail);
+
+/* Retrieval by class prototypes, the means of the candidates of each class: where an item's own
+ * class ranks among all prototypes, and the area under the receiver operating characteristic of
+ * each class (auto-tagging: the score of an item is its distance to the prototype). */
+typedef struct vindex_eval_prototype_report {
+    int64_t classes; /* that candidates are in */
+    int64_t queries; /* items whose class has a prototype */
+    int64_t noise;   /* items whose class has none: no queries */
+    int64_t top1;    /* queries whose own prototype is the nearest, ties to the smaller clique */
+    double mrr;      /* mean reciprocal rank of the own prototype */
+    double auc;      /* mean over classes with items inside and outside */
+    int64_t auc_classes; /* how many those are */
+} vindex_eval_prototype_report;
+
+/* The queries of the sets are the items. In a square set they are the candidates themselves, and an
+ * item has no part in the prototype of its own class that it is compared with (an item alone in its
+ * class is noise). Of params metric, threads and progress (phase "prototypes") are read. */
+VINDEX_API vindex_status vindex_eval_prototypes(const vindex_eval_sets *sets, bool square,
+                                                const vindex_eval_params *params,
+                                                vindex_eval_prototype_report *report);
+
+/* The mean silhouette, -1 to 1, over all rows: distances are Euclidean (not squared) for L2 and one
+ * less the similarity for cosine and Pearson; a row alone in its clique counts 0. Takes n^2
+ * distances in double precision and holds none. Needs two cliques or more; VINDEX_ERR_UNSUPPORTED
+ * for the dot product. Of params metric, threads and progress (phase "silhouette") are read. */
+VINDEX_API vindex_status vindex_eval_silhouette(const float *vectors, const int32_t *cliques,
+                                                int64_t n, int64_t dim,
+                                                const vindex_eval_params *params,
+                                                double *silhouette);
+
+/* Triplets of rows: anchor, positive, negative. */
+typedef struct vindex_eval_triplets {
+    const float *vectors; /* rows x dim */
+    int64_t rows, dim;
+    const int64_t *triplets; /* count x 3 */
+    int64_t count;
+} vindex_eval_triplets;
+
+typedef struct vindex_eval_triplet_report {
+    int64_t triplets;
+    int64_t right;   /* the positive is nearer than the negative */
+    int64_t tied;    /* they are equally near, which is not right */
+    double accuracy; /* right / triplets */
+} vindex_eval_triplet_report;
+
+/* Of params metric, threads and progress (phase "triplets") are read. */
+VINDEX_API vindex_status vindex_eval_triplet_accuracy(const vindex_eval_triplets *triplets,
+                                                      const vindex_eval_params *params,
+                                                      vindex_eval_triplet_report *report);
+
+/* Two systems on the same queries. */
+typedef struct vindex_eval_difference {
+    int64_t queries;       /* that both have an average precision for */
+    double first, second;  /* their MAP over these */
+    double difference;     /* second - first */
+    double low, high;      /* the interval of the difference */
+    int64_t better, worse; /* queries with a higher, a lower average precision in the second */
+} vindex_eval_difference;
+
+/* A paired bootstrap of the difference in MAP: queries are drawn with replacement `samples` times
+ * (0: 10,000), and low and high are the percentiles that hold 95% of the differences between them.
+ * first and second have n average precisions, NaN for what is no query; without a common query
+ * VINDEX_ERR_ARGUMENT. The same seed gives the same bits on any number of threads (0: every core).
+ */
+VINDEX_API vindex_status vindex_eval_compare(const double *first, const double *second, int64_t n,
+                                             int64_t samples, uint64_t seed, int32_t threads,
+                                             vindex_eval_difference *difference);
+
 /* Simulated embeddings with the clique structure of Da-TACOS: never real data, and to be called
  * simulated wherever they are shown. The same seed gives the same bits on every machine. The
  * constants of each model and the accuracy measured on them are in src/eval/simulate.c. */

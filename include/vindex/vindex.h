@@ -17,6 +17,7 @@
 #include <vindex/flat.h>
 #include <vindex/index.h>
 #include <vindex/status.h>
+#include <vindex/transform.h>
 #include <vindex/types.h>
 
 #endif

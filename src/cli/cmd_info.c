@@ -8,6 +8,7 @@
 
 #include <vindex/index.h>
 
+#include "model.h"
 #include "report.h"
 #include "rows.h"
 
@@ -15,22 +16,25 @@ static const struct cli_usage usage = {
     .verb = "info",
     .form = "PATH",
     .does =
-        "Says what a file is - embeddings, labels or an index - and checks all of it: an index\n"
-        "against its checksums, embeddings for NaN and infinity.",
+        "Says what a file is - embeddings, labels, an index or a model - and checks all of it: an\n"
+        "index or a model against its checksums, embeddings for NaN and infinity.",
     .example = "  vindex info embeddings.npy\n  vindex info songs.vindex --json",
     .words = "PATH",
     .word_count = 1,
 };
 
-static bool has_index_magic(const char *path) {
+/* What a file of vindex's own holds, as its header says: 1 an index, 2 a projection; 0 for another
+ * file. */
+static int container_kind(const char *path) {
     static const char magic[8] = "VINDEX\r\n";
-    char found[sizeof magic];
+    unsigned char found[16] = {0};
     FILE *file = fopen(path, "rb");
-    if (file == NULL) return false;
+    if (file == NULL) return 0;
     bool same = fread(found, 1, sizeof found, file) == sizeof found &&
                 memcmp(found, magic, sizeof magic) == 0;
     fclose(file);
-    return same;
+    if (!same) return 0;
+    return found[12] == 2 ? 2 : 1; /* anything odd is for the index reader to name */
 }
 
 static double file_bytes(const char *path) {
@@ -75,10 +79,58 @@ static int info_index(const char *path, struct cli_report *report) {
     cli_report_int(report, "dim", "dim", vindex_dim(index));
     cli_report_text(report, "metric", "metric", vindex_metric_name(vindex_metric_of(index)));
     cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+    if (vindex_index_transform(index) != NULL)
+        cli_model_steps(report, vindex_index_transform(index));
     answer = report_sections(path, report);
     cli_report_text(report, "checks", "checks", "every checksum matches");
     vindex_free(index);
     return answer;
+}
+
+/* Eigenvalues as a table: some of them, and the share of the variance that those up to each keep.
+ */
+static void report_spectrum(struct cli_report *report, const vindex_transform_fact *values,
+                            double variance) {
+    double sum = 0;
+    int64_t next = 1;
+    cli_report_text(report, NULL, "eigenvalue", "       value   variance kept so far");
+    for (int64_t i = 1; i <= values->count; i++) {
+        char label[32], text[64];
+        sum += values->values[i - 1];
+        if (i != next && i != values->count) continue;
+        snprintf(label, sizeof label, "  %lld", (long long)i);
+        snprintf(text, sizeof text, "%12.6g   %.4f%%", values->values[i - 1],
+                 100 * (sum < variance ? sum / variance : 1));
+        cli_report_text(report, NULL, label, text);
+        next = i < 4 ? i + 1 : i * 2;
+    }
+}
+
+static void report_spectra(struct cli_report *report, const vindex_transform *model) {
+    for (int64_t s = 0; s < vindex_transform_step_count(model); s++) {
+        vindex_transform_fact fact, values = {0}, variance = {0};
+        for (int64_t f = 0; vindex_transform_fact_at(model, s, f, &fact) == VINDEX_OK; f++) {
+            if (strcmp(fact.name, "eigenvalues") == 0) values = fact;
+            if (strcmp(fact.name, "variance") == 0) variance = fact;
+        }
+        if (values.count > 0 && variance.count == 1)
+            report_spectrum(report, &values, variance.values[0]);
+    }
+}
+
+static int info_model(const char *path, struct cli_report *report) {
+    vindex_transform *model = NULL;
+    int answer = cli_status(vindex_transform_load(path, &model));
+    if (answer != CLI_DONE) return answer;
+    cli_report_text(report, "kind", "kind", "projection");
+    cli_report_text(report, "format", "format", "vindex");
+    cli_report_int(report, "dim", "dim", vindex_transform_input_dim(model));
+    cli_model_steps(report, model);
+    report_spectra(report, model);
+    cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+    cli_report_text(report, "checks", "checks", "every checksum matches");
+    vindex_transform_free(model);
+    return CLI_DONE;
 }
 
 /* What a pass over all numbers finds. */
@@ -226,7 +278,9 @@ static int info(const char *path) {
     /* Before the ending is looked at, which says nothing about a file that is not there. */
     if (access(path, R_OK) != 0)
         answer = cli_fail("%s: cannot open, %s; check the path", path, strerror(errno));
-    else if (has_index_magic(path))
+    else if (container_kind(path) == 2)
+        answer = info_model(path, report);
+    else if (container_kind(path) == 1)
         answer = info_index(path, report);
     else if (!may_be_labels(path) || !info_labels(path, report))
         answer = info_embeddings(path, report);

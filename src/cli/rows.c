@@ -110,18 +110,31 @@ int cli_rows_finite(const struct cli_rows *rows, int64_t first, int64_t count,
     return CLI_DONE;
 }
 
-int cli_rows_read(const struct cli_rows *rows, int64_t first, int64_t count, float *vectors) {
-    int answer = CLI_DONE;
-    for (int64_t done = 0; done < count && answer == CLI_DONE;) {
+static vindex_status read_rows(void *context, int64_t first, int64_t count, float *vectors) {
+    const struct cli_rows *rows = context;
+    vindex_status status = VINDEX_OK;
+    for (int64_t done = 0; done < count && status == VINDEX_OK;) {
         int file = file_of(rows, first + done);
         int64_t here = first + done - rows->starts[file];
         int64_t left = rows->starts[file + 1] - first - done;
         int64_t take = left < count - done ? left : count - done;
-        answer = cli_status(
-            vindex_embeddings_read(rows->files[file], here, take, vectors + done * rows->dim));
+        status = vindex_embeddings_read(rows->files[file], here, take, vectors + done * rows->dim);
         done += take;
     }
-    return answer;
+    return status;
+}
+
+int cli_rows_read(const struct cli_rows *rows, int64_t first, int64_t count, float *vectors) {
+    return cli_status(read_rows((void *)(uintptr_t)rows, first, count, vectors));
+}
+
+void cli_rows_source(const struct cli_rows *rows, vindex_rows *source) {
+    *source = (vindex_rows){
+        .count = rows->rows,
+        .dim = rows->dim,
+        .read = read_rows,
+        .context = (void *)(uintptr_t)rows,
+    };
 }
 
 int64_t cli_block_rows(int64_t dim) {

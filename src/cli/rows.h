@@ -3,6 +3,7 @@
 #define CLI_ROWS_H
 
 #include <vindex/io.h>
+#include <vindex/transform.h>
 
 #include "cli.h"
 
@@ -52,6 +53,9 @@ int64_t cli_block_rows(int64_t dim);
 
 /* All rows in memory and finite, to be freed by the caller; NULL when that failed. */
 int cli_rows_load(const struct cli_rows *rows, float **vectors);
+
+/* The rows as the library reads them while it learns; they must stay open. */
+void cli_rows_source(const struct cli_rows *rows, vindex_rows *source);
 
 const char *cli_rows_id(const struct cli_rows *rows, int64_t row);
 const char *cli_rows_label(const struct cli_rows *rows, int64_t row);

@@ -23,8 +23,8 @@ typedef struct vx_eval_job {
     const int32_t *query_cliques, *candidate_cliques;
     size_t query_count, candidate_count;
     bool square;
-    bool similarity;  /* keys are negated similarities; set after vx_eval_open */
-    size_t knn, top;  /* neighbours that vote, that are kept: no more than there are candidates */
+    bool similarity; /* keys are negated similarities; set after vx_eval_open */
+    size_t knn, top; /* neighbours that vote, that are kept: no more than there are candidates */
     int64_t *top_rows;
     double *top_distances;
     vx_hit *members;  /* the candidates by clique (key), then row (id) */
@@ -42,6 +42,9 @@ vindex_status vx_eval_open(vx_eval_job *job, const vindex_eval_params *params, v
  * VINDEX_OK, frees everything in any case, and answers status. */
 vindex_status vx_eval_close(vx_eval_job *job, vindex_status status, vindex_eval_report *report,
                             vindex_eval_detail *detail);
+
+/* Shapes and numbers of the vectors of both sets (of the candidates, in a square set). */
+vindex_status vx_eval_check_vectors(const vindex_eval_sets *sets, bool square);
 
 /* Candidates other than the query itself. */
 static inline size_t vx_eval_others(const vx_eval_job *job) {

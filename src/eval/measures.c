@@ -187,13 +187,11 @@ void vx_measures_report(const vx_measures *measures, vindex_eval_report *report)
     report->mrr = vx_preset_keep(preset, (sum.mrr + first) / mrr_rows);
     report->mdr = sum.queries ? median(measures->scratch, sum.queries) : NAN;
     if (preset->items) report->top10 = sum.items;
-    for (size_t i = 0; i < VX_COUNT(depths); i++)
-        report->recall_at[i] = (double)sum.within[i] / n;
+    for (size_t i = 0; i < VX_COUNT(depths); i++) report->recall_at[i] = (double)sum.within[i] / n;
     report->precision_at = sum.precision / n;
     report->arp = vx_preset_keep(preset, sum.percentile / n);
     report->arp_interval = interval(measures, VX_ARP_INTERVAL, n);
-    report->knn_accuracy =
-        measures->votes_right < 0 ? NAN : (double)measures->votes_right / rows;
+    report->knn_accuracy = measures->votes_right < 0 ? NAN : (double)measures->votes_right / rows;
     for (const vx_line *line = preset->lines; line->name; line++)
         vx_line_print(line, quantity(measures, line, &sum, report),
                       &report->printed[report->printed_count++]);

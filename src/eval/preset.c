@@ -1,4 +1,5 @@
-/* Read off the public code of the projects named (facts alone; docs/evaluation.md has the table). */
+/* Read off the public code of the projects named (facts alone; docs/evaluation.md has the table).
+ */
 #include "preset.h"
 
 #include <math.h>

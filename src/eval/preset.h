@@ -35,14 +35,14 @@ enum { VX_LINES = VINDEX_EVAL_PRINTED_MOST + 1 };
 
 typedef struct vx_preset {
     const char *name;
-    const char *words;     /* how it departs from the default, "" for the default itself */
-    bool single;           /* precisions and means are single-precision numbers */
-    bool noise_first;      /* noise rows count in MR1 and MRR, as if their first rank were 1 */
-    bool mrr_over_rows;    /* MRR divides by all query rows */
-    bool misses_count;     /* MAP and MR1 too, and noise rows add nothing to the sums */
-    bool items;            /* Top10 sums relevant items instead of queries */
-    bool negatives_left;   /* a distance below 0 leaves a candidate out */
-    int64_t depth;         /* how deep AP looks, and then divides by what it found; 0: all */
+    const char *words;   /* how it departs from the default, "" for the default itself */
+    bool single;         /* precisions and means are single-precision numbers */
+    bool noise_first;    /* noise rows count in MR1 and MRR, as if their first rank were 1 */
+    bool mrr_over_rows;  /* MRR divides by all query rows */
+    bool misses_count;   /* MAP and MR1 too, and noise rows add nothing to the sums */
+    bool items;          /* Top10 sums relevant items instead of queries */
+    bool negatives_left; /* a distance below 0 leaves a candidate out */
+    int64_t depth;       /* how deep AP looks, and then divides by what it found; 0: all */
     vx_line lines[VX_LINES];
 } vx_preset;
 

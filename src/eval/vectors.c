@@ -154,9 +154,14 @@ static vindex_status check_vectors(const float *vectors, int64_t n, int64_t dim,
                    where / (size_t)dim, where % (size_t)dim, name, (double)vectors[where]);
 }
 
-static vindex_status evaluate(vx_eval_job *job, const vindex_eval_sets *sets) {
+vindex_status vx_eval_check_vectors(const vindex_eval_sets *sets, bool square) {
     VX_TRY(check_vectors(sets->candidates, sets->candidate_count, sets->dim, "candidates"));
-    if (!job->square) VX_TRY(check_vectors(sets->queries, sets->query_count, sets->dim, "queries"));
+    return square ? VINDEX_OK
+                  : check_vectors(sets->queries, sets->query_count, sets->dim, "queries");
+}
+
+static vindex_status evaluate(vx_eval_job *job, const vindex_eval_sets *sets) {
+    VX_TRY(vx_eval_check_vectors(sets, job->square));
     int64_t *self = NULL;
     if (job->square) {
         self = vx_alloc(job->query_count, sizeof *self);

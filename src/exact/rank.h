@@ -18,10 +18,10 @@ typedef struct vx_rank_task {
     size_t candidate_count;
     const int64_t *self;   /* per query the candidate row to leave out, or -1; NULL: none */
     const size_t *offsets; /* query_count + 1: query q owns entries offsets[q] ... offsets[q+1]-1 */
-    int64_t *rows; /* per entry, the candidate row whose rank is asked (never self); sorted best
-                      first within each query by the call */
-    int64_t *before;       /* out, per entry: candidates, self left out, that rank before it */
-    int64_t *tied;         /* out, per entry: other candidates at exactly the same distance */
+    int64_t *rows;   /* per entry, the candidate row whose rank is asked (never self); sorted best
+                        first within each query by the call */
+    int64_t *before; /* out, per entry: candidates, self left out, that rank before it */
+    int64_t *tied;   /* out, per entry: other candidates at exactly the same distance */
 } vx_rank_task;
 
 /* Fills before and tied, and sorts rows. Numbers must be finite. A query with many entries costs a

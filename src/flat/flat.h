@@ -53,8 +53,11 @@ vindex_status vx_flat_search(const vindex_index *index, const vx_request *reques
 vindex_status vx_flat_range_search(const vindex_index *index, const vx_request *request);
 
 /* file.c */
-vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call);
-vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                           vindex_index **index);
+void vx_flat_describe(const vindex_index *index, vx_index_header *header);
+uint32_t vx_flat_section_count(const vindex_index *index);
+vindex_status vx_flat_save(const vindex_index *index, vx_container_writer *writer,
+                           const vindex_call *call);
+vindex_status vx_flat_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                           bool map, bool verify, vindex_index **index);
 
 #endif

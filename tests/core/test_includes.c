@@ -8,10 +8,23 @@
 
 /* The parts of core that lie below the other rooms. What core has beside them may see everything.
  */
-static const char *const base_files[] = {"base",  "container", "fields",   "file", "ids",
-                                         "names", "rng",       "sections", "topk"};
+static const char *const base_files[] = {"base", "blas",  "container", "fields",   "file",
+                                         "ids",  "names", "rng",       "sections", "topk"};
 
-typedef enum part { BASE, IMPL, UPPER, SIMD, EXACT, FLAT, IO, EVAL, CLI, BENCH, PARTS } part;
+typedef enum part {
+    BASE,
+    IMPL,
+    UPPER,
+    SIMD,
+    EXACT,
+    FLAT,
+    TRANSFORM,
+    IO,
+    EVAL,
+    CLI,
+    BENCH,
+    PARTS
+} part;
 
 static const struct {
     const char *room;
@@ -25,10 +38,14 @@ static const struct {
                 [UPPER] = true,
                 [SIMD] = true,
                 [EXACT] = true,
-                [FLAT] = true}},
+                [FLAT] = true,
+                [TRANSFORM] = true}},
     [SIMD] = {"simd", {[BASE] = true, [SIMD] = true}},
     [EXACT] = {"exact", {[BASE] = true, [SIMD] = true, [EXACT] = true}},
     [FLAT] = {"flat", {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [FLAT] = true}},
+    [TRANSFORM] =
+        {"transform",
+         {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [TRANSFORM] = true}},
     [IO] = {"io", {[BASE] = true, [IO] = true}},
     [EVAL] = {"eval", {[BASE] = true, [SIMD] = true, [EXACT] = true, [EVAL] = true}},
     [CLI] = {"cli", {[CLI] = true, [BENCH] = true}},
