@@ -30,8 +30,9 @@ typedef struct vindex_embeddings_options {
     size_t struct_size;       /* set by vindex_embeddings_options_init */
     const char *key;          /* the member of a container file; NULL: the only one */
     const char *id_column;    /* .csv, .tsv: the column of ids: its name or, if no column has that
-                               name, its index from 0; NULL: none */
-    const char *label_column; /* .csv, .tsv: likewise for labels */
+                               name, its index from 0; NULL: none. Containers: the member or field
+                               that has them; NULL: one with a name known for ids */
+    const char *label_column; /* likewise for labels */
     vindex_header header;     /* .csv, .tsv */
 } vindex_embeddings_options;
 
@@ -72,6 +73,35 @@ typedef struct vindex_embeddings_info {
 VINDEX_API vindex_status vindex_embeddings_open(const char *path,
                                                 const vindex_embeddings_options *options,
                                                 vindex_embeddings **embeddings);
+
+/* What a member of a container can be read as. */
+typedef enum vindex_member_use {
+    VINDEX_MEMBER_OTHER = 0,      /* neither */
+    VINDEX_MEMBER_EMBEDDINGS = 1, /* rows of numbers: a key of vindex_embeddings_open */
+    VINDEX_MEMBER_LABELS = 2      /* words or whole numbers: a key of vindex_labels_read */
+} vindex_member_use;
+
+typedef struct vindex_member {
+    const char *key;  /* what to give as key; "" for a file's only member if it has no name */
+    const char *kind; /* in words, with the shape: "tensor (300, 4, 256)", "list of 300 words" */
+    vindex_member_use use;
+    vindex_dtype dtype; /* of embeddings: of one number */
+    int64_t rows, dim;  /* of embeddings, as vindex_embeddings_open gives them; labels have rows */
+} vindex_member;
+
+typedef struct vindex_members {
+    int64_t count;
+    vindex_member *items;
+    char **text; /* the block that holds the strings of the items */
+} vindex_members;
+
+/* Lists what a file that vindex_embeddings_open knows holds, in the file's order; a format that is
+ * no container has one member. *members is filled for vindex_members_free, and left alone by a
+ * failure. Fails as vindex_embeddings_open does, though never for want of a key. Reentrant. */
+VINDEX_API vindex_status vindex_embeddings_members(const char *path, vindex_members *members);
+
+/* Frees what vindex_embeddings_members filled and zeroes it; NULL is fine. Exclusive. */
+VINDEX_API void vindex_members_free(vindex_members *members);
 
 /* Closes a file; NULL is fine. Exclusive. */
 VINDEX_API void vindex_embeddings_close(vindex_embeddings *embeddings);
@@ -142,7 +172,8 @@ typedef struct vindex_labels_options {
     size_t struct_size;       /* set by vindex_labels_options_init */
     const char *label_column; /* name or 0-based index; NULL: as vindex_labels_read finds it */
     const char *id_column;    /* likewise */
-    vindex_header header;
+    vindex_header header;     /* .csv, .tsv */
+    const char *key;          /* containers: the member to read; NULL: the only one */
 } vindex_labels_options;
 
 /* Sets the defaults: every field NULL or 0. Reentrant. */

@@ -17,19 +17,38 @@ static vindex_status resolve(const char *path, const vx_format *format,
                        "vindex_embeddings_options_init",
                        given->struct_size, sizeof *given);
     *options = *given;
-    if (given->key)
+    bool container = format->reader->members != NULL;
+    if (given->key && !container)
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "%s: key '%s': a .%s file holds one set of embeddings; leave the key out",
                        path, given->key, format->name);
-    if (!format->separator && (given->id_column || given->label_column || given->header))
+    if (!format->separator &&
+        (given->header || (!container && (given->id_column || given->label_column))))
         return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "%s: a .%s file has no columns of ids or labels and no line of names; leave "
-                       "these options out",
-                       path, format->name);
+                       "%s: a .%s file has no %sline of names; leave these options out", path,
+                       format->name, container ? "" : "columns of ids or labels and no ");
     if ((unsigned)given->header > VINDEX_HEADER_NO)
         return vx_fail(VINDEX_ERR_ARGUMENT, "options: header is %d; give a vindex_header",
                        (int)given->header);
     return VINDEX_OK;
+}
+
+vindex_status vx_embeddings_begin(const char *path, const vx_format *format,
+                                  vindex_embeddings **embeddings) {
+    vindex_embeddings *file = vx_alloc_zero(1, sizeof *file);
+    if (!file) return vx_fail_memory(1, sizeof *file, path);
+    file->format = format;
+    file->path = vx_strdup(path);
+    vindex_status status = VINDEX_OK;
+    if (!file->path)
+        status = vx_fail_memory(strlen(path) + 1, 1, path);
+    else if (!format->reader->by_path)
+        status = vx_map_open(path, &file->map);
+    if (status == VINDEX_OK)
+        *embeddings = file;
+    else
+        vindex_embeddings_close(file);
+    return status;
 }
 
 vindex_status vx_embeddings_open_as(const char *path, const vx_format *format,
@@ -37,13 +56,9 @@ vindex_status vx_embeddings_open_as(const char *path, const vx_format *format,
                                     vindex_embeddings **embeddings) {
     vindex_embeddings_options options;
     VX_TRY(resolve(path, format, given, &options));
-    vindex_embeddings *file = vx_alloc_zero(1, sizeof *file);
-    if (!file) return vx_fail_memory(1, sizeof *file, path);
-    file->format = format;
-    file->path = vx_strdup(path);
-    vindex_status status =
-        file->path ? vx_map_open(path, &file->map) : vx_fail_memory(strlen(path) + 1, 1, path);
-    if (status == VINDEX_OK) status = format->reader->open(file, &options);
+    vindex_embeddings *file;
+    VX_TRY(vx_embeddings_begin(path, format, &file));
+    vindex_status status = format->reader->open(file, &options);
     if (status != VINDEX_OK) {
         vindex_embeddings_close(file);
         return status;
@@ -61,6 +76,43 @@ vindex_status vindex_embeddings_open(const char *path, const vindex_embeddings_o
     const vx_format *format;
     VX_TRY(vx_format_find(path, &format));
     return vx_embeddings_open_as(path, format, options, embeddings);
+}
+
+/* The one member of a file that is no container. */
+static vindex_status add_whole(const char *path, const vx_format *format, vx_members *members) {
+    vindex_embeddings *file;
+    VX_TRY(vx_embeddings_open_as(path, format, NULL, &file));
+    vindex_member whole = {.key = "",
+                           .kind = format->name,
+                           .use = VINDEX_MEMBER_EMBEDDINGS,
+                           .dtype = file->info.dtype,
+                           .rows = file->info.rows,
+                           .dim = file->info.dim};
+    vindex_status status = vx_members_add(members, path, &whole);
+    vindex_embeddings_close(file);
+    return status;
+}
+
+vindex_status vx_members_as(const char *path, const vx_format *format, vindex_members *result) {
+    vx_members members = {0};
+    vindex_status status;
+    if (format->reader->members) {
+        vindex_embeddings *file;
+        VX_TRY(vx_embeddings_begin(path, format, &file));
+        status = format->reader->members(file, &members);
+        vindex_embeddings_close(file);
+    } else {
+        status = add_whole(path, format, &members);
+    }
+    return vx_members_end(&members, path, status, result);
+}
+
+vindex_status vindex_embeddings_members(const char *path, vindex_members *members) {
+    if (!path || !members)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "members of a file: path or result is NULL; give both");
+    const vx_format *format;
+    VX_TRY(vx_format_find(path, &format));
+    return vx_members_as(path, format, members);
 }
 
 void vindex_embeddings_close(vindex_embeddings *file) {

@@ -3,6 +3,8 @@
 
 #include "numbers.h"
 
+#include <stdio.h>
+
 enum {
     F32 = 1u << VINDEX_F32,
     U8 = 1u << VINDEX_U8,
@@ -50,10 +52,13 @@ vindex_status vx_format_find(const char *path, const vx_format **format) {
     const char *ending = vx_ending(path);
     *format = vx_format_named(ending);
     if (*format) return VINDEX_OK;
+    char known[256];
+    size_t used = 0;
+    for (size_t i = 0; i < VX_COUNT(formats) && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, " .%s", formats[i].name);
     return vx_fail(VINDEX_ERR_UNSUPPORTED,
-                   "%s: embeddings by ending: %s%.20s is none of .npy .fvecs .bvecs .ivecs .fbin "
-                   ".u8bin .i8bin .ibin .csv .tsv; convert or rename the file",
-                   path, *ending ? "." : "no ending", ending);
+                   "%s: embeddings by ending: %s%.20s is none of%s; convert or rename the file",
+                   path, *ending ? "." : "no ending", ending, known);
 }
 
 vindex_status vx_matrix_check(const char *path, uint64_t rows, uint64_t dim, vindex_dtype dtype,

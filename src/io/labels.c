@@ -97,6 +97,18 @@ vindex_status vindex_labels_from_names(const char *const *names, const char *con
     return builder_end(&b, add_rows(&b, names, ids, n), ids != NULL, labels);
 }
 
+/* What a format has put into labels and ids. */
+static vindex_status build_labels(const vindex_embeddings *file, vindex_labels *labels) {
+    builder b = {.source = file->path};
+    vindex_status status = VINDEX_OK;
+    for (size_t i = 0; i < file->labels.count && status == VINDEX_OK; i++) {
+        status = builder_add(&b, vx_pool_get(&file->labels, i));
+        if (status == VINDEX_OK && file->info.has_ids)
+            status = builder_add_id(&b, vx_pool_get(&file->ids, i));
+    }
+    return builder_end(&b, status, file->info.has_ids, labels);
+}
+
 vindex_status vindex_embeddings_labels(const vindex_embeddings *file, vindex_labels *labels) {
     if (!file || !labels)
         return vx_fail(VINDEX_ERR_ARGUMENT,
@@ -106,14 +118,7 @@ vindex_status vindex_embeddings_labels(const vindex_embeddings *file, vindex_lab
             VINDEX_ERR_NOT_FOUND,
             "%s: labels: no column of labels was named; name one or give a file of labels",
             file->path);
-    builder b = {.source = file->path};
-    vindex_status status = VINDEX_OK;
-    for (size_t i = 0; i < file->labels.count && status == VINDEX_OK; i++) {
-        status = builder_add(&b, vx_pool_get(&file->labels, i));
-        if (status == VINDEX_OK && file->info.has_ids)
-            status = builder_add_id(&b, vx_pool_get(&file->ids, i));
-    }
-    return builder_end(&b, status, file->info.has_ids, labels);
+    return build_labels(file, labels);
 }
 
 /* The columns of a table of labels. */
@@ -237,6 +242,10 @@ static vindex_status resolve(const char *path, char separator, const vindex_labe
             "options: struct_size is %zu (this library knows %zu), header %d; start with "
             "vindex_labels_options_init",
             given->struct_size, sizeof *given, (int)given->header);
+    if (given->key)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: key '%s': a text file holds one set of labels; leave the key out", path,
+                       given->key);
     if (!separator && (given->label_column || given->id_column || given->header))
         return vx_fail(
             VINDEX_ERR_ARGUMENT,
@@ -279,17 +288,45 @@ static bool find_separator(const char *path, char *separator) {
     return false;
 }
 
+/* Options for a container: those of text tables do not apply. */
+static vindex_status resolve_container(const char *path, const vindex_labels_options *given,
+                                       vindex_labels_options *options) {
+    vindex_labels_options_init(options);
+    if (!given) return VINDEX_OK;
+    if (given->struct_size != sizeof *given || given->header)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: options: struct_size is %zu (this library knows %zu), header %d, which "
+                       "only text tables have; start with vindex_labels_options_init",
+                       path, given->struct_size, sizeof *given, (int)given->header);
+    *options = *given;
+    return VINDEX_OK;
+}
+
+vindex_status vx_labels_as(const char *path, const vx_format *format,
+                           const vindex_labels_options *given, vindex_labels *labels) {
+    vindex_labels_options options;
+    VX_TRY(resolve_container(path, given, &options));
+    vindex_embeddings *file;
+    VX_TRY(vx_embeddings_begin(path, format, &file));
+    vindex_status status = format->reader->labels(file, &options);
+    if (status == VINDEX_OK) status = build_labels(file, labels);
+    vindex_embeddings_close(file);
+    return status;
+}
+
 vindex_status vindex_labels_read(const char *path, const vindex_labels_options *options,
                                  vindex_labels *labels) {
     if (!path || !labels)
         return vx_fail(VINDEX_ERR_ARGUMENT, "reading labels: path or result is NULL; give both");
     char separator;
-    if (!find_separator(path, &separator))
-        return vx_fail(
-            VINDEX_ERR_UNSUPPORTED,
-            "%s: labels by ending: .%.20s is none of .csv .tsv .txt .lst .labels; convert "
-            "or rename the file",
-            path, vx_ending(path));
+    if (!find_separator(path, &separator)) {
+        const vx_format *format = vx_format_named(vx_ending(path));
+        if (format && format->reader->labels) return vx_labels_as(path, format, options, labels);
+        return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                       "%s: labels by ending: .%.20s is neither a text file (.csv .tsv .txt .lst "
+                       ".labels) nor a container that has labels; convert or rename the file",
+                       path, vx_ending(path));
+    }
     return vx_labels_read_as(path, separator, options, labels);
 }
 
