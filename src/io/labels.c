@@ -128,9 +128,8 @@ typedef struct roles {
 } roles;
 
 /* The first of the known names that the header has. */
-static bool find_known(const vx_pool *columns, const char *const *known, size_t count,
-                       size_t *column) {
-    for (size_t k = 0; k < count; k++)
+static bool find_known(const vx_pool *columns, const char *const *known, size_t *column) {
+    for (size_t k = 0; known[k]; k++)
         for (size_t i = 0; i < columns->count; i++)
             if (!strcmp(vx_pool_get(columns, i), known[k])) {
                 *column = i;
@@ -139,10 +138,10 @@ static bool find_known(const vx_pool *columns, const char *const *known, size_t 
     return false;
 }
 
-static const char *const label_names[] = {"clique", "clique_id", "work_id", "work",
-                                          "label",  "labels",    "class"};
-static const char *const id_names[] = {
-    "track_id", "track", "id", "recording_id", "performance_id", "utt", "path", "file", "filename"};
+const char *const vx_label_names[] = {"clique", "clique_id", "work_id", "work",
+                                      "label",  "labels",    "class",   NULL};
+const char *const vx_id_names[] = {"track_id", "track", "id",   "recording_id", "performance_id",
+                                   "utt",      "path",  "file", "filename",     NULL};
 
 static vindex_status find_roles(const char *path, const vx_pool *columns, bool has_header,
                                 const vindex_labels_options *options, roles *found) {
@@ -155,12 +154,12 @@ static vindex_status find_roles(const char *path, const vx_pool *columns, bool h
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "%s: labels: %zu columns without a header; give the label column's index",
                        path, count);
-    else if (!find_known(columns, label_names, VX_COUNT(label_names), &found->label))
+    else if (!find_known(columns, vx_label_names, &found->label))
         return vx_column_find(path, columns, true, "work_id", &found->label);
     found->has_id = true;
     if (options->id_column)
         return vx_column_find(path, columns, has_header, options->id_column, &found->id);
-    found->has_id = has_header && find_known(columns, id_names, VX_COUNT(id_names), &found->id);
+    found->has_id = has_header && find_known(columns, vx_id_names, &found->id);
     if (has_header && !found->has_id && found->label != 0 && !*vx_pool_get(columns, 0)) {
         found->has_id = true;
         found->id = 0;
@@ -172,7 +171,7 @@ static vindex_status find_roles(const char *path, const vx_pool *columns, bool h
 static bool guess_header(const vx_pool *columns, const vindex_labels_options *options) {
     size_t column;
     return columns->count > 1 || options->label_column || options->id_column ||
-           find_known(columns, label_names, VX_COUNT(label_names), &column);
+           find_known(columns, vx_label_names, &column);
 }
 
 static vindex_status add_table_row(builder *b, vx_text *text, const roles *columns, vx_pool *kept) {
