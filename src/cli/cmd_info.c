@@ -16,8 +16,10 @@ static const struct cli_usage usage = {
     .form = "PATH",
     .does =
         "Says what a file is - embeddings, labels or an index - and checks all of it: an index\n"
-        "against its checksums, embeddings for NaN and infinity.",
-    .example = "  vindex info embeddings.npy\n  vindex info songs.vindex --json",
+        "against its checksums, embeddings for NaN and infinity. Of a container (.pt, .npz, .json\n"
+        "and the like) it lists the members, and the --key that each is read by.",
+    .example = "  vindex info embeddings.npy\n  vindex info checkpoint.pt --key lin1.weight\n"
+               "  vindex info songs.vindex --json",
     .words = "PATH",
     .word_count = 1,
 };
@@ -151,6 +153,69 @@ static bool may_be_labels(const char *path) {
                     cli_columns.id_column == NULL);
 }
 
+static const char *use_name(vindex_member_use use) {
+    static const char *const names[] = {"other", "embeddings", "labels"};
+    return names[use];
+}
+
+/* What a container holds: all of it as JSON, the first of it in the table. */
+static void report_members(const vindex_members *members, struct cli_report *report) {
+    enum { SHOWN = 40 };
+    json_t *list = json_array();
+    for (int64_t i = 0; i < members->count; i++) {
+        const vindex_member *member = &members->items[i];
+        char label[32], text[224];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:I, s:I}", "key", member->key, "kind",
+                                        member->kind, "use", use_name(member->use), "rows",
+                                        (json_int_t)member->rows, "dim", (json_int_t)member->dim));
+        if (i >= SHOWN) continue;
+        snprintf(label, sizeof label, "- %s", use_name(member->use));
+        snprintf(text, sizeof text, "%.120s%s%s", member->key, *member->key ? ": " : "",
+                 member->kind);
+        cli_report_text(report, NULL, label, text);
+    }
+    if (members->count > SHOWN)
+        cli_report_int(report, NULL, "- more, see --json", members->count - SHOWN);
+    cli_report_json(report, "members", list);
+}
+
+/* Whether a file opens as embeddings without more being said. */
+static bool opens(const char *path) {
+    vindex_embeddings *file;
+    if (vindex_embeddings_open(path, NULL, &file) != VINDEX_OK) return false;
+    vindex_embeddings_close(file);
+    return true;
+}
+
+/* A container, as what it is read as when nothing is chosen: embeddings, labels, or neither; then
+ * its members. */
+static int info_container(const char *path, const vindex_members *members,
+                          struct cli_report *report) {
+    int answer = CLI_DONE;
+    if (cli_columns.key != NULL || opens(path)) {
+        answer = info_embeddings(path, report);
+    } else if (!info_labels(path, report)) {
+        cli_report_text(report, "kind", "kind", "container");
+        cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+        cli_report_text(report, NULL, "to read", "choose a member with --key");
+    }
+    if (answer == CLI_DONE) report_members(members, report);
+    return answer;
+}
+
+/* Embeddings, which may be one of several members. */
+static int info_members(const char *path, struct cli_report *report) {
+    vindex_members members;
+    int answer = cli_status(vindex_embeddings_members(path, &members));
+    if (answer != CLI_DONE) return answer;
+    bool plain = members.count == 1 && *members.items[0].key == '\0' &&
+                 members.items[0].use == VINDEX_MEMBER_EMBEDDINGS;
+    answer = plain ? info_embeddings(path, report) : info_container(path, &members, report);
+    vindex_members_free(&members);
+    return answer;
+}
+
 static int info(const char *path) {
     struct cli_report *report = cli_report_new();
     if (report == NULL) return CLI_FAILED;
@@ -162,7 +227,7 @@ static int info(const char *path) {
     else if (has_index_magic(path))
         answer = info_index(path, report);
     else if (!may_be_labels(path) || !info_labels(path, report))
-        answer = info_embeddings(path, report);
+        answer = cli_is_table(path) ? info_embeddings(path, report) : info_members(path, report);
     if (answer == CLI_DONE) return cli_report_print(report);
     cli_report_free(report);
     return answer;

@@ -214,9 +214,10 @@ static const char *use_words(vindex_member_use use) {
     return use == VINDEX_MEMBER_LABELS ? "labels" : "embeddings";
 }
 
+/* After a walk that counted: names what was found, or everything where nothing fits. */
 static vindex_status fail_choice(struct search *s, const char *key) {
     s->all = !s->count;
-    s->length = s->count = s->vectors = 0;
+    s->length = 0;
     s->names[0] = 0;
     VX_TRY(vx_tree_walk(s->tree, consider, s));
     if (key)
@@ -238,7 +239,10 @@ static vindex_status choose_key(struct search *s, const char *key, vx_visit *cho
         VX_TRY(vx_tree_find(tree, tree->root, key, &chosen->value, &chosen->parent));
     else
         chosen->value = tree->root;
-    if (!chosen->value) return fail_choice(s, key);
+    if (!chosen->value) {
+        VX_TRY(vx_tree_walk(tree, consider, s));
+        return fail_choice(s, key);
+    }
     chosen->facts = vx_value_facts(tree, chosen->value);
     return vx_tree_check_work(tree);
 }

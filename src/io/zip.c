@@ -89,8 +89,9 @@ static bool local_offset(const unsigned char *central, const unsigned char *extr
     return true;
 }
 
-/* Finds where a stored entry's bytes begin; *directory moves to the next entry. */
-static vindex_status locate(vx_zip *zip, vx_zip_entry *entry, uint64_t *directory) {
+/* Finds where an entry's packed bytes lie; *directory moves to the next entry. */
+static vindex_status locate(vx_zip *zip, vx_zip_entry *entry, uint64_t packed,
+                            uint64_t *directory) {
     const unsigned char *central = record(zip, *directory, CENTRAL_SIZE, CENTRAL_MAGIC);
     if (!central) return fail_damaged(zip, "its directory is not where it says");
     size_t name = vx_load_u16(central + 28), extra = vx_load_u16(central + 30);
@@ -104,7 +105,7 @@ static vindex_status locate(vx_zip *zip, vx_zip_entry *entry, uint64_t *director
     const unsigned char *local = record(zip, offset, LOCAL_SIZE, LOCAL_MAGIC);
     if (!local) return fail_damaged(zip, "a member is not where its directory says");
     data = offset + LOCAL_SIZE + vx_load_u16(local + 26) + vx_load_u16(local + 28);
-    if (data > zip->map->length || entry->size > zip->map->length - data)
+    if (data > zip->map->length || packed > zip->map->length - data)
         return fail_damaged(zip, "a member reaches behind the end of the file");
     entry->bytes = zip->map->bytes + data;
     return VINDEX_OK;
@@ -149,7 +150,7 @@ static vindex_status read_entry(vx_zip *zip, size_t i, uint64_t *directory) {
         return fail_damaged(zip, "an entry of its directory is damaged");
     VX_TRY(check_sizes(zip, &found));
     zip->entries[i] = (vx_zip_entry){.name = found.name, .size = found.size};
-    VX_TRY(locate(zip, &zip->entries[i], directory));
+    VX_TRY(locate(zip, &zip->entries[i], found.comp_size, directory));
     if (found.comp_method != ZIP_CM_STORE) zip->entries[i].bytes = NULL;
     zip->sorted[i] = i;
     return VINDEX_OK;
