@@ -121,7 +121,7 @@ class LabelsTest(CliTest):
         info = self.ok_json("info", self.fixture("ann.h5"))
         self.assertEqual([m["key"] for m in info["members"]],
                          ["distances", "neighbors", "test", "train"])
-        self.assertIn("--key  train: 6 x 4 f32", self.ok("info", self.fixture("ann.h5")))
+        self.assertRegex(self.ok("info", self.fixture("ann.h5")), r"--key +train: 6 x 4 f32\n")
         self.assertEqual(self.ok_json("info", self.fixture("ann.h5"), "--key", "train")["rows"], 6)
         self.fails(1, ["convert", self.fixture("ann.h5"), "x.npy"], "choose a key")
         found = self.ok_json("eval", "--input", self.fixture("single.h5"))
