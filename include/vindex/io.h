@@ -68,6 +68,27 @@ typedef struct vindex_embeddings_info {
  *   VINDEX_HEADER_AUTO the first line is a header if a column was given by name, if a cell outside
  *   the columns of ids and labels is no number, or if the line is exactly 0,1,2,... (which is how
  *   tables are saved whose columns have no names).
+ * - .h5 .hdf5: the data set at the path `key`, or without a key the only matrix or list of the
+ *   file, else its only vector. f16 bf16 f32 f64 i8 u8 i16 u16 i32 i64 in either byte order; in
+ *   one block (which is mapped) or in chunks, with deflate and every filter HDF5 has a plugin for.
+ *   One dimension is a row, two are rows x numbers, three are recordings x segments x numbers. A
+ *   group is gathered: its members (those of a deepdish list, i0, i1, ..., in that order; others
+ *   by the bytes of their names, which become ids) are one recording each, of one or more rows.
+ *   Ids and labels: a text or integer data set of a known name (see vindex_labels_read) beside the
+ *   rows with one entry for each row or recording, or an attribute of the rows, of their group or
+ *   of the file. Links into other files are refused. libhdf5 is called under one lock of the
+ *   process, which an application that calls it itself on other threads does not know of: it needs
+ *   a libhdf5 built thread-safe. Reading .h5 trusts libhdf5 with the file: what vindex can check
+ *   it checks first, but a file made to attack libhdf5 itself is not for this process.
+ * - A folder: all .npy .npz .pt .pth .h5 .hdf5 .safetensors in it and below, ordered by the bytes
+ *   of their paths, make one matrix of one dtype and dimension; a file is a recording of one or
+ *   more rows. Ids are the paths from the folder on, without ending. Files
+ *   <utt>-<U+2581>start-<seconds> are chunks of one recording <utt>, in the order of time. Links
+ *   are followed. Labels are those inside the files, where each has one. `key` and columns go to
+ *   the files.
+ *
+ * Several rows of one recording, its segments, are consecutive rows with the same id; where nothing
+ * names the recordings that is their number, from 0.
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: an ending or a type of
  * number that is not read. VINDEX_ERR_FORMAT: the content is not what the ending says. */
@@ -196,6 +217,13 @@ static inline void vindex_labels_options_init(vindex_labels_options *options) {
  *
  * A .txt, .lst or .labels, or a path without an ending, is one label per line, taken whole; columns
  * cannot be given. Empty lines may end it.
+ *
+ * Of a .h5 or .hdf5 the labels are the data set of texts or whole numbers at `key` or label_column
+ * (or the attributes i0, i1, ... of a group, as deepdish has lists of texts); without either, the
+ * first beside the others of the known names above; ids likewise, where their number is the same.
+ *
+ * Of a folder the labels are the names of the folders that its files lie in, one per recording,
+ * with the ids vindex_embeddings_open gives them. Two folders of one name are refused.
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: another ending.
  * VINDEX_ERR_FORMAT: not text, or lines that do not have the same number of cells.

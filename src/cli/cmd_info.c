@@ -17,8 +17,11 @@ static const struct cli_usage usage = {
     .form = "PATH",
     .does =
         "Says what a file is - embeddings, labels, an index or a model - and checks all of it: an\n"
-        "index or a model against its checksums, embeddings for NaN and infinity.",
-    .example = "  vindex info embeddings.npy\n  vindex info songs.vindex --json",
+        "index or a model against its checksums, embeddings for NaN and infinity. Of a container\n"
+        "(.pt, .npz, .h5, .json and the like) it lists the members, and the --key that each is\n"
+        "read by.",
+    .example = "  vindex info embeddings.npy\n  vindex info checkpoint.pt --key lin1.weight\n"
+               "  vindex info songs.vindex --json",
     .words = "PATH",
     .word_count = 1,
 };
@@ -175,50 +178,7 @@ static void report_embeddings(const char *path, const vindex_embeddings_info *in
     cli_report_text(report, "checks", "checks", checks);
 }
 
-/* What a container holds; nothing for other files and where the listing fails, which opening the
- * file then says better. */
-static int64_t list_members(const char *path, vindex_members *members) {
-    *members = (vindex_members){0};
-    if (!cli_has_columns(path) || cli_is_table(path)) return 0;
-    if (vindex_embeddings_members(path, members) != VINDEX_OK) return 0;
-    int64_t choices = 0;
-    for (int64_t i = 0; i < members->count; i++)
-        choices += members->items[i].use == VINDEX_MEMBER_EMBEDDINGS;
-    return choices;
-}
-
-static void report_members(const vindex_members *members, struct cli_report *report) {
-    enum { SHOWN = 40 };
-    static const char *const uses[] = {"other", "embeddings", "labels"};
-    static const char *const hints[] = {"other", "--key", "--labels-key"};
-    json_t *list = json_array();
-    for (int64_t i = 0; i < members->count; i++) {
-        const vindex_member *member = &members->items[i];
-        char text[512];
-        snprintf(text, sizeof text, "%.200s%s%s", member->key, *member->key ? ": " : "",
-                 member->kind);
-        if (i < SHOWN) cli_report_text(report, NULL, hints[member->use], text);
-        json_t *item = json_pack("{s:s*, s:s*, s:s, s:I, s:I}", "key", member->key, "kind",
-                                 member->kind, "use", uses[member->use], "rows",
-                                 (json_int_t)member->rows, "dim", (json_int_t)member->dim);
-        json_array_append_new(list, item != NULL ? item : json_null());
-    }
-    cli_report_json(report, "members", list);
-}
-
-/* A container of several things, when none was chosen. */
-static void report_container(const char *path, const vindex_members *members,
-                             struct cli_report *report) {
-    char text[96];
-    snprintf(text, sizeof text, "container of %lld members; choose one with --key",
-             (long long)members->count);
-    cli_report_json(report, "kind", json_string("container"));
-    cli_report_text(report, NULL, "kind", text);
-    cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
-    report_members(members, report);
-}
-
-static int scan_embeddings(const char *path, struct cli_report *report) {
+static int info_embeddings(const char *path, struct cli_report *report) {
     const char *paths[] = {path, NULL};
     struct cli_rows rows;
     int answer = cli_rows_open(paths, "PATH", 0, &rows);
@@ -246,28 +206,75 @@ static bool info_labels(const char *path, struct cli_report *report) {
     return true;
 }
 
-static int info_embeddings(const char *path, struct cli_report *report) {
-    vindex_members members;
-    int64_t choices = list_members(path, &members); /* of embeddings */
-    int answer = CLI_DONE;
-    if (choices > 1 && cli_columns.key == NULL) {
-        report_container(path, &members, report);
-    } else if (choices == 0 && members.count > 0 && info_labels(path, report)) {
-        report_members(&members, report);
-    } else {
-        answer = scan_embeddings(path, report);
-        if (answer == CLI_DONE && members.count > 0) report_members(&members, report);
-    }
-    vindex_members_free(&members);
-    return answer;
-}
-
 /* A text table can be either; one with a column of a label's name, not asked for as embeddings, is
  * a list of labels. */
 static bool may_be_labels(const char *path) {
     bool list = cli_ends(path, ".txt") || cli_ends(path, ".lst") || cli_ends(path, ".labels");
     return list || (cli_is_table(path) && cli_columns.label_column == NULL &&
                     cli_columns.id_column == NULL);
+}
+
+/* What a container holds: all of it as JSON, the first of it in the table. */
+static void report_members(const vindex_members *members, struct cli_report *report) {
+    enum { SHOWN = 40 };
+    static const char *const uses[] = {"other", "embeddings", "labels"};
+    static const char *const flags[] = {"other", "--key", "--labels-key"};
+    json_t *list = json_array();
+    for (int64_t i = 0; i < members->count; i++) {
+        const vindex_member *member = &members->items[i];
+        char text[224];
+        /* A key need not be UTF-8, JSON must be. */
+        json_array_append_new(list,
+                              json_pack("{s:s*, s:s*, s:s, s:I, s:I}", "key", member->key, "kind",
+                                        member->kind, "use", uses[member->use], "rows",
+                                        (json_int_t)member->rows, "dim", (json_int_t)member->dim));
+        if (i >= SHOWN) continue;
+        snprintf(text, sizeof text, "%.120s%s%s", member->key, *member->key ? ": " : "",
+                 member->kind);
+        cli_report_text(report, NULL, flags[member->use], text);
+    }
+    if (members->count > SHOWN)
+        cli_report_int(report, NULL, "more, see --json", members->count - SHOWN);
+    cli_report_json(report, "members", list);
+}
+
+/* Whether a file opens as embeddings without more being said. */
+static bool opens(const char *path) {
+    vindex_embeddings *file;
+    if (vindex_embeddings_open(path, NULL, &file) != VINDEX_OK) return false;
+    vindex_embeddings_close(file);
+    return true;
+}
+
+/* A container, as what it is read as when nothing is chosen: embeddings, labels, or neither; then
+ * its members. */
+static int info_container(const char *path, const vindex_members *members,
+                          struct cli_report *report) {
+    int64_t choices = 0;
+    for (int64_t i = 0; i < members->count; i++)
+        choices += members->items[i].use == VINDEX_MEMBER_EMBEDDINGS;
+    int answer = CLI_DONE;
+    if (choices > 1 && cli_columns.key == NULL && !opens(path)) {
+        cli_report_text(report, "kind", "kind", "container");
+        cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+        cli_report_text(report, NULL, "to read", "choose a member with --key");
+    } else if (choices > 0 || !info_labels(path, report)) {
+        answer = info_embeddings(path, report);
+    }
+    if (answer == CLI_DONE) report_members(members, report);
+    return answer;
+}
+
+/* Embeddings, which may be one of several members. */
+static int info_members(const char *path, struct cli_report *report) {
+    vindex_members members;
+    int answer = cli_status(vindex_embeddings_members(path, &members));
+    if (answer != CLI_DONE) return answer;
+    bool plain = members.count == 1 && *members.items[0].key == '\0' &&
+                 members.items[0].use == VINDEX_MEMBER_EMBEDDINGS;
+    answer = plain ? info_embeddings(path, report) : info_container(path, &members, report);
+    vindex_members_free(&members);
+    return answer;
 }
 
 static int info(const char *path) {
@@ -283,7 +290,7 @@ static int info(const char *path) {
     else if (container_kind(path) == 1)
         answer = info_index(path, report);
     else if (!may_be_labels(path) || !info_labels(path, report))
-        answer = info_embeddings(path, report);
+        answer = cli_is_table(path) ? info_embeddings(path, report) : info_members(path, report);
     if (answer == CLI_DONE) return cli_report_print(report);
     cli_report_free(report);
     return answer;

@@ -27,6 +27,12 @@ static const vx_format formats[] = {
     {"hdf5", VINDEX_F32, 0, 0, &vx_hdf5_reader, NULL},
     {"csv", VINDEX_F32, EVERY, ',', &vx_csv_reader, &vx_csv_writer},
     {"tsv", VINDEX_F32, EVERY, '\t', &vx_csv_reader, &vx_csv_writer},
+    {"pt", VINDEX_F32, 0, 0, &vx_torch_reader, NULL},
+    {"pth", VINDEX_F32, 0, 0, &vx_torch_reader, NULL},
+    {"npz", VINDEX_F32, 0, 0, &vx_npz_reader, NULL},
+    {"safetensors", VINDEX_F32, 0, 0, &vx_safetensors_reader, NULL},
+    {"json", VINDEX_F64, 0, 0, &vx_json_reader, NULL},
+    {"jsonl", VINDEX_F64, 0, 0, &vx_json_lines_reader, NULL},
 };
 
 const char *vx_ending(const char *path) {

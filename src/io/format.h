@@ -9,6 +9,8 @@
 
 #include <vindex/io.h>
 
+struct vx_tree; /* value.h */
+
 /* Numbers in a mapped file, evenly spaced. */
 typedef struct vx_matrix {
     const unsigned char *bytes; /* of row 0, number 0 */
@@ -42,6 +44,9 @@ typedef struct vx_reader_verbs {
     /* Instead of open: fills labels, ids if there are any, info.has_ids and info.rows. NULL: files
      * of this format are not read as labels. */
     vindex_status (*labels)(vindex_embeddings *file, const vindex_labels_options *options);
+    /* Formats that are trees of values, whose other verbs are those of tree.h: builds and seals it
+     * in a tree just begun, which the caller frees. */
+    vindex_status (*tree)(const vindex_embeddings *file, struct vx_tree *tree);
 } vx_reader_verbs;
 
 /* How a format is written. */
@@ -117,6 +122,8 @@ vindex_status vx_write_plain_row(vindex_embeddings_writer *writer, const float *
 
 extern const vx_reader_verbs vx_npy_reader, vx_vecs_reader, vx_bin_reader, vx_csv_reader;
 extern const vx_reader_verbs vx_hdf5_reader;
+extern const vx_reader_verbs vx_torch_reader, vx_npz_reader, vx_safetensors_reader;
+extern const vx_reader_verbs vx_json_reader, vx_json_lines_reader;
 extern const vx_writer_verbs vx_npy_writer, vx_vecs_writer, vx_bin_writer, vx_csv_writer;
 
 #endif

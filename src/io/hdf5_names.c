@@ -60,47 +60,61 @@ static vindex_status attach(const vindex_embeddings *file, hid_t object, const c
     return status;
 }
 
-static vindex_status attach_attribute(const vindex_embeddings *file, const char *of,
-                                      const char *name, vx_pool *rows, bool *found) {
-    vx_hdf5 *st = file->state;
-    if (H5Aexists_by_name(st->h5.file, of, name, st->h5.access) <= 0) return VINDEX_OK;
-    hid_t attribute = H5Aopen_by_name(st->h5.file, of, name, H5P_DEFAULT, st->h5.access);
+static vindex_status attach_attribute(const vindex_embeddings *file, hid_t of, const char *name,
+                                      vx_pool *rows, bool *found) {
+    const vx_hdf5 *st = file->state;
+    if (H5Aexists(of, name) <= 0) return VINDEX_OK;
+    hid_t attribute = H5Aopen(of, name, H5P_DEFAULT);
     if (attribute < 0) return vx_h5_fail(&st->h5, name, "opening the attribute");
     vindex_status status = attach(file, attribute, name, rows, found);
     H5Aclose(attribute);
     return status;
 }
 
-static vindex_status attach_member(const vindex_embeddings *file, const char *parent,
-                                   const char *name, vx_pool *rows, bool *found) {
+static vindex_status attach_member(const vindex_embeddings *file, hid_t group, const char *name,
+                                   vx_pool *rows, bool *found) {
     vx_hdf5 *st = file->state;
-    hid_t group, member;
-    VX_TRY(vx_h5_find(&st->h5, st->h5.file, parent, &group));
-    vindex_status status = VINDEX_OK;
-    if (H5Lexists(group, name, H5P_DEFAULT) > 0) {
-        status = vx_h5_find(&st->h5, group, name, &member);
-        if (status == VINDEX_OK) {
-            status = attach(file, member, name, rows, found);
-            H5Oclose(member);
-        }
-    }
-    H5Oclose(group);
+    hid_t member;
+    if (H5Lexists(group, name, H5P_DEFAULT) <= 0) return VINDEX_OK;
+    VX_TRY(vx_h5_find(&st->h5, group, name, &member));
+    vindex_status status = attach(file, member, name, rows, found);
+    H5Oclose(member);
     return status;
+}
+
+/* Where names are looked for: the rows, their group, the file. */
+enum { OWN, GROUP, ROOT, PLACES };
+
+static vindex_status look_for(const vindex_embeddings *file, const hid_t *places,
+                              const char *const *names, vx_pool *rows, bool *found) {
+    H5O_info_t info;
+    bool any[PLACES];
+    for (int k = 0; k < PLACES; k++)
+        any[k] = H5Oget_info2(places[k], &info, H5O_INFO_NUM_ATTRS) < 0 || info.num_attrs > 0;
+    for (size_t i = 0; names[i] && !*found; i++) {
+        VX_TRY(attach_member(file, places[GROUP], names[i], rows, found));
+        for (int k = 0; k < PLACES && !*found; k++)
+            if (any[k]) VX_TRY(attach_attribute(file, places[k], names[i], rows, found));
+    }
+    return VINDEX_OK;
 }
 
 /* Looks for one of those names: a member of the same group, or an attribute of the rows, of their
  * group or of the file. */
 static vindex_status attach_known(const vindex_embeddings *file, const char *key,
                                   const char *const *names, vx_pool *rows, bool *found) {
+    vx_hdf5 *st = file->state;
     char *parent = parent_of(key);
     if (!parent) return vx_fail_memory(strlen(key) + 2, 1, file->path);
+    const char *const paths[PLACES] = {key, parent, "/"};
+    hid_t places[PLACES];
     vindex_status status = VINDEX_OK;
-    for (size_t i = 0; names[i] && !*found && status == VINDEX_OK; i++) {
-        status = attach_member(file, parent, names[i], rows, found);
-        const char *const places[] = {key, parent, "/"};
-        for (size_t k = 0; k < VX_COUNT(places) && !*found && status == VINDEX_OK; k++)
-            status = attach_attribute(file, places[k], names[i], rows, found);
-    }
+    int open = 0;
+    for (; open < PLACES && status == VINDEX_OK; open++)
+        status = vx_h5_find(&st->h5, st->h5.file, paths[open], &places[open]);
+    if (status == VINDEX_OK) status = look_for(file, places, names, rows, found);
+    for (int k = 0; k < open; k++)
+        if (places[k] >= 0) H5Oclose(places[k]);
     vx_free(parent);
     return status;
 }

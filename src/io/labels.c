@@ -138,10 +138,11 @@ static bool find_known(const vx_pool *columns, const char *const *known, size_t 
     return false;
 }
 
-const char *const vx_label_names[] = {"clique", "clique_id", "work_id", "work",
-                                      "label",  "labels",    "class",   NULL};
-const char *const vx_id_names[] = {"track_id", "track", "id",   "recording_id", "performance_id",
-                                   "utt",      "path",  "file", "filename",     NULL};
+const char *const vx_label_names[] = {"clique", "clique_id", "work_id", "work", "label",
+                                      "labels", "class",     "song_id", NULL};
+const char *const vx_id_names[] = {"track_id",       "track", "id",        "recording_id",
+                                   "performance_id", "utt",   "path",      "file",
+                                   "filename",       "ids",   "anchor_id", NULL};
 
 static vindex_status find_roles(const char *path, const vx_pool *columns, bool has_header,
                                 const vindex_labels_options *options, roles *found) {

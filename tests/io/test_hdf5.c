@@ -4,27 +4,15 @@
 
 enum { ROWS = 5, DIM = 3 };
 
-/* The same numbers as `values` of make_h5_fixtures.py. */
-static float fixture_value(char kind, int k) {
-    return kind == 'f' ? (float)k * 0.25f - 1.5f : (float)(kind == 'i' ? 3 * k - 7 : 3 * k);
-}
-
 static const char *h5(const char *name) {
     char path[64];
     snprintf(path, sizeof path, "h5/%s.h5", name);
     return fixture(path);
 }
 
-static vindex_embeddings_options with_key(const char *key) {
-    vindex_embeddings_options options;
-    vindex_embeddings_options_init(&options);
-    options.key = key;
-    return options;
-}
-
 static vindex_embeddings *open_key(const char *name, const char *key) {
     vindex_embeddings *file;
-    vindex_embeddings_options options = with_key(key);
+    vindex_embeddings_options options = *by_key(key);
     ck_ok(vindex_embeddings_open(h5(name), &options, &file));
     return file;
 }
@@ -96,7 +84,7 @@ START_TEST(ids_and_labels_beside_the_rows) {
     expect_names("single", NULL, 5, (const char *[]){"t0", "t1", "t2", "t3", "t4"},
                  (const char *[]){"a", "b", "a", "Ün\u00efcode", "b"});
     expect_names("number_labels", NULL, 5, NULL, (const char *[]){"7", "-1", "7", "0", "2"});
-    vindex_embeddings_options options = with_key("embeddings");
+    vindex_embeddings_options options = *by_key("embeddings");
     vindex_embeddings *file;
     options.label_column = "track_id";
     options.id_column = "/labels";
@@ -203,7 +191,7 @@ START_TEST(a_choice_is_asked_for) {
              vindex_embeddings_open(h5("ann"), NULL, &file));
     ck_fails(VINDEX_ERR_FORMAT, "data (12 members in a list), labels (12 texts)",
              vindex_embeddings_open(h5("deepdish"), NULL, &file));
-    vindex_embeddings_options options = with_key("gone/train");
+    vindex_embeddings_options options = *by_key("gone/train");
     ck_fails(VINDEX_ERR_NOT_FOUND, "'gone/train'",
              vindex_embeddings_open(h5("ann"), &options, &file));
     file = open_key("ann", "test");
@@ -260,7 +248,7 @@ START_TEST(what_holds_no_embeddings_is_refused_by_name) {
         {"", "nothing in the file"},
     };
     for (size_t i = 0; i < VX_COUNT(cases); i++) {
-        vindex_embeddings_options options = with_key(cases[i].key);
+        vindex_embeddings_options options = *by_key(cases[i].key);
         vindex_status status = try_all(h5("odd"), &options);
         ck_assert_int_ne(status, VINDEX_OK);
         ck_fails(status, cases[i].text, try_all(h5("odd"), &options));
@@ -348,7 +336,7 @@ START_TEST(memory_runs_out) {
                  {"types", "big/chunked/f2"},
                  {"segments", NULL}};
     for (size_t i = 0; i < VX_COUNT(files); i++) {
-        vindex_embeddings_options options = with_key(files[i].key);
+        vindex_embeddings_options options = *by_key(files[i].key);
         vindex_status status = VINDEX_ERR_MEMORY;
         for (long after = 0; status != VINDEX_OK; after++) {
             vx_alloc_fail_after(after);
