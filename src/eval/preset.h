@@ -49,8 +49,8 @@ typedef struct vx_preset {
 /* The preset of that number, which must be known. */
 const vx_preset *vx_preset_get(vindex_eval_preset preset);
 
-/* A number as the preset's script keeps it. Not inline: GCC 12 vectorises two such roundings in a row
- * away. */
+/* A number as the preset's script keeps it. Not inline: GCC 12 vectorises two such roundings in a
+ * row away. */
 double vx_preset_keep(const vx_preset *preset, double value);
 
 /* Writes a value the way a line prints it. */
