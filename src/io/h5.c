@@ -8,8 +8,21 @@
 #include "text.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void be_silent(void) {
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+/* Damaged files leave things in HDF5's memory that it complains of at the end of the process,
+ * unless errors are silent. What is registered last runs first: before HDF5's own end. */
+static void begin_once(void) {
+    H5open();
+    atexit(be_silent);
+}
 
 void vx_h5_enter(vx_h5 *h5) {
+    pthread_once(&once, begin_once);
     pthread_mutex_lock(&mutex);
     H5Eget_auto2(H5E_DEFAULT, &h5->print, &h5->print_context);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -340,124 +353,6 @@ vindex_status vx_h5_set_cache(vx_h5 *h5, const char *key, const vx_h5_array *arr
     if (H5Pset_chunk_cache(h5->access, SLOTS, bytes, 1.0) >= 0)
         *set = H5Dopen2(h5->file, key, h5->access);
     return *set >= 0 ? VINDEX_OK : vx_h5_fail(h5, key, "opening it");
-}
-
-/* ---- texts ---- */
-
-static herr_t read_whole(hid_t object, hid_t type, void *values) {
-    if (H5Iget_type(object) == H5I_ATTR) return H5Aread(object, type, values);
-    return H5Dread(object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
-}
-
-static bool add_text(vx_pool *texts, const char *text, size_t length, bool padded) {
-    length = strnlen(text, length);
-    while (padded && length && text[length - 1] == ' ') length--;
-    return vx_pool_add(texts, text, length);
-}
-
-static vindex_status fixed_texts(const vx_h5 *h5, hid_t object, const char *key, hid_t type,
-                                 const vx_h5_array *array, vx_pool *texts) {
-    size_t count = (size_t)array->count, size = array->size;
-    bool padded = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-    char *bytes = vx_alloc(count, size);
-    if (!bytes) return vx_fail_memory(count, size, h5->path);
-    vindex_status status = VINDEX_OK;
-    if (read_whole(object, type, bytes) < 0) status = vx_h5_fail(h5, key, "reading its texts");
-    for (size_t i = 0; i < count && status == VINDEX_OK; i++)
-        if (!add_text(texts, bytes + i * size, size, padded))
-            status = vx_fail_memory(count, size, h5->path);
-    vx_free(bytes);
-    return status;
-}
-
-static vindex_status varying_texts(const vx_h5 *h5, hid_t object, const char *key, hid_t type,
-                                   const vx_h5_array *array, vx_pool *texts) {
-    size_t count = (size_t)array->count;
-    char **items = vx_alloc_zero(count, sizeof *items);
-    if (!items) return vx_fail_memory(count, sizeof *items, h5->path);
-    vindex_status status = VINDEX_OK;
-    if (read_whole(object, type, items) < 0) status = vx_h5_fail(h5, key, "reading its texts");
-    for (size_t i = 0; i < count && status == VINDEX_OK; i++)
-        if (!add_text(texts, items[i] ? items[i] : "", items[i] ? strlen(items[i]) : 0, false))
-            status = vx_fail_memory(count, sizeof *items, h5->path);
-    hsize_t length = count;
-    hid_t space = H5Screate_simple(1, &length, NULL);
-    if (space >= 0) {
-        H5Dvlen_reclaim(type, space, H5P_DEFAULT, items);
-        H5Sclose(space);
-    }
-    vx_free(items);
-    return status;
-}
-
-static vindex_status number_texts(const vx_h5 *h5, hid_t object, const char *key,
-                                  const vx_h5_array *array, vx_pool *texts) {
-    size_t count = (size_t)array->count;
-    long long *numbers = vx_alloc(count, sizeof *numbers);
-    if (!numbers) return vx_fail_memory(count, sizeof *numbers, h5->path);
-    vindex_status status = VINDEX_OK;
-    if (read_whole(object, H5T_NATIVE_LLONG, numbers) < 0)
-        status = vx_h5_fail(h5, key, "reading its numbers");
-    for (size_t i = 0; i < count && status == VINDEX_OK; i++) {
-        char text[24];
-        int length = snprintf(text, sizeof text, "%lld", numbers[i]);
-        if (!vx_pool_add(texts, text, (size_t)length))
-            status = vx_fail_memory(count, sizeof text, h5->path);
-    }
-    vx_free(numbers);
-    return status;
-}
-
-bool vx_h5_is_texts(const vx_h5_array *array) {
-    bool whole = array->kind == VX_H5_NUMBERS && array->dtype >= VINDEX_I8;
-    return (array->kind == VX_H5_TEXT || whole) && array->rank <= 1;
-}
-
-static vindex_status array_texts(vx_h5 *h5, hid_t object, const char *key, vx_pool *texts) {
-    vx_h5_array array;
-    vx_h5_describe(object, &array);
-    haddr_t place;
-    if (H5Iget_type(object) == H5I_DATASET) VX_TRY(vx_h5_check(h5, object, key, &array, &place));
-    if (array.kind == VX_H5_NUMBERS) return number_texts(h5, object, key, &array, texts);
-    hid_t type = H5Iget_type(object) == H5I_ATTR ? H5Aget_type(object) : H5Dget_type(object);
-    if (type < 0) return vx_h5_fail(h5, key, "reading its type");
-    /* The type of the file is the type in memory, so that bytes come as they are. */
-    vindex_status status = H5Tis_variable_str(type) > 0
-                               ? varying_texts(h5, object, key, type, &array, texts)
-                               : fixed_texts(h5, object, key, type, &array, texts);
-    H5Tclose(type);
-    return status;
-}
-
-static vindex_status list_texts(vx_h5 *h5, hid_t group, const char *key, vx_pool *texts) {
-    vindex_status status = VINDEX_OK;
-    vx_h5_array list;
-    vx_h5_describe(group, &list);
-    for (hsize_t i = 0; i < list.count && status == VINDEX_OK; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "i%llu", (unsigned long long)i);
-        hid_t item = H5Aopen(group, name, H5P_DEFAULT);
-        if (item < 0) return vx_h5_fail(h5, key, "reading its texts");
-        vx_h5_array array;
-        vx_h5_describe(item, &array);
-        status = array.count == 1 && vx_h5_is_texts(&array)
-                     ? array_texts(h5, item, key, texts)
-                     : vx_fail(VINDEX_ERR_FORMAT, "%s: '%s' is no list of single texts: see '%s'",
-                               h5->path, key, name);
-        H5Aclose(item);
-    }
-    return status;
-}
-
-vindex_status vx_h5_texts(vx_h5 *h5, hid_t object, const char *key, vx_pool *texts) {
-    vx_h5_array array;
-    vx_h5_describe(object, &array);
-    if (!vx_h5_is_texts(&array))
-        return vx_fail(VINDEX_ERR_FORMAT,
-                       "%s: '%s' is no list of texts or whole numbers; name one that is", h5->path,
-                       key);
-    if (H5Iget_type(object) == H5I_GROUP) return list_texts(h5, object, key, texts);
-    return array_texts(h5, object, key, texts);
 }
 
 /* ---- listing ---- */

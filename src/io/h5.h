@@ -15,7 +15,8 @@
 /* An open file. */
 typedef struct vx_h5 {
     const char *path;
-    size_t length; /* of the file, in bytes */
+    const unsigned char *bytes; /* of the file */
+    size_t length;
     hid_t file;
     hid_t access;       /* how links are followed: never out of the file */
     bool external_link; /* one was met, and refused */

@@ -225,6 +225,7 @@ static vindex_status begin(vindex_embeddings *file) {
     if (!st) return vx_fail_memory(1, sizeof *st, file->path);
     st->set = st->h5.file = st->h5.access = H5I_INVALID_HID;
     st->h5.path = file->path;
+    st->h5.bytes = file->map.bytes;
     st->h5.length = file->map.length;
     file->state = st;
     vx_h5_enter(&st->h5);

@@ -308,6 +308,34 @@ START_TEST(cut_and_foreign_files_are_refused_in_silence) {
 }
 END_TEST
 
+/* Texts of any length are read by their references: none of these may lead astray. */
+START_TEST(heaps_of_texts_that_lie) {
+    scratch_make();
+    static unsigned char whole[1 << 14], bytes[sizeof whole];
+    FILE *file = fopen(h5("single"), "rb");
+    size_t length = fread(whole, 1, sizeof whole, file), heap = 0;
+    fclose(file);
+    while (memcmp(whole + heap, "GCOL", 4) != 0) heap++;
+    static const struct {
+        size_t place; /* from the heap's start */
+        unsigned char byte;
+    } lies[] = {
+        {0, 'X'},  {4, 2},     {9, 0},     {11, 0xff}, {15, 0xff}, /* its name, version, size */
+        {16, 9},   {17, 1},                                        /* the first object's number */
+        {24, 255}, {27, 0xff}, {31, 0xff},                         /* its size */
+        {40, 0},   {48, 0},                                        /* the second's number, size */
+    };
+    for (size_t i = 0; i < VX_COUNT(lies); i++) {
+        memcpy(bytes, whole, length);
+        bytes[heap + lies[i].place] = lies[i].byte;
+        scratch_write("a.h5", bytes, length);
+        ck_fails(VINDEX_ERR_FORMAT, "is not where the file says",
+                 try_all(scratch_path("a.h5"), NULL));
+    }
+    scratch_remove();
+}
+END_TEST
+
 /* Several threads read one file in chunks, and open others meanwhile. */
 START_TEST(threads_share) {
     vindex_embeddings *file = open_key("types", "big/chunked/f8");
@@ -362,4 +390,5 @@ END_TEST
 TEST_MAIN("io/hdf5", every_dtype_layout_and_byte_order, ids_and_labels_beside_the_rows, a_recording,
           deepdish_lists, segments_are_rows_with_one_id, a_group_of_recordings, labels_of_a_file,
           a_choice_is_asked_for, what_holds_no_embeddings_is_refused_by_name,
-          cut_and_foreign_files_are_refused_in_silence, threads_share, memory_runs_out)
+          cut_and_foreign_files_are_refused_in_silence, heaps_of_texts_that_lie, threads_share,
+          memory_runs_out)
