@@ -172,13 +172,15 @@ typedef struct fitting {
     const int32_t *classes;
     size_t class_count;
     size_t step, steps; /* which of how many */
+    double shown;       /* the fraction told last */
 } fitting;
 
 /* A step's progress as part of the whole. */
 static int step_progress(void *context, const char *phase, double fraction) {
-    const fitting *f = context;
-    return f->params->progress(f->params->progress_context, phase,
-                               ((double)f->step + fraction) / (double)f->steps);
+    fitting *f = context;
+    double whole = ((double)f->step + fraction) / (double)f->steps;
+    f->shown = VX_MAX(f->shown, whole); /* never back, whatever parts a method is made of */
+    return f->params->progress(f->params->progress_context, phase, f->shown);
 }
 
 static vx_fit make_job(fitting *f, const vx_plan_step *planned) {
