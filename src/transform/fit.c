@@ -227,7 +227,7 @@ static vindex_status fit_step(fitting *f, const vx_plan_step *planned, vindex_tr
     vindex_status status = vx_fit_progress(&job, 0, "starting");
     if (status == VINDEX_OK) status = planned->method->fit(&job, &step);
     if (status == VINDEX_OK) status = check_step(&job, &step);
-    if (status == VINDEX_OK) status = vx_chain_take(chain, &step);
+    if (status == VINDEX_OK) status = vx_chain_take(chain, &step, 1);
     vx_step_free(&step);
     return status;
 }
