@@ -78,8 +78,9 @@ typedef struct vindex_embeddings_info {
  *   rows with one entry for each row or recording, or an attribute of the rows, of their group or
  *   of the file. Links into other files are refused. libhdf5 is called under one lock of the
  *   process, which an application that calls it itself on other threads does not know of: it needs
- *   a libhdf5 built thread-safe. Reading .h5 trusts libhdf5 with the file: what vindex can check
- *   it checks first, but a file made to attack libhdf5 itself is not for this process.
+ *   a libhdf5 built thread-safe. Reading .h5 trusts libhdf5 with the file: vindex checks first what
+ *   it can (links, filters, sizes, texts in data sets), but damage that libhdf5 1.10 does not see
+ *   itself, as in attributes that are texts of any length, can take memory or end the process.
  * - A folder: all .npy .npz .pt .pth .h5 .hdf5 .safetensors in it and below, ordered by the bytes
  *   of their paths, make one matrix of one dtype and dimension; a file is a recording of one or
  *   more rows. Ids are the paths from the folder on, without ending. Files

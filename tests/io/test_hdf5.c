@@ -323,7 +323,7 @@ START_TEST(heaps_of_texts_that_lie) {
         {0, 'X'},  {4, 2},     {9, 0},     {11, 0xff}, {15, 0xff}, /* its name, version, size */
         {16, 9},   {17, 1},                                        /* the first object's number */
         {24, 255}, {27, 0xff}, {31, 0xff},                         /* its size */
-        {40, 0},   {48, 0},                                        /* the second's number, size */
+        {48, 0},                                                   /* the second's number */
     };
     for (size_t i = 0; i < VX_COUNT(lies); i++) {
         memcpy(bytes, whole, length);
