@@ -17,7 +17,7 @@ static size_t whole(size_t count, size_t unit) {
 
 /* Memory of one thread. */
 typedef struct scratch {
-    float *rows[2]; /* the block's rows x the widest stage: from stage to stage */
+    float *rows[2]; /* the block's rows between two stages, in turn */
     float *packed;  /* the block's rows x what is packed at a time */
     float *sums;    /* the block's rows x outputs in whole panels */
     float *spare;   /* of a rotation */
@@ -32,7 +32,7 @@ static needs needs_of(const vindex_transform *chain, size_t block, bool shared) 
     needs n = {0};
     for (size_t i = 0; i < chain->stage_count; i++) {
         const vx_stage *stage = &chain->stages[i];
-        n.rows = VX_MAX(n.rows, block * VX_MAX(stage->in, stage->out));
+        if (i + 1 < chain->stage_count) n.rows = VX_MAX(n.rows, block * stage->out);
         if (stage->kind == VINDEX_STEP_ROTATION) n.spare = VX_MAX(n.spare, stage->in);
         if (stage->kind != VINDEX_STEP_AFFINE) continue;
         n.packed = VX_MAX(n.packed, block * (shared ? stage->in : (size_t)SLICE));
