@@ -35,6 +35,7 @@ typedef struct course {
     size_t epochs;         /* done */
     size_t best;           /* the epoch kept, from 1; 0: none yet */
     size_t diverged;       /* the epoch that failed, from 1 */
+    double lowest;         /* the least loss of an epoch so far; at first, of the first batch */
     double began;
 } course;
 
@@ -295,9 +296,7 @@ static void keep(course *c) {
  * to infinity. */
 static bool went_well(const course *c, double value) {
     size_t where;
-    double lowest = value;
-    for (size_t i = 0; i < c->epochs; i++) lowest = VX_MIN(lowest, c->values[i]);
-    return isfinite(value) && value <= 10 * lowest + 1 &&
+    return isfinite(value) && value <= 10 * c->lowest + 1 &&
            vx_all_finite(c->weights, c->head->in * c->head->out, &where) &&
            vx_all_finite(c->bias, c->head->out, &where);
 }
@@ -313,6 +312,7 @@ static vindex_status end_epoch(course *c, double value) {
         VX_TRY(vx_validation_map(&c->validation, c->weights, c->bias,
                                  c->masks.count ? c->masks.values : NULL, &map));
     bool better = !c->validation.part || !c->best || map > c->maps[c->best - 1];
+    c->lowest = VX_MIN(c->lowest, value);
     c->values[c->epochs] = value;
     c->maps[c->epochs++] = map;
     if (better) keep(c);
@@ -326,7 +326,9 @@ static vindex_status train_epoch(course *c) {
     for (size_t b = 0; b < c->sampler.sample_count && isfinite(sum); b++) {
         const vx_sample *sample = &c->sampler.samples[b];
         VX_TRY(report(c, (double)b / (double)c->sampler.sample_count));
-        sum += train_batch(c, sample) * (double)sample->count;
+        double value = train_batch(c, sample);
+        if (c->epochs == 0 && b == 0) c->lowest = value;
+        sum += value * (double)sample->count;
         rows += (double)sample->count;
     }
     return end_epoch(c, sum / rows);
