@@ -53,6 +53,7 @@ typedef struct group_step {
     size_t n, classes;
     vx_pairs pairs;
     size_t offset; /* where the notion's classifier begins among the numbers learned */
+    int team;
 } group_step;
 
 static float *state(const group_step *s, int t) {
@@ -88,7 +89,7 @@ static void classify(const group_step *s) {
                            .b_transposed = true};
     vx_sgemm(&product, s->batch->threads);
     const float *anchors = s->loss->rooms[ANCHORS];
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(s->team) schedule(static) if (s->team > 1)
     for (size_t i = 0; i < s->n; i++) {
         float *row = state(s, 0) + i * s->classes;
         if (anchors[i] > 0) {
@@ -118,7 +119,7 @@ static void support(const group_step *s, int t) {
                            .b = state(s, t),
                            .c = s->loss->rooms[SUPPORT]};
     vx_sgemm(&product, s->batch->threads);
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(s->team) schedule(static) if (s->team > 1)
     for (size_t i = 0; i < s->n; i++)
         sums[i] = (float)vx_dot(state(s, t) + i * s->classes,
                                 s->loss->rooms[SUPPORT] + i * s->classes, s->classes);
@@ -127,7 +128,7 @@ static void support(const group_step *s, int t) {
 static void iterate(const group_step *s, int t) {
     const float *supports = s->loss->rooms[SUPPORT], *sums = s->loss->rooms[SUMS];
     support(s, t);
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(s->team) schedule(static) if (s->team > 1)
     for (size_t i = 0; i < s->n; i++) {
         const float *from = state(s, t) + i * s->classes;
         float *to = state(s, t + 1) + i * s->classes, scale = 1 / sums[i];
@@ -174,7 +175,7 @@ static void return_row(const group_step *s, int t, size_t row) {
 /* From slopes of X(t+1) to those of X(t), adding up those of W. */
 static void return_iteration(const group_step *s, int t) {
     support(s, t);
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(s->team) schedule(static) if (s->team > 1)
     for (size_t i = 0; i < s->n; i++) return_row(s, t, i);
     vx_sproduct states = {.m = s->n,
                           .n = s->classes,
@@ -201,7 +202,7 @@ static void return_iteration(const group_step *s, int t) {
 static void return_classifier(const group_step *s, float *row_slope) {
     const float *anchors = s->loss->rooms[ANCHORS];
     float *slope = s->loss->rooms[SLOPE];
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(s->team) schedule(static) if (s->team > 1)
     for (size_t i = 0; i < s->n; i++) {
         const float *from = state(s, 0) + i * s->classes;
         float *own = slope + i * s->classes;
@@ -247,7 +248,8 @@ static double step(vx_loss *loss, const vx_batch *batch, float *slope) {
                     .n = batch->n,
                     .classes = batch->class_count,
                     .pairs = vx_pairs_of(loss, batch, VX_CENTRED),
-                    .offset = batch->class_first * batch->dim};
+                    .offset = batch->class_first * batch->dim,
+                    .team = vx_team(batch->threads, batch->n * batch->class_count)};
     size_t others = mark_anchors(&s);
     if (!others) return 0;
     classify(&s);

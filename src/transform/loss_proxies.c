@@ -92,9 +92,10 @@ static vx_units proxy_units(const proxy_step *s) {
 static void subtract_squares(const proxy_step *s) {
     size_t dim = s->batch->dim, classes = s->batch->class_count;
     float *squares = s->loss->rooms[PROXY_LENGTHS], scale = 1 / (float)dim;
+    int team = vx_team(s->batch->threads, s->batch->n * classes);
     for (size_t c = 0; c < classes; c++)
         squares[c] = (float)vx_dot(s->proxies + c * dim, s->proxies + c * dim, dim) * scale;
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(team) schedule(static) if (team > 1)
     for (size_t i = 0; i < s->batch->n; i++) {
         float own = (float)vx_dot(s->rows + i * dim, s->rows + i * dim, dim) * scale;
         float *logits = s->logits + i * classes;
@@ -140,7 +141,8 @@ static double settle(const proxy_step *s, bool others_only) {
     size_t n = s->batch->n;
     float *values = s->loss->rooms[VALUES];
     double sum = 0;
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+    int team = vx_team(s->batch->threads, n * s->batch->class_count);
+#pragma omp parallel for num_threads(team) schedule(static) if (team > 1)
     for (size_t i = 0; i < n; i++) values[i] = settle_row(s, i, others_only);
     for (size_t i = 0; i < n; i++) sum += (double)values[i];
     return sum / (double)n;
@@ -175,10 +177,11 @@ static void multiply_back(const proxy_step *s, float beta, float *row_slope, flo
 static void back_squares(const proxy_step *s, float *proxy_slope) {
     size_t n = s->batch->n, classes = s->batch->class_count, dim = s->batch->dim;
     float *sums = s->loss->rooms[PROXY_SPARE];
+    int team = vx_team(s->batch->threads, classes * dim);
     memset(sums, 0, classes * sizeof *sums);
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < classes; c++) sums[c] += s->logits[i * classes + c];
-#pragma omp parallel for num_threads(s->batch->threads) schedule(static)
+#pragma omp parallel for num_threads(team) schedule(static) if (team > 1)
     for (size_t c = 0; c < classes; c++)
         for (size_t j = 0; j < dim; j++)
             proxy_slope[c * dim + j] -= s->scale * sums[c] * s->proxies[c * dim + j];

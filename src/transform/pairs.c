@@ -22,7 +22,8 @@ static float mean_of(const float *row, size_t dim) {
 
 void vx_units_make(const vx_units *u) {
     size_t dim = u->dim;
-#pragma omp parallel for num_threads(u->threads) schedule(static) if (u->threads > 1)
+    int team = vx_team(u->threads, u->n * dim);
+#pragma omp parallel for num_threads(team) schedule(static) if (team > 1)
     for (size_t i = 0; i < u->n; i++) {
         const float *row = u->rows + i * dim;
         float *unit = u->units + i * dim, mean = u->centred ? mean_of(row, dim) : 0;
@@ -36,7 +37,8 @@ void vx_units_make(const vx_units *u) {
 /* u = c / |c| has the slope (g - (g.u) u) / |c|; c = v - mean(v) that less its mean. */
 void vx_units_back(const vx_units *u, const float *unit_slope, float *slope) {
     size_t dim = u->dim;
-#pragma omp parallel for num_threads(u->threads) schedule(static) if (u->threads > 1)
+    int team = vx_team(u->threads, u->n * dim);
+#pragma omp parallel for num_threads(team) schedule(static) if (team > 1)
     for (size_t i = 0; i < u->n; i++) {
         if (!(u->lengths[i] > 0)) continue;
         const float *unit = u->units + i * dim, *given = unit_slope + i * dim;

@@ -45,6 +45,11 @@ void vx_units_make(const vx_units *units);
 /* Adds to slope (n x dim) what slopes of the units come to. */
 void vx_units_back(const vx_units *units, const float *unit_slope, float *slope);
 
+/* How many threads are worth waking for so many numbers: one when they are few. */
+static inline int vx_team(int threads, size_t numbers) {
+    return numbers < 1 << 16 ? 1 : threads;
+}
+
 /* Sum of products, of squares; in double precision. */
 double vx_dot(const float *a, const float *b, size_t dim);
 

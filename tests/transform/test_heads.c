@@ -83,7 +83,7 @@ static const struct {
     {"lsr", {"loss", "infonce", "norm", "false"}, true, false, false, 0.9},
     {"lsr", {"optimiser", "sgd", "loss", "infonce", "rate", "0.3"}, true, false, false, 0.6},
     {"lsr", {"loss", "infonce"}, true, true, true, 0.8}, /* a row and its second view */
-    {"lsr", {"rate", "0.3"}, true, true, true, 0.7},     /* instance discrimination */
+    {"lsr", {"rate", "0.3"}, true, true, true, 0.4},     /* instance discrimination */
     {"fc", {NULL}, true, false, false, 0.8},
     {"pca-fc", {NULL}, true, false, false, 0.8},
     {"pca-fc", {"norm", "false"}, true, false, false, 0.7},
