@@ -83,6 +83,11 @@ static vindex_status check(const vx_fit *job, size_t least) {
                    (int)s->per_class, (int)s->batch);
 }
 
+/* Rows at a time: no more than there are. */
+static size_t batch_of(const vx_head_settings *s, const vx_training_set *set) {
+    return VX_MIN((size_t)s->batch, set->entries);
+}
+
 /* ---- one layer ---- */
 
 /* What a method trains. */
@@ -107,7 +112,7 @@ static vindex_status train_layer(const vx_fit *job, const recipe *what, vx_train
                                  vx_step *step) {
     const vx_head_settings *settings = job->settings;
     vx_head head;
-    VX_TRY(vx_head_create(set->view.dim, job->dim, (size_t)settings->batch, what->normed, &head));
+    VX_TRY(vx_head_create(set->view.dim, job->dim, batch_of(settings, set), what->normed, &head));
     vx_rng rng = vx_rng_seed(job->seed, 0);
     vindex_status status = VINDEX_OK;
     if (what->from_pca)
@@ -220,7 +225,7 @@ static vindex_status rewind_rows(pruning *p, const float *trained) {
 static vindex_status train_round(pruning *p, vx_step *step) {
     const vx_head_settings *settings = p->job->settings;
     vx_head head;
-    VX_TRY(vx_head_create(p->in, p->out, (size_t)settings->batch, settings->norm, &head));
+    VX_TRY(vx_head_create(p->in, p->out, batch_of(settings, p->set), settings->norm, &head));
     memcpy(head.weights.values, p->initial, head.weights.count * sizeof(float));
     vx_training training = {.set = p->set,
                             .settings = settings,

@@ -53,7 +53,7 @@ static vindex_status make_losses(course *c) {
     for (int i = 0; i < VX_TERMS_MOST && t->terms[i].kind; i++) {
         vx_loss_setup setup = {.dim = c->head->out,
                                .classes = c->set->class_count,
-                               .batch = (size_t)settings->batch,
+                               .batch = c->head->batch,
                                .margin = settings->margin,
                                .temperature = settings->temperature,
                                .semi_hard = settings->semi_hard != 0,
@@ -135,7 +135,7 @@ static vindex_status open_course(course *c) {
     VX_TRY(make_masks(c));
     VX_TRY(make_rooms(c));
     uint64_t seed = set->job->seed ^ (uint64_t)SOURCE_SAMPLES << 56;
-    return vx_sampler_open(set, (size_t)c->settings->batch,
+    return vx_sampler_open(set, c->head->batch,
                            in_pairs(t) ? (size_t)c->settings->per_class : 0, seed, &c->sampler);
 }
 
