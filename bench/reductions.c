@@ -7,7 +7,8 @@
  * Seed and settings are the same in every cell. MOVE's simulated embeddings (16,000 numbers) have
  * rank 256, and so do ByteCover2's: what learns from the whole training split sees its
  * distance-preserving projection to that rank, fitted on some of its rows; ICA learns from 8,192
- * rows. --quick trains on a fifth of the cliques, for 6 epochs instead of 4, and leaves out what takes long at 16,000 numbers.
+ * rows. --quick trains on a fifth of the cliques, for 6 epochs instead of 4, and leaves out what
+ * takes long at 16,000 numbers.
  */
 #include <math.h>
 #include <stdio.h>
