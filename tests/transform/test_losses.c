@@ -328,7 +328,7 @@ static void check_case(size_t which, uint64_t seed, int threads) {
     /* Twice: nothing may be left over from the step before. */
     kind->step(&loss, &batch, &slope[0][0]);
     for (int i = 0; i < ROWS * DIM; i++) (&slope[0][0])[i] = 0.5f;
-    memset(loss.learned.slope, 0, loss.learned.count * sizeof(float));
+    for (size_t k = 0; k < loss.learned.count; k++) loss.learned.slope[k] = 0;
     double value = kind->step(&loss, &batch, &slope[0][0]), largest = 1;
     check_close(value, formulas[which].naive(&e, &x), 0.1, kind->word);
     for (int i = 0; i < ROWS * DIM; i++) {
