@@ -50,12 +50,6 @@ void vx_head_free(vx_head *head) {
     *head = (vx_head){0};
 }
 
-void vx_head_start(vx_head *head, vx_rng *rng) {
-    double bound = 1 / sqrt((double)head->in);
-    for (size_t i = 0; i < head->weights.count; i++)
-        head->weights.values[i] = (float)(bound * (2 * vx_rng_uniform(rng) - 1));
-}
-
 static void apply_layer(vx_head *head, size_t n, int threads) {
     vx_sproduct product = {.m = n,
                            .n = head->out,

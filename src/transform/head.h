@@ -5,7 +5,6 @@
 #ifndef VX_TRANSFORM_HEAD_H
 #define VX_TRANSFORM_HEAD_H
 
-#include "core/rng.h"
 #include "optimiser.h"
 
 typedef struct vx_head {
@@ -25,9 +24,6 @@ typedef struct vx_head {
 /* Zero weights; a failure leaves nothing to free. */
 vindex_status vx_head_create(size_t in, size_t out, size_t batch, bool normed, vx_head *head);
 void vx_head_free(vx_head *head);
-
-/* Uniform within 1 / sqrt(in), as PyTorch's linear layers start; the bias stays 0. */
-void vx_head_start(vx_head *head, vx_rng *rng);
 
 /* Fills layer and normal from input; clears the slopes. */
 void vx_head_forward(vx_head *head, size_t n, int threads);

@@ -77,6 +77,10 @@ static vindex_status check(const vx_fit *job, size_t least) {
     if (job->dim < least)
         return vx_fail(VINDEX_ERR_ARGUMENT, "%s: %zu dimensions; this needs at least %zu",
                        job->word, job->dim, least);
+    if (s->margin < 0 && s->margin != -1)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: margin is %g; give 0 or more, or -1 for the loss's own", job->word,
+                       s->margin);
     if (s->per_class <= s->batch) return VINDEX_OK;
     return vx_fail(VINDEX_ERR_ARGUMENT,
                    "%s: per-class is %d and batch %d; batches must hold that many rows", job->word,
@@ -118,7 +122,7 @@ static vindex_status train_layer(const vx_fit *job, const recipe *what, vx_train
     if (what->from_pca)
         status = start_by_pca(job, set, &head);
     else
-        vx_head_start(&head, &rng);
+        vx_parameter_start(&head.weights, head.in, &rng);
     vx_training training = {.set = set,
                             .settings = settings,
                             .head = &head,
@@ -204,6 +208,11 @@ static int compare_rows(const void *a, const void *b) {
 
 /* The heavier half of the rows, but no fewer than wanted, goes back to where it began. */
 static vindex_status rewind_rows(pruning *p, const float *trained) {
+    size_t where;
+    if (!vx_all_finite(trained, p->out * p->in, &where))
+        return vx_fail(VINDEX_ERR_DATA,
+                       "prune: the loss diverged at %zu dimensions, rate %g; lower the rate",
+                       p->out, ((const vx_head_settings *)p->job->settings)->rate);
     weighed *rows = vx_alloc(p->out, sizeof *rows);
     if (!rows) return vx_fail_memory(p->out, sizeof *rows, p->job->word);
     for (size_t i = 0; i < p->out; i++) {
@@ -249,8 +258,8 @@ static vindex_status run_rounds(pruning *p, vx_step *step) {
     p->initial = vx_mul(start, p->in, &numbers) ? vx_alloc(numbers, sizeof(float)) : NULL;
     if (!p->initial) return vx_fail_memory(start, p->in * sizeof(float), p->job->word);
     vx_rng rng = vx_rng_seed(p->job->seed, 0);
-    vx_head head = {.in = p->in, .weights = {.count = numbers, .values = p->initial}};
-    vx_head_start(&head, &rng);
+    vx_parameter weights = {.count = numbers, .values = p->initial};
+    vx_parameter_start(&weights, p->in, &rng);
     for (size_t left = start; left > p->job->dim; left = VX_MAX((left + 1) / 2, p->job->dim))
         p->rounds++;
     p->rounds++;

@@ -41,9 +41,7 @@ static vindex_status create(vx_loss *loss) {
 }
 
 static void start(vx_loss *loss, vx_rng *rng) {
-    double bound = 1 / sqrt((double)loss->setup.dim);
-    for (size_t i = 0; i < loss->learned.count; i++)
-        loss->learned.values[i] = (float)(bound * (2 * vx_rng_uniform(rng) - 1));
+    vx_parameter_start(&loss->learned, loss->setup.dim, rng);
 }
 
 /* A step under way. */

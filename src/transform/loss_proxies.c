@@ -61,11 +61,8 @@ static void start_normal(vx_loss *loss, vx_rng *rng) {
         loss->learned.values[i] = (float)vx_rng_normal(rng);
 }
 
-/* A classifier starts as PyTorch's linear layers do: uniform within 1 / sqrt(d). */
 static void start_uniform(vx_loss *loss, vx_rng *rng) {
-    double bound = 1 / sqrt((double)loss->setup.dim);
-    for (size_t i = 0; i < loss->learned.count; i++)
-        loss->learned.values[i] = (float)(bound * (2 * vx_rng_uniform(rng) - 1));
+    vx_parameter_start(&loss->learned, loss->setup.dim, rng);
 }
 
 static vx_units row_units(const proxy_step *s) {

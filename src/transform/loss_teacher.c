@@ -75,11 +75,8 @@ static vindex_status create_clusters(vx_loss *loss) {
     return vx_loss_room(loss, SIZES, n, 1);
 }
 
-/* The projection starts as PyTorch's linear layers do. */
 static void start_clusters(vx_loss *loss, vx_rng *rng) {
-    double bound = 1 / sqrt((double)loss->setup.teacher_dim);
-    for (size_t i = 0; i < loss->learned.count; i++)
-        loss->learned.values[i] = (float)(bound * (2 * vx_rng_uniform(rng) - 1));
+    vx_parameter_start(&loss->learned, loss->setup.teacher_dim, rng);
 }
 
 /* Numbers the classes of the batch and gathers their centres; answers how many there are. */

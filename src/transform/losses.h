@@ -11,7 +11,6 @@
 #ifndef VX_TRANSFORM_LOSSES_H
 #define VX_TRANSFORM_LOSSES_H
 
-#include "core/rng.h"
 #include "optimiser.h"
 
 /* Some embeddings of one notion of similarity. */

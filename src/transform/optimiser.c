@@ -24,6 +24,12 @@ void vx_parameter_free(vx_parameter *parameter) {
     *parameter = (vx_parameter){0};
 }
 
+void vx_parameter_start(vx_parameter *parameter, size_t in, vx_rng *rng) {
+    double bound = 1 / sqrt((double)in);
+    for (size_t i = 0; i < parameter->count; i++)
+        parameter->values[i] = (float)(bound * (2 * vx_rng_uniform(rng) - 1));
+}
+
 void vx_optimiser_begin(vx_optimiser *optimiser) {
     optimiser->steps++;
 }

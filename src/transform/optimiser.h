@@ -2,7 +2,7 @@
 #ifndef VX_TRANSFORM_OPTIMISER_H
 #define VX_TRANSFORM_OPTIMISER_H
 
-#include "core/base.h"
+#include "core/rng.h"
 
 /* A block of numbers being learned: a matrix, a vector, the proxies of all classes. */
 typedef struct vx_parameter {
@@ -16,6 +16,10 @@ typedef struct vx_parameter {
 /* Zeroed numbers; a failure leaves nothing to free. */
 vindex_status vx_parameter_create(size_t count, bool decays, vx_parameter *parameter);
 void vx_parameter_free(vx_parameter *parameter);
+
+/* Uniform within 1 / sqrt(in), as PyTorch starts the weights of a linear layer with so many inputs.
+ */
+void vx_parameter_start(vx_parameter *parameter, size_t in, vx_rng *rng);
 
 typedef enum vx_optimiser_kind { VX_OPTIMISER_SGD = 0, VX_OPTIMISER_ADAM = 1 } vx_optimiser_kind;
 

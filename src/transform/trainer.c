@@ -135,8 +135,8 @@ static vindex_status open_course(course *c) {
     VX_TRY(make_masks(c));
     VX_TRY(make_rooms(c));
     uint64_t seed = set->job->seed ^ (uint64_t)SOURCE_SAMPLES << 56;
-    return vx_sampler_open(set, c->head->batch,
-                           in_pairs(t) ? (size_t)c->settings->per_class : 0, seed, &c->sampler);
+    return vx_sampler_open(set, c->head->batch, in_pairs(t) ? (size_t)c->settings->per_class : 0,
+                           seed, &c->sampler);
 }
 
 static void close_course(course *c) {

@@ -85,7 +85,7 @@ START_TEST(folded_map_is_that_of_the_batch) {
     vx_rng rng = vx_rng_seed(3, 1);
     float weights[OUT * IN], bias[OUT];
     ck_ok(vx_head_create(IN, OUT, ROWS, true, &head));
-    vx_head_start(&head, &rng);
+    vx_parameter_start(&head.weights, IN, &rng);
     for (int i = 0; i < ROWS * IN; i++) head.input[i] = (float)vx_rng_normal(&rng);
     vx_head_forward(&head, ROWS, 1);
     vx_head_settle_begin(&head);

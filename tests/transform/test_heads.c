@@ -307,6 +307,8 @@ START_TEST(bad_input_is_refused) {
             &data, OUT, &(vindex_setting){"loss", "hinge"});
     refuses(VINDEX_ERR_ARGUMENT, "per-class is 900 and batch 512", "lsr", &data, OUT,
             &(vindex_setting){"per-class", "900"});
+    refuses(VINDEX_ERR_ARGUMENT, "margin is -0.5", "fc", &data, OUT,
+            &(vindex_setting){"margin", "-0.5"});
     refuses(VINDEX_ERR_ARGUMENT, "13 components of", "pca-fc", &data, DIM + 1, NULL);
     refuses(VINDEX_ERR_ARGUMENT, "begins with 12 dimensions and is to end with 13", "prune", &data,
             DIM + 1, NULL);
