@@ -116,7 +116,8 @@ static void multiply(const product *p, int threads) {
     size_t high = tile_side(p->m, p->n), wide = tile_side(p->n, p->m);
     size_t down = (p->m + high - 1) / high, across = (p->n + wide - 1) / wide;
     enter();
-#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+#pragma omp parallel for num_threads(threads) \
+    schedule(dynamic) if (threads > 1 && down * across > 1)
     for (size_t t = 0; t < down * across; t++) {
         size_t row = t / across * high, column = t % across * wide;
         tile(p, row, column, VX_MIN(high, p->m - row), VX_MIN(wide, p->n - column));
@@ -155,7 +156,7 @@ static void square(product p, int threads) {
     if (!p.m) return;
     size_t side = tile_side(p.m, p.m), across = (p.m + side - 1) / side;
     enter();
-#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1 && across > 1)
     for (size_t t = 0; t < across * (across + 1) / 2; t++) {
         size_t i = 0;
         while ((i + 1) * (i + 2) / 2 <= t) i++;
