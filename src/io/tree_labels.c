@@ -11,6 +11,12 @@ static vindex_status keep(const vx_tree *tree, vx_pool *pool, const char *text, 
     if (length && memchr(text, 0, length))
         return vx_fail(VINDEX_ERR_FORMAT, "%s: a word of %zu bytes has a zero in it; mend it",
                        tree->path, length);
+    /* A word that a pickle shares can come up any number of times. */
+    if (pool->length > tree->numbers_most - VX_MIN(length, tree->numbers_most))
+        return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                       "%s: its words are shared so many times over that they come to more than "
+                       "%zu bytes; save them as lists",
+                       tree->path, tree->numbers_most);
     return vx_pool_add(pool, text, length) ? VINDEX_OK : vx_fail_memory(length, 1, tree->path);
 }
 

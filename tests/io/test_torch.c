@@ -169,12 +169,14 @@ static const char *legacy_file(const char *value, size_t length, const char *res
     static const char head[] = "\x80\2\x8a\n\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
                                "\x80\2M\xe9\3."
                                "\x80\2}X\r\0\0\0little_endian\x88s.";
-    char bytes[2048];
     size_t used = sizeof head - 1;
+    char *bytes = malloc(used + length + rest_length);
+    ck_assert_ptr_nonnull(bytes);
     memcpy(bytes, head, used);
     memcpy(bytes + used, value, length);
     memcpy(bytes + used + length, rest, rest_length);
-    scratch_write("own.pt", bytes, used + length + rest_length);
+    write_anew("own.pt", bytes, used + length + rest_length);
+    free(bytes);
     return scratch_path("own.pt");
 }
 
@@ -328,7 +330,38 @@ START_TEST(a_pickle_may_not_pile_up_memory) {
 }
 END_TEST
 
-TEST_MAIN("io/torch", every_dtype, views_and_wrappers, segments_have_the_id_of_their_recording,
-          keys, labels, what_is_no_plain_value_is_refused_by_name, hand_made_files,
+START_TEST(words_may_not_be_shared_without_end) {
+    enum { LONG = 60000, WORKS = 250 };
+    scratch_make();
+    /* {0: D, 1: D, ...} with D = {a long word: {}}: a label for each work, and the word for each.
+     */
+    static char value[LONG + 8 * WORKS];
+    size_t used = 0;
+    memcpy(value, "\x80\2}X\x60\xea\0\0", 8);
+    memset(value + 8, 'x', LONG);
+    used = 8 + LONG;
+    memcpy(value + used,
+           "}sq\0"
+           "0}(",
+           7);
+    used += 7;
+    for (int i = 0; i < WORKS; i++) {
+        value[used++] = 'K';
+        value[used++] = (char)i;
+        value[used++] = 'h';
+        value[used++] = 0;
+    }
+    memcpy(value + used, "u.", 2);
+    const char *path = legacy_file(value, used + 2, NO_STORAGES, sizeof NO_STORAGES - 1);
+    vindex_labels labels_read;
+    ck_fails(VINDEX_ERR_UNSUPPORTED, "words are shared",
+             vindex_labels_read(path, NULL, &labels_read));
+    scratch_remove();
+}
+END_TEST
+
+TEST_MAIN("io/torch", words_may_not_be_shared_without_end, every_dtype, views_and_wrappers,
+          segments_have_the_id_of_their_recording, keys, labels,
+          what_is_no_plain_value_is_refused_by_name, hand_made_files,
           other_files_are_told_from_torch_files, damage_is_survived, memory_may_run_out_anywhere,
           a_pickle_may_not_pile_up_memory)
