@@ -59,6 +59,11 @@ def other_lines(folder, threads):
         yield (f"| evaluate 15,000 x {found['dim']:,} (simulated), every measure, {threads[-1]} threads | "
                f"{report['seconds']:.2f} s; {found['peak_megabytes']:,} MB at most for a file of "
                f"{found['file_megabytes']:,} MB; MAP {report['MAP']:.3f} |")
+        other = found.get("torch")
+        if other:
+            yield (f"| the same by the public formulas in torch {other['torch']}, {other['threads']} threads | "
+                   f"{other['seconds']:.1f} s ({other['seconds'] / report['seconds']:.0f} times as long); "
+                   f"MAP {other['printed']['mAP']:.3f} |")
     opened = json.loads((folder / "open.json").read_text())
     yield (f"| open an index of {opened['gigabytes']:.1f} GB, mapped, checks deferred | {opened['open_ms']:.2f} ms; "
            f"full check {opened['verify_seconds']:.1f} s |")

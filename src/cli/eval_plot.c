@@ -172,14 +172,16 @@ static const char query_panels[] =
     "set title 'rank of the first relevant item'\n"
     "set xlabel 'rank (from)'\n"
     "set ylabel 'share of queries'\n"
+    "set xtics rotate by -45\n"
     "plot $ranks using 1:3:xtic(2) with boxes notitle\n"
+    "set xtics norotate\n"
     "set yrange [0:1]\n"
     "set xrange [0:1]\n"
     "set title 'precision and recall'\n"
     "set xlabel 'recall'\n"
     "set ylabel 'interpolated precision'\n"
     "plot $curve using 1:2 with linespoints pt 7 lw 2 notitle\n"
-    "set xrange [*:*]\n"
+    "set xrange [0:*]\n"
     "set title 'MAP by clique size'\n"
     "set xlabel 'relevant items of a query'\n"
     "set ylabel 'MAP'\n"
@@ -201,7 +203,7 @@ int eval_plot(const struct eval_task *task) {
 
 /* ---- where items lie ---- */
 
-enum { COLOURS = 10 /* of the largest cliques; the others are grey */ };
+enum { COLOURS = 8 /* as gnuplot has; of the largest cliques, the others are grey */ };
 
 /* The first two principal components: xy (rows x 2). */
 static int project(const struct eval_task *task, float *xy) {

@@ -100,6 +100,10 @@ bool vindex_eval_preset_parse(const char *name, vindex_eval_preset *preset) {
     return false;
 }
 
+double vx_preset_keep(const vx_preset *preset, double value) {
+    return preset->single ? (double)(float)value : value;
+}
+
 /* The shortest number that reads back as the same, with a point, as Python prints a float. */
 static void print_float(char *text, size_t size, double value) {
     for (int digits = 15; digits <= 17; digits++) {
