@@ -68,6 +68,11 @@ typedef struct vindex_embeddings_info {
  *   VINDEX_HEADER_AUTO the first line is a header if a column was given by name, if a cell outside
  *   the columns of ids and labels is no number, or if the line is exactly 0,1,2,... (which is how
  *   tables are saved whose columns have no names).
+ * - .pt .pth (what torch.save writes, from torch 0.4 on, as zip files or not), .npz (stored or
+ *   deflated), .safetensors, .json and .jsonl (a value per line) are containers: trees of
+ *   dictionaries, lists and arrays. Nothing in them is ever run: a pickle may name tensors and
+ * plain values, anything else is refused by its name. Arrays are mapped where they lie; what is
+ * deflated is inflated into memory, and text parsed, when the file is opened.
  * - .h5 .hdf5: the data set at the path `key`, or without a key the only matrix or list of the
  *   file, else its only vector. f16 bf16 f32 f64 i8 u8 i16 u16 i32 i64 in either byte order; in
  *   one block (which is mapped) or in chunks, with deflate and every filter HDF5 has a plugin for.
@@ -88,11 +93,23 @@ typedef struct vindex_embeddings_info {
  *   are followed. Labels are those inside the files, where each has one. `key` and columns go to
  *   the files.
  *
- * Several rows of one recording, its segments, are consecutive rows with the same id; where nothing
- * names the recordings that is their number, from 0.
+ * In these trees rows are a matrix; an array of three dimensions or a list of matrices (recordings
+ * of several segments: consecutive rows, the id of the recording repeated, which is its index from
+ * 0 where nothing names it); a list of vectors; a dictionary from ids to vectors of floating
+ * numbers; or, where there is nothing else, one vector. key says which: names joined by points
+ * ("model.lin1.weight"; names may have points themselves), in lists a place from 0, in lists of
+ * records the name of a field. Without a key there must be one only, else VINDEX_ERR_ARGUMENT names
+ * those there are. Ids and labels come from members beside the rows: those that id_column and
+ * label_column name, by the same rules, or else those with a name that vindex_labels_read knows;
+ * there must be one for each row or for each recording, else VINDEX_ERR_DATA (members that were
+ * not named are left out instead if a key was given).
  *
- * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: an ending or a type of
- * number that is not read. VINDEX_ERR_FORMAT: the content is not what the ending says. */
+ * Limits: 64 levels of nesting, 8 dimensions; 512 MiB for what a container holds beside arrays that
+ * lie in it; members that inflate more than a hundredfold are refused from 256 MiB on.
+ *
+ * VINDEX_ERR_NOT_FOUND: no such file, column or key. VINDEX_ERR_UNSUPPORTED: an ending, a type of
+ * number or something in a container that is not read. VINDEX_ERR_FORMAT, VINDEX_ERR_CORRUPT: the
+ * content is not what the ending says, or damaged. */
 VINDEX_API vindex_status vindex_embeddings_open(const char *path,
                                                 const vindex_embeddings_options *options,
                                                 vindex_embeddings **embeddings);
@@ -210,11 +227,11 @@ static inline void vindex_labels_options_init(vindex_labels_options *options) {
  * be NULL. Reentrant.
  *
  * A .csv or .tsv is a table, its cells as in vindex_embeddings_open. The label column is the first
- * of clique, clique_id, work_id, work, label, labels, class that the header has; the id column the
- * first of track_id, track, id, recording_id, performance_id, utt, path, file, filename, or else a
- * first column without a name; no id column is fine. With VINDEX_HEADER_AUTO there is a header,
- * except in a table of one column, when none is given, that does not begin with a name of a label
- * column: that is one label per line.
+ * of clique, clique_id, work_id, work, label, labels, class, song_id that the header has; the id
+ * column the first of track_id, track, id, recording_id, performance_id, utt, path, file, filename,
+ * ids, anchor_id, or else a first column without a name; no id column is fine. With
+ * VINDEX_HEADER_AUTO there is a header, except in a table of one column, when none is given, that
+ * does not begin with a name of a label column: that is one label per line.
  *
  * A .txt, .lst or .labels, or a path without an ending, is one label per line, taken whole; columns
  * cannot be given. Empty lines may end it.
@@ -225,6 +242,12 @@ static inline void vindex_labels_options_init(vindex_labels_options *options) {
  *
  * Of a folder the labels are the names of the folders that its files lie in, one per recording,
  * with the ids vindex_embeddings_open gives them. Two folders of one name are refused.
+ *
+ * A container (.json .jsonl .pt .pth .npz .safetensors; see vindex_embeddings_open) holds labels as
+ * a list of words or whole numbers, one per row; as lists of labels and of ids side by side, under
+ * names as above or those that are given, or as fields of a list of records; or as a dictionary
+ * {label: {id: {...}}}, {label: [id, ...]}, {label: [{"id": id, ...}, ...]}, {id: label} or
+ * {id: {"label": label, ...}}. key says which of several members it is.
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: another ending.
  * VINDEX_ERR_FORMAT: not text, or lines that do not have the same number of cells.

@@ -87,6 +87,7 @@ struct vindex_embeddings {
     vx_matrix matrix;    /* formats that lie evenly in the file */
     vx_pool ids, labels; /* one per row, or empty */
     void *state;         /* what else the format keeps */
+    _Atomic size_t read; /* bytes of rows since the map was let go */
 };
 
 struct vindex_embeddings_writer {

@@ -108,12 +108,6 @@ static inline unsigned char *load_file(const char *path, size_t *length) {
     return bytes;
 }
 
-/* Writes a file anew: to overwrite one is slow on file systems that then flush it. */
-static inline void write_anew(const char *name, const void *bytes, size_t length) {
-    remove(scratch_path(name));
-    scratch_write(name, bytes, length);
-}
-
 /* A fixture cut at every length, and with every byte changed; under that name in the scratch
  * folder. */
 static inline void damage(const char *name, const vindex_embeddings_options *options) {

@@ -75,6 +75,12 @@ static inline void expect_rows(const char *path, const vindex_embeddings_options
     free(found);
 }
 
+/* Writes a file anew: to overwrite one is slow on file systems that then flush it. */
+static inline void write_anew(const char *name, const void *bytes, size_t length) {
+    remove(scratch_path(name));
+    scratch_write(name, bytes, length);
+}
+
 /* A text file in the scratch folder; answers its path. */
 static inline const char *text_file(const char *name, const char *text) {
     scratch_write(name, text, strlen(text));

@@ -15,7 +15,7 @@ static const char *lines(const char *text) {
 
 START_TEST(arrays_of_numbers) {
     scratch_make();
-    const float halves[] = {0.5f, -2, 1e10f, 16777217, 3, 0.1f};
+    const float halves[] = {0.5f, -2, 1e10f, 16777216, 3, 0.1f};
     expect_rows(json("[[1,2],[3,4],[5,6]]"), NULL, 3, 2, six);
     expect_rows(json("\xef\xbb\xbf [[1, 2.0],\n [3, 4], [5, 6e0]] \n"), NULL, 3, 2, six);
     expect_rows(json("[[0.5,-2],[1e10,16777217],[3,0.1]]"), NULL, 3, 2, halves);
