@@ -49,7 +49,7 @@ typedef struct vindex_embeddings_info {
     vindex_dtype dtype;       /* of one number in the file; text counts as VINDEX_F64 */
     int64_t rows;             /* 0 or more */
     int64_t dim;              /* numbers per row, 1 to 2,147,483,647 */
-    bool has_ids, has_labels; /* they are named: in columns, in the file, by a folder's paths */
+    bool has_ids, has_labels; /* they are named: in columns, members beside the rows, paths */
     int64_t skipped; /* files of a folder that are hidden or not of an ending that is read */
 } vindex_embeddings_info;
 
@@ -68,11 +68,6 @@ typedef struct vindex_embeddings_info {
  *   VINDEX_HEADER_AUTO the first line is a header if a column was given by name, if a cell outside
  *   the columns of ids and labels is no number, or if the line is exactly 0,1,2,... (which is how
  *   tables are saved whose columns have no names).
- * - .pt .pth (what torch.save writes, from torch 0.4 on, as zip files or not), .npz (stored or
- *   deflated), .safetensors, .json and .jsonl (a value per line) are containers: trees of
- *   dictionaries, lists and arrays. Nothing in them is ever run: a pickle may name tensors and
- * plain values, anything else is refused by its name. Arrays are mapped where they lie; what is
- * deflated is inflated into memory, and text parsed, when the file is opened.
  * - .h5 .hdf5: the data set at the path `key`, or without a key the only matrix or list of the
  *   file, else its only vector. f16 bf16 f32 f64 i8 u8 i16 u16 i32 i64 in either byte order; in
  *   one block (which is mapped) or in chunks, with deflate and every filter HDF5 has a plugin for.
@@ -92,8 +87,16 @@ typedef struct vindex_embeddings_info {
  *   <utt>-<U+2581>start-<seconds> are chunks of one recording <utt>, in the order of time. Links
  *   are followed. Labels are those inside the files, where each has one. `key` and columns go to
  *   the files.
+ * - .pt .pth (what torch.save writes, from torch 0.4 on, as zip files or not), .npz (stored or
+ *   deflated), .safetensors, .json and .jsonl (a value per line) are containers: trees of
+ *   dictionaries, lists and arrays. Nothing in them is ever run: a pickle may name tensors and
+ *   plain values, anything else is refused by its name. Arrays are mapped where they lie; what is
+ *   deflated is inflated into memory, and text parsed, when the file is opened.
  *
- * In these trees rows are a matrix; an array of three dimensions or a list of matrices (recordings
+ * Several rows of one recording, its segments, are consecutive rows with the same id; where nothing
+ * names the recordings that is their number, from 0.
+ *
+ * In a container rows are a matrix; an array of three dimensions or a list of matrices (recordings
  * of several segments: consecutive rows, the id of the recording repeated, which is its index from
  * 0 where nothing names it); a list of vectors; a dictionary from ids to vectors of floating
  * numbers; or, where there is nothing else, one vector. key says which: names joined by points
@@ -236,18 +239,18 @@ static inline void vindex_labels_options_init(vindex_labels_options *options) {
  * A .txt, .lst or .labels, or a path without an ending, is one label per line, taken whole; columns
  * cannot be given. Empty lines may end it.
  *
+ * A container (.json .jsonl .pt .pth .npz .safetensors; see vindex_embeddings_open) holds labels as
+ * a list of words or whole numbers, one per row; as lists of labels and of ids side by side, under
+ * names as above or those that are given, or as fields of a list of records; or as a dictionary
+ * {label: {id: {...}}}, {label: [id, ...]}, {label: [{"id": id, ...}, ...]}, {id: label} or
+ * {id: {"label": label, ...}}. key says which of several members it is.
+ *
  * Of a .h5 or .hdf5 the labels are the data set of texts or whole numbers at `key` or label_column
  * (or the attributes i0, i1, ... of a group, as deepdish has lists of texts); without either, the
  * first beside the others of the known names above; ids likewise, where their number is the same.
  *
  * Of a folder the labels are the names of the folders that its files lie in, one per recording,
  * with the ids vindex_embeddings_open gives them. Two folders of one name are refused.
- *
- * A container (.json .jsonl .pt .pth .npz .safetensors; see vindex_embeddings_open) holds labels as
- * a list of words or whole numbers, one per row; as lists of labels and of ids side by side, under
- * names as above or those that are given, or as fields of a list of records; or as a dictionary
- * {label: {id: {...}}}, {label: [id, ...]}, {label: [{"id": id, ...}, ...]}, {id: label} or
- * {id: {"label": label, ...}}. key says which of several members it is.
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: another ending.
  * VINDEX_ERR_FORMAT: not text, or lines that do not have the same number of cells.

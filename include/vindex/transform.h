@@ -42,7 +42,8 @@ typedef struct vindex_fit_data {
     vindex_rows rows;
     const int32_t *labels;  /* the clique or class of each row, 0 or more; NULL: none */
     vindex_rows second;     /* what belongs to each row elsewhere: the other modality of cca, the
-                               teacher's embedding of distill; as many rows. count 0: none */
+                               teacher's embedding of distill; as many rows, as they are: methods
+                              before in a chain do not map them. count 0: none */
     vindex_rows validation; /* rows to stop early by; count 0: none */
     const int32_t *validation_labels;
 } vindex_fit_data;
@@ -175,7 +176,7 @@ VINDEX_API int64_t vindex_transform_step_count(const vindex_transform *transform
 VINDEX_API vindex_status vindex_transform_describe(const vindex_transform *transform, int64_t i,
                                                    vindex_transform_step *step);
 
-/* Fills *fact with fact number `fact` of a step; VINDEX_ERR_ARGUMENT when there is none.
+/* Fills *shown with fact number `fact` of a step; VINDEX_ERR_ARGUMENT when there is none.
  * Shared-read. */
 VINDEX_API vindex_status vindex_transform_fact_at(const vindex_transform *transform, int64_t step,
                                                   int64_t fact, vindex_transform_fact *shown);

@@ -100,9 +100,11 @@ for reader, ending, names in [
 # Index files behind a byte of options: as they are, to be signed again, mapped, deferred.
 GOLDEN = os.path.join(HERE, "..", "..", "golden")
 for name in sorted(os.listdir(GOLDEN)):
-    if not name.endswith(".vindex"):
+    stem, ending = os.path.splitext(name)
+    kind = {".vindex": "index", ".model": "transform"}.get(ending)
+    if kind is None:
         continue
     with open(os.path.join(GOLDEN, name), "rb") as file:
         content = file.read()
-    for options in (0, 7, 15, 31):
-        save("index", f"{name[:-len('.vindex')]}_{options}", bytes([options]) + content)
+    for options in (0, 7, 15, 31) if kind == "index" else (0, 7):
+        save(kind, f"{stem}_{options}", bytes([options]) + content)
