@@ -110,7 +110,7 @@ static int check_ids(const struct cli_wanted *wanted, const struct cli_truth *tr
     for (int64_t i = 0; i < truth->recordings && !wanted->segments; i++)
         if (truth->starts[i + 1] - truth->starts[i] > 1)
             return cli_fail("%s: rows %lld and %lld have one id, '%s', and %lld rows are of %lld "
-                            "recordings; give one row for each, or ask for segments",
+                            "recordings; give one row for each, or say --segments",
                             rows->paths[0], (long long)truth->starts[i],
                             (long long)truth->starts[i] + 1, cli_rows_id(rows, truth->starts[i]),
                             (long long)rows->rows, (long long)truth->recordings);
