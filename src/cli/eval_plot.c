@@ -14,12 +14,11 @@
 
 extern char **environ;
 
-/* A picture on its way: gnuplot reads the script and draws into `part`, which takes its name when
- * it is whole. */
+/* A picture on its way: gnuplot reads the script, which lies beside it, and draws into `part`,
+ * which takes its name when it is whole. */
 struct picture {
     const char *path;
-    char script_path[64];
-    char *part;
+    char *script_path, *part;
     FILE *script;
 };
 
