@@ -86,6 +86,9 @@ static int check_words(struct eval *eval) {
                          eval->preset);
     if (eval->query_labels != NULL && !matrix && eval->queries == NULL)
         return cli_words("--query-labels: there are no --queries; add them");
+    if (eval->compare != NULL && !cli_ends(eval->compare, ".jsonl") && !eval_is_square(eval))
+        return cli_words("--compare: beside --queries or --query-labels another system is known by "
+                         "the .jsonl that --per-query wrote for it; give that");
     if (eval->silhouette && eval->queries != NULL)
         return cli_words("--silhouette: it is of one set; leave --queries out");
     if (eval->depth < 0)

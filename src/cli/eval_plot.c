@@ -14,12 +14,11 @@
 
 extern char **environ;
 
-/* A picture on its way: gnuplot reads the script and draws into `part`, which takes its name when
- * it is whole. */
+/* A picture on its way: gnuplot reads the script, which lies beside it, and draws into `part`,
+ * which takes its name when it is whole. */
 struct picture {
     const char *path;
-    char script_path[64];
-    char *part;
+    char *script_path, *part;
     FILE *script;
 };
 
@@ -35,17 +34,22 @@ static void put_quoted(FILE *script, const char *text) {
 }
 
 static int begin(const char *flag, const char *path, int width, struct picture *p) {
-    *p = (struct picture){.path = path, .script_path = "/tmp/vindex-plot-XXXXXX"};
+    *p = (struct picture){.path = path};
     bool svg = cli_ends(path, ".svg");
     if (!svg && !cli_ends(path, ".png"))
         return cli_words("%s %s: the picture is drawn as .svg or .png; give such a name", flag,
                          path);
+    size_t room = strlen(path) + 16;
+    p->script_path = cli_alloc((int64_t)room, 1, flag);
+    p->part = cli_alloc((int64_t)room, 1, flag);
+    if (p->script_path == NULL || p->part == NULL) return CLI_FAILED;
+    snprintf(p->script_path, room, "%s.XXXXXX", path);
+    snprintf(p->part, room, "%s.part", path);
     int file = mkstemp(p->script_path);
     p->script = file >= 0 ? fdopen(file, "w") : NULL;
-    p->part = malloc(strlen(path) + 8);
-    if (p->script == NULL || p->part == NULL)
-        return cli_fail("%s %s: no room for gnuplot's script in /tmp; make some", flag, path);
-    sprintf(p->part, "%s.part", path);
+    if (p->script == NULL)
+        return cli_fail("%s %s: gnuplot's script cannot be made beside it (%s); check the folder",
+                        flag, path, strerror(errno));
     if (svg)
         fprintf(p->script,
                 "set terminal svg size %d,420 font 'DejaVu Sans,12' background 'white'\n", width);
@@ -82,7 +86,7 @@ static int run_gnuplot(const char *script) {
 static int finish(struct picture *p, int answer) {
     bool written = p->script != NULL && fflush(p->script) == 0 && !ferror(p->script);
     if (answer == CLI_DONE && !written)
-        answer = cli_fail("%s: gnuplot's script cannot be written to /tmp; make room", p->path);
+        answer = cli_fail("%s: gnuplot's script cannot be written beside it; make room", p->path);
     if (p->script != NULL) fclose(p->script);
     if (answer == CLI_DONE) answer = run_gnuplot(p->script_path);
     if (answer == CLI_DONE && rename(p->part, p->path) != 0)
@@ -90,6 +94,7 @@ static int finish(struct picture *p, int answer) {
             cli_fail("%s: it cannot be written (%s); check the folder", p->path, strerror(errno));
     if (answer != CLI_DONE && p->part != NULL) unlink(p->part);
     if (p->script != NULL) unlink(p->script_path);
+    free(p->script_path);
     free(p->part);
     return answer;
 }

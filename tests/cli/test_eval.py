@@ -209,6 +209,7 @@ class EvalTest(CliTest):
         self.write("empty.jsonl", "")
         self.fails(1, [*words, "empty.jsonl"], "no query")
         self.fails(1, [*words, "missing.jsonl"], "missing.jsonl")
+        self.fails(2, [*words, "songs.npy", "--queries", "songs.npy", "--query-labels", "labels.csv"], ".jsonl")
 
     def test_dims(self):
         def measured(*words):
@@ -326,7 +327,8 @@ class EvalTest(CliTest):
                 for name in f"it's.{ending}", f"scatter.{ending}":
                     with open(self.path(name), "rb") as file:
                         self.assertTrue(file.read(5).startswith(start[:4]))
-            self.assertEqual([name for name in os.listdir(self.folder) if name.endswith(".part")], [])
+            drawn = [name for name in os.listdir(self.folder) if name.startswith(("it's", "scatter"))]
+            self.assertEqual(len(drawn), 4)  # and nothing else
             self.fails(1, [*words, "--plot", "no/such/folder.svg"], "gnuplot")
         self.fails(2, [*words, "--plot", "picture.pdf"], ".svg or .png")
         self.fails(1, [*words, "--plot", "picture.svg"], "install the package gnuplot",
