@@ -1,0 +1,287 @@
+/* Large margin nearest neighbours (Weinberger and Saul, "Distance metric learning for large margin
+ * nearest neighbor classification", 2009, equations 11 to 13), minimised over the map itself.
+ *
+ * Only impostors have a part in the loss, rows of another class that come closer than a target
+ * neighbour and a margin of 1. A list of candidates, who are impostors or not far from it, stands
+ * for all rows during some steps; then it is made anew, and the loss of a map is only believed when
+ * it was computed with a list made for that map. */
+#include "lmnn.h"
+
+#include <math.h>
+
+#include "core/blas.h"
+
+typedef struct settings {
+    size_t struct_size;
+    int32_t start;
+    int64_t neighbours, steps, refresh;
+    double mu, tolerance;
+} settings;
+
+static const char *const starts[] = {"auto", "identity", "pca", "random"};
+
+static const vindex_field fields[] = {
+    {"neighbours", VINDEX_FIELD_INT64, offsetof(settings, neighbours), 1, 1000, 3,
+     "rows of the same class to keep near each row", NULL},
+    {"mu", VINDEX_FIELD_DOUBLE, offsetof(settings, mu), 0, 1, 0.5,
+     "share of the loss that pushes impostors away; the rest pulls neighbours near", NULL},
+    {"start", VINDEX_FIELD_CHOICE, offsetof(settings, start), 0, 3, VX_METRIC_PCA,
+     "the map to begin with", starts},
+    {"steps", VINDEX_FIELD_INT64, offsetof(settings, steps), 1, 1e6, 200, "of L-BFGS, at most",
+     NULL},
+    {"refresh", VINDEX_FIELD_INT64, offsetof(settings, refresh), 1, 1e6, 20,
+     "steps after which impostors are looked for among all rows again", NULL},
+    {"tolerance", VINDEX_FIELD_DOUBLE, offsetof(settings, tolerance), 0, 0.1, 1e-5,
+     "enough when a step lowers the loss by no more than this share", NULL},
+};
+static const vindex_field_table table = {"lmnn", sizeof(settings), fields, VX_COUNT(fields)};
+
+/* ---- target neighbours ---- */
+
+/* Puts row j among the k nearest of a row, ties by number. */
+static void insert(size_t *targets, double *distances, size_t k, size_t j, double distance) {
+    if (!(distance < distances[k - 1])) return;
+    size_t at = k - 1;
+    for (; at > 0 && distance < distances[at - 1]; at--) {
+        targets[at] = targets[at - 1];
+        distances[at] = distances[at - 1];
+    }
+    targets[at] = j;
+    distances[at] = distance;
+}
+
+static void choose_targets(vx_lmnn *lm, size_t i, const double *row, double *nearest) {
+    const int32_t *labels = lm->metric->job->labels;
+    size_t n = lm->metric->n, *targets = lm->targets + i * lm->k;
+    for (size_t t = 0; t < lm->k; t++) {
+        targets[t] = n;
+        nearest[t] = INFINITY;
+    }
+    for (size_t j = 0; j < n; j++)
+        if (j != i && labels[j] == labels[i]) insert(targets, nearest, lm->k, j, row[j]);
+}
+
+/* Distances between rows as they are: the map is the identity for a moment. */
+static void find_targets(vx_lmnn *lm, double *nearest) {
+    vx_metric rows = *lm->metric;
+    rows.z = rows.x;
+    rows.out = rows.in;
+    for (size_t i = 0; i < rows.n; i++) {
+        rows.squares[i] = 0;
+        for (size_t j = 0; j < rows.in; j++)
+            rows.squares[i] += rows.x[i * rows.in + j] * rows.x[i * rows.in + j];
+    }
+    for (size_t first = 0; first < rows.n; first += VX_METRIC_BLOCK) {
+        size_t count = VX_MIN(rows.n - first, (size_t)VX_METRIC_BLOCK);
+        vx_metric_distances(&rows, first, count, lm->tiles);
+        for (size_t i = 0; i < count; i++)
+            choose_targets(lm, first + i, lm->tiles + i * rows.n, nearest);
+    }
+}
+
+vindex_status vx_lmnn_create(vx_metric *metric, size_t k, double mu, vx_lmnn *lmnn) {
+    size_t n = metric->n, places;
+    *lmnn = (vx_lmnn){.metric = metric, .k = k, .mu = mu};
+    lmnn->targets = vx_mul(n, k, &places) ? vx_alloc(places, sizeof *lmnn->targets) : NULL;
+    lmnn->starts = vx_alloc_zero(n + 1, sizeof *lmnn->starts);
+    lmnn->tiles = vx_alloc(n, VX_METRIC_BLOCK * sizeof *lmnn->tiles);
+    double *nearest = vx_alloc(k, sizeof *nearest);
+    vindex_status status = VINDEX_OK;
+    if (lmnn->targets && lmnn->starts && lmnn->tiles && nearest)
+        find_targets(lmnn, nearest);
+    else
+        status = vx_fail_memory(n, (k + VX_METRIC_BLOCK) * sizeof(double), metric->job->word);
+    vx_free(nearest);
+    if (status != VINDEX_OK) vx_lmnn_free(lmnn);
+    return status;
+}
+
+void vx_lmnn_free(vx_lmnn *lmnn) {
+    vx_free(lmnn->targets);
+    vx_free(lmnn->starts);
+    vx_free(lmnn->candidates);
+    vx_free(lmnn->tiles);
+    *lmnn = (vx_lmnn){0};
+}
+
+/* ---- candidates ---- */
+
+/* Counts the candidates of a row by its distances, or notes them where `to` is given. A row
+ * without targets has none. */
+static size_t candidates_of(const vx_lmnn *lm, size_t i, const double *row, double slack,
+                            size_t *to) {
+    const int32_t *labels = lm->metric->job->labels;
+    size_t n = lm->metric->n, count = 0;
+    double reach = -1;
+    for (size_t t = 0; t < lm->k && lm->targets[i * lm->k + t] < n; t++)
+        reach = VX_MAX(reach, row[lm->targets[i * lm->k + t]]);
+    if (reach < 0) return 0;
+    reach = slack * (reach + 1);
+    for (size_t l = 0; l < n; l++) {
+        if (labels[l] == labels[i] || row[l] >= reach) continue;
+        if (to) to[count] = l;
+        count++;
+    }
+    return count;
+}
+
+static vindex_status look_block(vx_lmnn *lm, size_t first, size_t count, double slack) {
+    size_t n = lm->metric->n;
+    int threads = lm->metric->job->threads;
+    vx_metric_distances(lm->metric, first, count, lm->tiles);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (size_t i = 0; i < count; i++)
+        lm->starts[first + i + 1] = candidates_of(lm, first + i, lm->tiles + i * n, slack, NULL);
+    for (size_t i = first; i < first + count; i++) lm->starts[i + 1] += lm->starts[i];
+    void *grown = lm->candidates;
+    if (!vx_grow(&grown, &lm->capacity, lm->starts[first + count], sizeof *lm->candidates))
+        return vx_fail_memory(lm->starts[first + count], sizeof *lm->candidates,
+                              lm->metric->job->word);
+    lm->candidates = grown;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (size_t i = 0; i < count; i++)
+        candidates_of(lm, first + i, lm->tiles + i * n, slack,
+                      lm->candidates + lm->starts[first + i]);
+    return VINDEX_OK;
+}
+
+vindex_status vx_lmnn_look(vx_lmnn *lm, double slack) {
+    size_t n = lm->metric->n;
+    vx_metric_project(lm->metric, lm->metric->map);
+    for (size_t first = 0; first < n; first += VX_METRIC_BLOCK)
+        VX_TRY(look_block(lm, first, VX_MIN(n - first, (size_t)VX_METRIC_BLOCK), slack));
+    return VINDEX_OK;
+}
+
+/* ---- the objective ---- */
+
+static double distance(const vx_metric *m, size_t i, size_t j) {
+    double sum = 0;
+    for (size_t d = 0; d < m->out; d++) {
+        double away = m->z[i * m->out + d] - m->z[j * m->out + d];
+        sum += away * away;
+    }
+    return sum;
+}
+
+/* Adds w_ij to every sum it has a part in. */
+static void add_pair(const vx_metric *m, size_t i, size_t j, double w, double *towards) {
+    double *wx = m->wx + i * m->in, *wz = m->wz + i * m->out;
+    for (size_t d = 0; d < m->in; d++) wx[d] += w * m->x[j * m->in + d];
+    for (size_t d = 0; d < m->out; d++) wz[d] += w * m->z[j * m->out + d];
+    m->around[i] += w;
+    towards[j] += w;
+}
+
+/* Row i's part of the loss; distances and pulls have room for its targets. */
+static double sum_row(const vx_lmnn *lm, size_t i, double *distances, double *pulls,
+                      double *towards) {
+    const vx_metric *m = lm->metric;
+    const size_t *targets = lm->targets + i * lm->k;
+    size_t count = 0;
+    double loss = 0;
+    for (; count < lm->k && targets[count] < m->n; count++) {
+        distances[count] = distance(m, i, targets[count]);
+        pulls[count] = 1 - lm->mu;
+        loss += (1 - lm->mu) * distances[count];
+    }
+    for (size_t c = lm->starts[i]; c < lm->starts[i + 1]; c++) {
+        double push = 0, away = distance(m, i, lm->candidates[c]);
+        for (size_t t = 0; t < count; t++) {
+            double hinge = 1 + distances[t] - away;
+            if (hinge <= 0) continue;
+            loss += lm->mu * hinge;
+            pulls[t] += lm->mu;
+            push += lm->mu;
+        }
+        if (push > 0) add_pair(m, i, lm->candidates[c], -push, towards);
+    }
+    for (size_t t = 0; t < count; t++) add_pair(m, i, targets[t], pulls[t], towards);
+    return loss;
+}
+
+static void sum_part(const vx_lmnn *lm, size_t part, double *room) {
+    const vx_metric *m = lm->metric;
+    double *towards = m->towards + part * m->n;
+    size_t first, count;
+    vx_metric_part(m, part, &first, &count);
+    memset(towards, 0, m->n * sizeof *towards);
+    memset(m->around + first, 0, count * sizeof *m->around);
+    memset(m->wx + first * m->in, 0, count * m->in * sizeof *m->wx);
+    memset(m->wz + first * m->out, 0, count * m->out * sizeof *m->wz);
+    m->losses[part] = 0;
+    for (size_t i = first; i < first + count; i++)
+        m->losses[part] += sum_row(lm, i, room, room + lm->k, towards);
+}
+
+vindex_status vx_lmnn_at(void *context, const double *map, double *value, double *slope) {
+    vx_lmnn *lm = context;
+    vx_metric *m = lm->metric;
+    int threads = m->job->threads;
+    double *room = vx_alloc(VX_METRIC_PARTS * lm->k, 2 * sizeof *room);
+    if (!room) return vx_fail_memory(VX_METRIC_PARTS * lm->k, 2 * sizeof *room, m->job->word);
+    vx_metric_project(m, map);
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+    for (size_t p = 0; p < VX_METRIC_PARTS; p++) sum_part(lm, p, room + 2 * p * lm->k);
+    vx_free(room);
+    *value = 0;
+    for (size_t p = 0; p < VX_METRIC_PARTS; p++) *value += m->losses[p];
+    *value /= (double)m->n;
+    vx_metric_slope(m, 1 / (double)m->n, slope);
+    return VINDEX_OK;
+}
+
+/* ---- the method ---- */
+
+/* Runs with lists of candidates made anew, until all rows agree that there is nothing to gain. The
+ * best map by the loss over all rows stays. */
+static vindex_status descend(vx_lmnn *lm, vx_descent *d, size_t refresh, double *best) {
+    vx_metric *m = lm->metric;
+    size_t numbers = m->in * m->out;
+    double least = INFINITY, loss, *slope = best + numbers;
+    for (bool going = true; going;) {
+        VX_TRY(vx_lmnn_look(lm, 1.5));
+        VX_TRY(vx_lmnn_at(lm, m->map, &loss, slope));
+        double gain = least - loss;
+        if (gain <= 0) break;
+        memcpy(best, m->map, numbers * sizeof *best);
+        least = loss;
+        bool settled = gain <= d->tolerance * loss * (double)refresh;
+        going = !settled && (!d->count || d->count - 1 < d->steps);
+        if (going) VX_TRY(vx_descent_run(d, refresh));
+        d->converged = settled;
+    }
+    memcpy(m->map, best, numbers * sizeof *best);
+    return VINDEX_OK;
+}
+
+static vindex_status fit_lmnn(const vx_fit *job, vx_step *step) {
+    const settings *s = job->settings;
+    vx_metric m;
+    vx_lmnn lm = {0};
+    VX_TRY(vx_metric_create(job, (vx_metric_start)s->start, &m));
+    vx_descent descent = {.at = vx_lmnn_at,
+                          .context = &lm,
+                          .metric = &m,
+                          .steps = (size_t)s->steps,
+                          .tolerance = s->tolerance};
+    double *best = vx_alloc(m.in * m.out, 2 * sizeof *best);
+    vindex_status status = best ? vx_lmnn_create(&m, (size_t)s->neighbours, s->mu, &lm)
+                                : vx_fail_memory(m.in * m.out, 2 * sizeof *best, job->word);
+    if (status == VINDEX_OK) status = descend(&lm, &descent, (size_t)s->refresh, best);
+    if (status == VINDEX_OK) status = vx_metric_write(&descent, step);
+    vx_free(best);
+    vx_descent_free(&descent);
+    vx_lmnn_free(&lm);
+    vx_metric_free(&m);
+    return status;
+}
+
+const vx_method vx_method_lmnn = {
+    .shown = {.word = "lmnn",
+              .help = "large margin nearest neighbours: rows of other classes keep their distance",
+              .chooses_dim = true,
+              .needs_labels = true,
+              .fields = &table},
+    .fit = fit_lmnn,
+};
