@@ -126,8 +126,10 @@ static vindex_status whiten(const vx_fit *job, const settings *s, const char *na
     VX_TRY(vx_eigen(v->matrix, v->dim, v->values));
     v->rank = v->values[0] > 0 ? vx_rank_of(v->values, v->dim, s->rank_tolerance) : 0;
     if (!v->rank)
-        return vx_fail(VINDEX_ERR_DATA, "cca: all rows of the %s view are the same; give rows that "
-                       "differ", name);
+        return vx_fail(VINDEX_ERR_DATA,
+                       "cca: all rows of the %s view are the same; give rows that "
+                       "differ",
+                       name);
     for (size_t i = 0; i < v->rank; i++)
         for (size_t j = 0; j < v->dim; j++)
             v->matrix[i * v->dim + j] /= sqrt(v->values[i] + s->regularisation);

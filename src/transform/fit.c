@@ -195,6 +195,7 @@ static vx_fit make_job(fitting *f, const vx_plan_step *planned) {
         .validation = f->data->validation,
         .validation_labels = f->data->validation_labels,
         .settings = planned->settings,
+        .steps_before = f->step,
         .seed = (uint64_t)params->seed,
         .threads = vx_threads(params->threads),
         .progress = params->progress ? step_progress : NULL,

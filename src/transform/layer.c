@@ -14,8 +14,7 @@ void vindex_layer_init_sized(vindex_layer *layer, size_t struct_size) {
 }
 
 static vindex_status check_layer(const vindex_layer *layer) {
-    if (!layer)
-        return vx_fail(VINDEX_ERR_ARGUMENT, "layer: NULL; start with vindex_layer_init");
+    if (!layer) return vx_fail(VINDEX_ERR_ARGUMENT, "layer: NULL; start with vindex_layer_init");
     VX_TRY(vindex_fields_check(&table, layer));
     if (layer->in < 1 || layer->in > VX_DIM_MOST || layer->out < 1 || layer->out > VX_DIM_MOST)
         return vx_fail(VINDEX_ERR_ARGUMENT, "layer: %lld numbers to %lld; give 1 to %d",

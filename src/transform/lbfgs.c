@@ -8,9 +8,9 @@ typedef struct search {
     const vx_objective *f;
     double *x, *slope, *direction;
     double *next, *next_slope;
-    double *steps, *turns;       /* the last MEMORY differences of x and slope, a ring */
-    double products[MEMORY];     /* their inner products */
-    size_t pairs, newest;        /* how many there are, and where the next goes */
+    double *steps, *turns;   /* the last MEMORY differences of x and slope, a ring */
+    double products[MEMORY]; /* their inner products */
+    size_t pairs, newest;    /* how many there are, and where the next goes */
     double value, next_value;
 } search;
 

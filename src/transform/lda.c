@@ -148,8 +148,8 @@ static vindex_status whiten(const vx_fit *job, const vx_classes *classes, const 
                (s->solver == SOLVER_AUTO && !shrinks && classes->rows < classes->dim);
     double *deviation = vx_alloc(classes->dim, sizeof *deviation);
     if (!deviation) return vx_fail_memory(classes->dim, sizeof *deviation, job->word);
-    vindex_status status = svd ? by_svd(job, classes, s, deviation, w)
-                               : by_eigen(job, classes, s, deviation, w);
+    vindex_status status =
+        svd ? by_svd(job, classes, s, deviation, w) : by_eigen(job, classes, s, deviation, w);
     vx_free(deviation);
     if (status != VINDEX_OK || w->rank) return status;
     return vx_fail(VINDEX_ERR_DATA,

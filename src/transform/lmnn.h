@@ -6,10 +6,10 @@
 
 typedef struct vx_lmnn {
     vx_metric *metric;
-    size_t k;        /* target neighbours, at most */
-    double mu;       /* the share of the loss that pushes */
-    size_t *targets; /* n x k: the nearest rows of the same class; n: there are no more */
-    size_t *starts;  /* n + 1: where each row's candidates begin */
+    size_t k;           /* target neighbours, at most */
+    double mu;          /* the share of the loss that pushes */
+    size_t *targets;    /* n x k: the nearest rows of the same class; n: there are no more */
+    size_t *starts;     /* n + 1: where each row's candidates begin */
     size_t *candidates; /* rows of other classes that are impostors or may become some */
     size_t capacity;
     double *tiles; /* for distances */

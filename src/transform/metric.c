@@ -30,7 +30,7 @@ static vindex_status allocate(vx_metric *m) {
 }
 
 void vx_metric_free(vx_metric *m) {
-    double *const owned[] = {m->x,  m->wx,  m->mean,    m->z,      m->wz,
+    double *const owned[] = {m->x,   m->wx,      m->mean,   m->z,       m->wz,
                              m->map, m->squares, m->around, m->towards, m->losses};
     for (size_t i = 0; i < VX_COUNT(owned); i++) vx_free(owned[i]);
     *m = (vx_metric){0};

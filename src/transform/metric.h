@@ -20,16 +20,16 @@ typedef enum vx_metric_start {
 typedef struct vx_metric {
     const vx_fit *job;
     size_t n, in, out;
-    double *x;       /* n x in: the rows about their mean */
-    double *mean;    /* in */
+    double *x;         /* n x in: the rows about their mean */
+    double *mean;      /* in */
     size_t singletons; /* classes of one row */
-    double *z;       /* n x out */
-    double *squares; /* n: |z|^2 */
-    double *map;     /* out x in: L */
-    double *wx, *wz; /* n x in, n x out: sums over j of w_ij x_j and w_ij z_j, by the method */
-    double *around;  /* n: sums over j of w_ij, by the method */
-    double *towards; /* PARTS x n: what each part adds to sums over i of w_ij */
-    double *losses;  /* one per part */
+    double *z;         /* n x out */
+    double *squares;   /* n: |z|^2 */
+    double *map;       /* out x in: L */
+    double *wx, *wz;   /* n x in, n x out: sums over j of w_ij x_j and w_ij z_j, by the method */
+    double *around;    /* n: sums over j of w_ij, by the method */
+    double *towards;   /* PARTS x n: what each part adds to sums over i of w_ij */
+    double *losses;    /* one per part */
 } vx_metric;
 
 /* Reads the rows and makes L as the start says. */

@@ -23,7 +23,7 @@ static const vindex_field fields[] = {
      starts},
     {"steps", VINDEX_FIELD_INT64, offsetof(settings, steps), 1, 1e6, 100, "of L-BFGS, at most",
      NULL},
-    {"tolerance", VINDEX_FIELD_DOUBLE, offsetof(settings, tolerance), 0, 0.1, 1e-5,
+    {"tolerance", VINDEX_FIELD_DOUBLE, offsetof(settings, tolerance), 0, 0.1, 1e-4,
      "enough when a step lowers the loss by no more than this share", NULL},
 };
 static const vindex_field_table table = {"nca", sizeof(settings), fields, VX_COUNT(fields)};

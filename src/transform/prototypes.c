@@ -38,8 +38,10 @@ static vindex_status sum_classes(const float *rows, size_t n, size_t dim, const 
     }
     for (size_t c = 0; c < classes; c++)
         if (!sizes[c])
-            return vx_fail(VINDEX_ERR_DATA, "class means: class %zu has no row, so it has no mean; "
-                           "number classes without gaps", c);
+            return vx_fail(VINDEX_ERR_DATA,
+                           "class means: class %zu has no row, so it has no mean; "
+                           "number classes without gaps",
+                           c);
     return VINDEX_OK;
 }
 

@@ -40,13 +40,10 @@ static vindex_status write_step(const vx_fit *job, double *vectors, const double
         double scale = pow(values[i], -0.25); /* twice, in the product */
         for (size_t j = 0; j < dim; j++) vectors[i * dim + j] *= scale;
     }
-    vx_dsyrk(&(vx_dproduct){.m = dim,
-                            .k = dim,
-                            .alpha = 1,
-                            .a = vectors,
-                            .a_transposed = true,
-                            .c = product},
-             job->threads);
+    vx_dsyrk(
+        &(vx_dproduct){
+            .m = dim, .k = dim, .alpha = 1, .a = vectors, .a_transposed = true, .c = product},
+        job->threads);
     for (size_t i = 0; i < dim * dim; i++) step->weights[i] = (float)product[i];
     vx_free(product);
     return VINDEX_OK;

@@ -162,8 +162,8 @@ vindex_status vx_within_covariance(const vx_fit *job, const vx_classes *classes,
     vindex_status status = vx_rows_each(job, &job->rows, &pass);
     vx_free(s.residuals);
     if (status != VINDEX_OK) return status;
-    *share = shrinkage.ledoit_wolf ? estimate(covariance, dim, (double)n, s.lengths)
-                                   : shrinkage.share;
+    *share =
+        shrinkage.ledoit_wolf ? estimate(covariance, dim, (double)n, s.lengths) : shrinkage.share;
     for (size_t i = 0; i < dim * dim; i++) covariance[i] /= (double)(n - classes->count);
     shrink(covariance, dim, *share);
     return VINDEX_OK;
