@@ -2,9 +2,10 @@
  * nearest neighbor classification", 2009, equations 11 to 13), minimised over the map itself.
  *
  * Only impostors have a part in the loss, rows of another class that come closer than a target
- * neighbour and a margin of 1. A list of candidates, who are impostors or not far from it, stands
- * for all rows during some steps; then it is made anew, and the loss of a map is only believed when
- * it was computed with a list made for that map. */
+ * neighbour and a margin of 1. A list of candidates stands for all rows while the map moves: a row
+ * that is not on it was far away under the map the list was made for, and cannot have come nearer
+ * than the map has moved (|L d| >= |L' d| - |L - L'| |d|). Where that does not rule it out, the
+ * list is made anew; so the loss is always that over all rows. */
 #include "lmnn.h"
 
 #include <math.h>
@@ -14,7 +15,7 @@
 typedef struct settings {
     size_t struct_size;
     int32_t start;
-    int64_t neighbours, steps, refresh;
+    int64_t neighbours, steps;
     double mu, tolerance;
 } settings;
 
@@ -29,8 +30,6 @@ static const vindex_field fields[] = {
      "the map to begin with", starts},
     {"steps", VINDEX_FIELD_INT64, offsetof(settings, steps), 1, 1e6, 200, "of L-BFGS, at most",
      NULL},
-    {"refresh", VINDEX_FIELD_INT64, offsetof(settings, refresh), 1, 1e6, 20,
-     "steps after which impostors are looked for among all rows again", NULL},
     {"tolerance", VINDEX_FIELD_DOUBLE, offsetof(settings, tolerance), 0, 0.1, 1e-5,
      "enough when a step lowers the loss by no more than this share", NULL},
 };
@@ -73,9 +72,9 @@ static void find_targets(vx_lmnn *lm, double *nearest) {
     }
     for (size_t first = 0; first < rows.n; first += VX_METRIC_BLOCK) {
         size_t count = VX_MIN(rows.n - first, (size_t)VX_METRIC_BLOCK);
-        vx_metric_distances(&rows, first, count, lm->tiles);
+        vx_metric_distances(&rows, first, count, lm->metric->tiles);
         for (size_t i = 0; i < count; i++)
-            choose_targets(lm, first + i, lm->tiles + i * rows.n, nearest);
+            choose_targets(lm, first + i, lm->metric->tiles + i * rows.n, nearest);
     }
 }
 
@@ -84,76 +83,35 @@ vindex_status vx_lmnn_create(vx_metric *metric, size_t k, double mu, vx_lmnn *lm
     *lmnn = (vx_lmnn){.metric = metric, .k = k, .mu = mu};
     lmnn->targets = vx_mul(n, k, &places) ? vx_alloc(places, sizeof *lmnn->targets) : NULL;
     lmnn->starts = vx_alloc_zero(n + 1, sizeof *lmnn->starts);
-    lmnn->tiles = vx_alloc(n, VX_METRIC_BLOCK * sizeof *lmnn->tiles);
-    double *nearest = vx_alloc(k, sizeof *nearest);
-    vindex_status status = VINDEX_OK;
-    if (lmnn->targets && lmnn->starts && lmnn->tiles && nearest)
-        find_targets(lmnn, nearest);
-    else
-        status = vx_fail_memory(n, (k + VX_METRIC_BLOCK) * sizeof(double), metric->job->word);
-    vx_free(nearest);
-    if (status != VINDEX_OK) vx_lmnn_free(lmnn);
-    return status;
+    lmnn->lengths = vx_alloc(n, sizeof *lmnn->lengths);
+    lmnn->reach = vx_alloc_zero(n, sizeof *lmnn->reach);
+    lmnn->listed = vx_alloc_zero(metric->in * metric->out, sizeof *lmnn->listed);
+    lmnn->room = vx_alloc(k, 2 * VX_METRIC_PARTS * sizeof *lmnn->room);
+    if (!lmnn->targets || !lmnn->starts || !lmnn->lengths || !lmnn->reach || !lmnn->listed ||
+        !lmnn->room) {
+        vx_lmnn_free(lmnn);
+        return vx_fail_memory(n, 2 * k * sizeof(double), metric->job->word);
+    }
+    find_targets(lmnn, lmnn->room);
+    for (size_t i = 0; i < n; i++) {
+        lmnn->lengths[i] = sqrt(metric->squares[i]); /* of the rows as they are, just now */
+        lmnn->longest = VX_MAX(lmnn->longest, lmnn->lengths[i]);
+    }
+    return VINDEX_OK;
 }
 
 void vx_lmnn_free(vx_lmnn *lmnn) {
     vx_free(lmnn->targets);
+    vx_free(lmnn->room);
+    vx_free(lmnn->lengths);
     vx_free(lmnn->starts);
     vx_free(lmnn->candidates);
-    vx_free(lmnn->tiles);
+    vx_free(lmnn->listed);
+    vx_free(lmnn->reach);
     *lmnn = (vx_lmnn){0};
 }
 
 /* ---- candidates ---- */
-
-/* Counts the candidates of a row by its distances, or notes them where `to` is given. A row
- * without targets has none. */
-static size_t candidates_of(const vx_lmnn *lm, size_t i, const double *row, double slack,
-                            size_t *to) {
-    const int32_t *labels = lm->metric->job->labels;
-    size_t n = lm->metric->n, count = 0;
-    double reach = -1;
-    for (size_t t = 0; t < lm->k && lm->targets[i * lm->k + t] < n; t++)
-        reach = VX_MAX(reach, row[lm->targets[i * lm->k + t]]);
-    if (reach < 0) return 0;
-    reach = slack * (reach + 1);
-    for (size_t l = 0; l < n; l++) {
-        if (labels[l] == labels[i] || row[l] >= reach) continue;
-        if (to) to[count] = l;
-        count++;
-    }
-    return count;
-}
-
-static vindex_status look_block(vx_lmnn *lm, size_t first, size_t count, double slack) {
-    size_t n = lm->metric->n;
-    int threads = lm->metric->job->threads;
-    vx_metric_distances(lm->metric, first, count, lm->tiles);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (size_t i = 0; i < count; i++)
-        lm->starts[first + i + 1] = candidates_of(lm, first + i, lm->tiles + i * n, slack, NULL);
-    for (size_t i = first; i < first + count; i++) lm->starts[i + 1] += lm->starts[i];
-    void *grown = lm->candidates;
-    if (!vx_grow(&grown, &lm->capacity, lm->starts[first + count], sizeof *lm->candidates))
-        return vx_fail_memory(lm->starts[first + count], sizeof *lm->candidates,
-                              lm->metric->job->word);
-    lm->candidates = grown;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (size_t i = 0; i < count; i++)
-        candidates_of(lm, first + i, lm->tiles + i * n, slack,
-                      lm->candidates + lm->starts[first + i]);
-    return VINDEX_OK;
-}
-
-vindex_status vx_lmnn_look(vx_lmnn *lm, double slack) {
-    size_t n = lm->metric->n;
-    vx_metric_project(lm->metric, lm->metric->map);
-    for (size_t first = 0; first < n; first += VX_METRIC_BLOCK)
-        VX_TRY(look_block(lm, first, VX_MIN(n - first, (size_t)VX_METRIC_BLOCK), slack));
-    return VINDEX_OK;
-}
-
-/* ---- the objective ---- */
 
 static double distance(const vx_metric *m, size_t i, size_t j) {
     double sum = 0;
@@ -163,6 +121,84 @@ static double distance(const vx_metric *m, size_t i, size_t j) {
     }
     return sum;
 }
+
+/* How far the list reaches beyond what counts, in squared distances. */
+static const double SLACK = 2;
+
+/* Squared distance to the farthest target; below 0 for a row that has none. */
+static double farthest_target(const vx_lmnn *lm, size_t i) {
+    const size_t *targets = lm->targets + i * lm->k;
+    double farthest = -1;
+    for (size_t t = 0; t < lm->k && targets[t] < lm->metric->n; t++)
+        farthest = VX_MAX(farthest, distance(lm->metric, i, targets[t]));
+    return farthest;
+}
+
+/* Counts the candidates of a row by its distances, or notes them where `to` is given. */
+static size_t candidates_of(const vx_lmnn *lm, size_t i, const double *row, size_t *to) {
+    const int32_t *labels = lm->metric->job->labels;
+    size_t n = lm->metric->n, count = 0;
+    if (lm->reach[i] == INFINITY) return 0;
+    double reach = lm->reach[i] * lm->reach[i];
+    for (size_t l = 0; l < n; l++) {
+        if (labels[l] == labels[i] || row[l] >= reach) continue;
+        if (to) to[count] = l;
+        count++;
+    }
+    return count;
+}
+
+static vindex_status list_block(vx_lmnn *lm, size_t first, size_t count) {
+    const double *tile = lm->metric->tiles;
+    size_t n = lm->metric->n;
+    int threads = lm->metric->job->threads;
+    vx_metric_distances(lm->metric, first, count, lm->metric->tiles);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (size_t i = first; i < first + count; i++) {
+        double farthest = farthest_target(lm, i);
+        lm->reach[i] = farthest < 0 ? INFINITY : sqrt(SLACK * (farthest + 1));
+        lm->starts[i + 1] = candidates_of(lm, i, tile + (i - first) * n, NULL);
+    }
+    for (size_t i = first; i < first + count; i++) lm->starts[i + 1] += lm->starts[i];
+    size_t all = lm->starts[first + count];
+    void *grown = lm->candidates;
+    if (!vx_grow(&grown, &lm->capacity, all, sizeof *lm->candidates))
+        return vx_fail_memory(all, sizeof *lm->candidates, lm->metric->job->word);
+    lm->candidates = grown;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (size_t i = first; i < first + count; i++)
+        candidates_of(lm, i, tile + (i - first) * n, lm->candidates + lm->starts[i]);
+    return VINDEX_OK;
+}
+
+/* Whether the list holds all impostors under a map, by whose rows are in z. */
+static bool list_suffices(const vx_lmnn *lm, const double *map) {
+    const vx_metric *m = lm->metric;
+    double moved = 0;
+    for (size_t i = 0; i < m->in * m->out; i++)
+        moved += (map[i] - lm->listed[i]) * (map[i] - lm->listed[i]);
+    moved = sqrt(moved);
+    bool enough = lm->lists > 0;
+    for (size_t i = 0; enough && i < m->n; i++) {
+        if (lm->reach[i] == INFINITY) continue;
+        double nearest = lm->reach[i] - moved * (lm->lengths[i] + lm->longest);
+        /* A little more than counts, for what distances lose by rounding. */
+        enough = nearest > sqrt(farthest_target(lm, i) + 1) * (1 + 1e-6);
+    }
+    return enough;
+}
+
+/* Makes the list for a map by whose rows are in z. */
+static vindex_status list_candidates(vx_lmnn *lm, const double *map) {
+    size_t n = lm->metric->n;
+    for (size_t first = 0; first < n; first += VX_METRIC_BLOCK)
+        VX_TRY(list_block(lm, first, VX_MIN(n - first, (size_t)VX_METRIC_BLOCK)));
+    memcpy(lm->listed, map, lm->metric->in * lm->metric->out * sizeof *map);
+    lm->lists++;
+    return VINDEX_OK;
+}
+
+/* ---- the objective ---- */
 
 /* Adds w_ij to every sum it has a part in. */
 static void add_pair(const vx_metric *m, size_t i, size_t j, double w, double *towards) {
@@ -218,12 +254,10 @@ vindex_status vx_lmnn_at(void *context, const double *map, double *value, double
     vx_lmnn *lm = context;
     vx_metric *m = lm->metric;
     int threads = m->job->threads;
-    double *room = vx_alloc(VX_METRIC_PARTS * lm->k, 2 * sizeof *room);
-    if (!room) return vx_fail_memory(VX_METRIC_PARTS * lm->k, 2 * sizeof *room, m->job->word);
     vx_metric_project(m, map);
+    if (!list_suffices(lm, map)) VX_TRY(list_candidates(lm, map));
 #pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
-    for (size_t p = 0; p < VX_METRIC_PARTS; p++) sum_part(lm, p, room + 2 * p * lm->k);
-    vx_free(room);
+    for (size_t p = 0; p < VX_METRIC_PARTS; p++) sum_part(lm, p, lm->room + 2 * p * lm->k);
     *value = 0;
     for (size_t p = 0; p < VX_METRIC_PARTS; p++) *value += m->losses[p];
     *value /= (double)m->n;
@@ -232,28 +266,6 @@ vindex_status vx_lmnn_at(void *context, const double *map, double *value, double
 }
 
 /* ---- the method ---- */
-
-/* Runs with lists of candidates made anew, until all rows agree that there is nothing to gain. The
- * best map by the loss over all rows stays. */
-static vindex_status descend(vx_lmnn *lm, vx_descent *d, size_t refresh, double *best) {
-    vx_metric *m = lm->metric;
-    size_t numbers = m->in * m->out;
-    double least = INFINITY, loss, *slope = best + numbers;
-    for (bool going = true; going;) {
-        VX_TRY(vx_lmnn_look(lm, 1.5));
-        VX_TRY(vx_lmnn_at(lm, m->map, &loss, slope));
-        double gain = least - loss;
-        if (gain <= 0) break;
-        memcpy(best, m->map, numbers * sizeof *best);
-        least = loss;
-        bool settled = gain <= d->tolerance * loss * (double)refresh;
-        going = !settled && (!d->count || d->count - 1 < d->steps);
-        if (going) VX_TRY(vx_descent_run(d, refresh));
-        d->converged = settled;
-    }
-    memcpy(m->map, best, numbers * sizeof *best);
-    return VINDEX_OK;
-}
 
 static vindex_status fit_lmnn(const vx_fit *job, vx_step *step) {
     const settings *s = job->settings;
@@ -265,12 +277,9 @@ static vindex_status fit_lmnn(const vx_fit *job, vx_step *step) {
                           .metric = &m,
                           .steps = (size_t)s->steps,
                           .tolerance = s->tolerance};
-    double *best = vx_alloc(m.in * m.out, 2 * sizeof *best);
-    vindex_status status = best ? vx_lmnn_create(&m, (size_t)s->neighbours, s->mu, &lm)
-                                : vx_fail_memory(m.in * m.out, 2 * sizeof *best, job->word);
-    if (status == VINDEX_OK) status = descend(&lm, &descent, (size_t)s->refresh, best);
+    vindex_status status = vx_lmnn_create(&m, (size_t)s->neighbours, s->mu, &lm);
+    if (status == VINDEX_OK) status = vx_descent_run(&descent);
     if (status == VINDEX_OK) status = vx_metric_write(&descent, step);
-    vx_free(best);
     vx_descent_free(&descent);
     vx_lmnn_free(&lm);
     vx_metric_free(&m);

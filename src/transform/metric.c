@@ -10,8 +10,9 @@
 /* ---- making one ---- */
 
 static vindex_status allocate(vx_metric *m) {
-    size_t n = m->n, wide, narrow, map;
-    if (!vx_mul(n, m->in, &wide) || !vx_mul(n, m->out, &narrow) || !vx_mul(m->in, m->out, &map))
+    size_t n = m->n, wide, narrow, map, tile;
+    if (!vx_mul(n, m->in, &wide) || !vx_mul(n, m->out, &narrow) || !vx_mul(m->in, m->out, &map) ||
+        !vx_mul(n, VX_METRIC_BLOCK, &tile))
         return vx_fail_memory(n, m->in * sizeof(double), m->job->word);
     m->x = vx_alloc(wide, sizeof *m->x);
     m->wx = vx_alloc(wide, sizeof *m->wx);
@@ -22,16 +23,17 @@ static vindex_status allocate(vx_metric *m) {
     m->squares = vx_alloc(n, sizeof *m->squares);
     m->around = vx_alloc(n, sizeof *m->around);
     m->towards = vx_alloc(n, VX_METRIC_PARTS * sizeof *m->towards);
+    m->tiles = vx_alloc(tile, (size_t)m->takers * sizeof *m->tiles);
     m->losses = vx_alloc(VX_METRIC_PARTS, sizeof *m->losses);
     if (m->x && m->wx && m->mean && m->z && m->wz && m->map && m->squares && m->around &&
-        m->towards && m->losses)
+        m->towards && m->tiles && m->losses)
         return VINDEX_OK;
     return vx_fail_memory(n, 2 * (m->in + m->out) * sizeof(double), m->job->word);
 }
 
 void vx_metric_free(vx_metric *m) {
-    double *const owned[] = {m->x,   m->wx,      m->mean,   m->z,       m->wz,
-                             m->map, m->squares, m->around, m->towards, m->losses};
+    double *const owned[] = {m->x,       m->wx,     m->mean,    m->z,     m->wz,    m->map,
+                             m->squares, m->around, m->towards, m->tiles, m->losses};
     for (size_t i = 0; i < VX_COUNT(owned); i++) vx_free(owned[i]);
     *m = (vx_metric){0};
 }
@@ -80,8 +82,11 @@ static vindex_status start_map(vx_metric *m, vx_metric_start start) {
 
 vindex_status vx_metric_create(const vx_fit *job, vx_metric_start start, vx_metric *metric) {
     size_t in = (size_t)job->rows.dim;
-    *metric = (vx_metric){
-        .job = job, .n = (size_t)job->rows.count, .in = in, .out = job->dim ? job->dim : in};
+    *metric = (vx_metric){.job = job,
+                          .n = (size_t)job->rows.count,
+                          .in = in,
+                          .out = job->dim ? job->dim : in,
+                          .takers = VX_MIN(job->threads, (int)VX_METRIC_PARTS)};
     if (metric->out > in)
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "%s: %zu numbers of rows of %zu; a linear map adds nothing to them, ask for "
@@ -187,13 +192,12 @@ static vindex_status stepped(void *context, size_t step, double value) {
                            "step %zu, loss %.6g", d->count - 1, value);
 }
 
-vindex_status vx_descent_run(vx_descent *d, size_t steps) {
-    size_t done = d->count ? d->count - 1 : 0;
+vindex_status vx_descent_run(vx_descent *d) {
     vx_objective objective = {.count = d->metric->in * d->metric->out,
                               .at = at,
                               .stepped = stepped,
                               .context = d,
-                              .steps = VX_MIN(steps, d->steps - done),
+                              .steps = d->steps,
                               .tolerance = d->tolerance};
     vx_minimum minimum;
     vindex_status status = vx_lbfgs(&objective, d->metric->map, &minimum);

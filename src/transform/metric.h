@@ -29,7 +29,9 @@ typedef struct vx_metric {
     double *wx, *wz;   /* n x in, n x out: sums over j of w_ij x_j and w_ij z_j, by the method */
     double *around;    /* n: sums over j of w_ij, by the method */
     double *towards;   /* PARTS x n: what each part adds to sums over i of w_ij */
-    double *losses;    /* one per part */
+    double *tiles;     /* one for each of `takers` threads: distances of a block of rows to all */
+    int takers;
+    double *losses; /* one per part */
 } vx_metric;
 
 /* Reads the rows and makes L as the start says. */
@@ -50,20 +52,20 @@ void vx_metric_distances(const vx_metric *metric, size_t first, size_t count, do
  * towards; wx is overwritten. */
 void vx_metric_slope(vx_metric *metric, double scale, double *slope);
 
-/* A descent of the map, possibly in several runs, and what is said about it. */
+/* A descent of the map, and what is said about it. */
 typedef struct vx_descent {
     vindex_status (*at)(void *context, const double *map, double *value, double *slope);
     void *context;
-    size_t steps;     /* in all, at most */
+    size_t steps;     /* at most */
     double tolerance; /* as in vx_objective */
     vx_metric *metric;
     double *losses; /* before the first step, and after each */
     size_t count, capacity;
-    bool converged; /* the last run did */
+    bool converged;
 } vx_descent;
 
-/* Runs L-BFGS from the metric's map on, for at most that many steps, none beyond descent->steps. */
-vindex_status vx_descent_run(vx_descent *descent, size_t steps);
+/* Runs L-BFGS from the metric's map on, which becomes the best one found. */
+vindex_status vx_descent_run(vx_descent *descent);
 void vx_descent_free(vx_descent *descent);
 
 /* Makes the step L (x - mean), with the facts of its descent: the loss step by step, whether it

@@ -85,17 +85,12 @@ static void sum_part(vx_metric *m, size_t part, double *tile) {
 
 vindex_status vx_nca_at(void *context, const double *map, double *value, double *slope) {
     vx_metric *m = context;
-    int threads = VX_MIN(m->job->threads, (int)VX_METRIC_PARTS);
-    size_t each, numbers;
-    bool fits = vx_mul(m->n, VX_METRIC_BLOCK, &each) && vx_mul(each, (size_t)threads, &numbers);
-    double *tiles = fits ? vx_alloc(numbers, sizeof *tiles) : NULL;
-    if (!tiles) return vx_fail_memory(m->n, VX_METRIC_BLOCK * sizeof *tiles, m->job->word);
+    int threads = m->takers;
     vx_metric_project(m, map);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int t = 0; t < threads; t++)
         for (size_t p = (size_t)t; p < VX_METRIC_PARTS; p += (size_t)threads)
-            sum_part(m, p, tiles + (size_t)t * each);
-    vx_free(tiles);
+            sum_part(m, p, m->tiles + (size_t)t * m->n * VX_METRIC_BLOCK);
     *value = 0;
     for (size_t p = 0; p < VX_METRIC_PARTS; p++) *value += m->losses[p];
     *value /= (double)m->n;
@@ -114,7 +109,7 @@ static vindex_status fit_nca(const vx_fit *job, vx_step *step) {
                           .metric = &m,
                           .steps = (size_t)s->steps,
                           .tolerance = s->tolerance};
-    vindex_status status = vx_descent_run(&descent, descent.steps);
+    vindex_status status = vx_descent_run(&descent);
     if (status == VINDEX_OK) status = vx_metric_write(&descent, step);
     vx_descent_free(&descent);
     vx_metric_free(&m);
