@@ -28,9 +28,9 @@ static const vindex_field fields[] = {
      "share of the loss that pushes impostors away; the rest pulls neighbours near", NULL},
     {"start", VINDEX_FIELD_CHOICE, offsetof(settings, start), 0, 3, VX_METRIC_PCA,
      "the map to begin with", starts},
-    {"steps", VINDEX_FIELD_INT64, offsetof(settings, steps), 1, 1e6, 200, "of L-BFGS, at most",
+    {"steps", VINDEX_FIELD_INT64, offsetof(settings, steps), 1, 1e6, 100, "of L-BFGS, at most",
      NULL},
-    {"tolerance", VINDEX_FIELD_DOUBLE, offsetof(settings, tolerance), 0, 0.1, 1e-5,
+    {"tolerance", VINDEX_FIELD_DOUBLE, offsetof(settings, tolerance), 0, 0.1, 1e-4,
      "enough when a step lowers the loss by no more than this share", NULL},
 };
 static const vindex_field_table table = {"lmnn", sizeof(settings), fields, VX_COUNT(fields)};
@@ -113,12 +113,16 @@ void vx_lmnn_free(vx_lmnn *lmnn) {
 
 /* ---- candidates ---- */
 
+/* In eight sums, which the processor adds at once. */
 static double distance(const vx_metric *m, size_t i, size_t j) {
-    double sum = 0;
-    for (size_t d = 0; d < m->out; d++) {
-        double away = m->z[i * m->out + d] - m->z[j * m->out + d];
-        sum += away * away;
-    }
+    enum { LANES = 8 };
+    const double *a = m->z + i * m->out, *b = m->z + j * m->out;
+    double sums[LANES] = {0}, sum = 0;
+    size_t d = 0;
+    for (; d + LANES <= m->out; d += LANES)
+        for (size_t l = 0; l < LANES; l++) sums[l] += (a[d + l] - b[d + l]) * (a[d + l] - b[d + l]);
+    for (; d < m->out; d++) sum += (a[d] - b[d]) * (a[d] - b[d]);
+    for (size_t l = 0; l < LANES; l++) sum += sums[l];
     return sum;
 }
 
