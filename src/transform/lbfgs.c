@@ -118,6 +118,7 @@ static vindex_status go_down(search *s, vx_minimum *minimum) {
 
 vindex_status vx_lbfgs(const vx_objective *objective, double *x, vx_minimum *minimum) {
     size_t n = objective->count, numbers;
+    *minimum = (vx_minimum){0};
     double *room = vx_mul(n, 4 + 2 * MEMORY, &numbers) ? vx_alloc(numbers, sizeof *room) : NULL;
     if (!room) return vx_fail_memory(n, (4 + 2 * MEMORY) * sizeof *room, "minimise");
     search s = {.f = objective,
@@ -128,7 +129,6 @@ vindex_status vx_lbfgs(const vx_objective *objective, double *x, vx_minimum *min
                 .next_slope = room + 3 * n,
                 .steps = room + 4 * n,
                 .turns = room + (4 + MEMORY) * n};
-    *minimum = (vx_minimum){0};
     vindex_status status = objective->at(objective->context, x, &s.value, s.slope);
     minimum->value = s.value;
     if (status == VINDEX_OK && !(isfinite(s.value) && isfinite(dot(s.slope, s.slope, n))))
