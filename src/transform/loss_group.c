@@ -131,7 +131,8 @@ static void iterate(const group_step *s, int t) {
         const float *from = state(s, t) + i * s->classes;
         float *to = state(s, t + 1) + i * s->classes, scale = 1 / sums[i];
         for (size_t c = 0; c < s->classes; c++)
-            to[c] = sums[i] > 0 ? from[c] * supports[i * s->classes + c] * scale : from[c];
+            to[c] =
+                sums[i] > 0 ? vx_or_zero(from[c] * supports[i * s->classes + c] * scale) : from[c];
     }
 }
 
@@ -165,8 +166,8 @@ static void return_row(const group_step *s, int t, size_t row) {
     float along = (float)vx_dot(slope, to, s->classes), scale = 1 / sum;
     for (size_t c = 0; c < s->classes; c++) {
         float product_slope = (slope[c] - along) * scale;
-        slope[c] = product_slope * supports[c];
-        supports[c] = product_slope * from[c];
+        slope[c] = vx_or_zero(product_slope * supports[c]);
+        supports[c] = vx_or_zero(product_slope * from[c]);
     }
 }
 
@@ -206,7 +207,7 @@ static void return_classifier(const group_step *s, float *row_slope) {
         float *own = slope + i * s->classes;
         float along = (float)vx_dot(own, from, s->classes);
         for (size_t c = 0; c < s->classes; c++)
-            own[c] = anchors[i] > 0 ? 0 : from[c] * (own[c] - along);
+            own[c] = anchors[i] > 0 ? 0 : vx_or_zero(from[c] * (own[c] - along));
     }
     float scale = (float)(1 / s->loss->setup.temperature);
     vx_sproduct rows = {.m = s->n,

@@ -1,7 +1,5 @@
 #include "optimiser.h"
 
-#include <math.h>
-
 static const double beta2 = 0.999, epsilon = 1e-8; /* Adam's, as its authors set them */
 
 vindex_status vx_parameter_create(size_t count, bool decays, vx_parameter *parameter) {
@@ -39,7 +37,7 @@ static void move_sgd(const vx_optimiser *o, vx_parameter *p, size_t first, size_
     float decay = p->decays ? (float)o->decay : 0;
     for (size_t i = first; i < end; i++) {
         float slope = p->slope[i] + decay * p->values[i];
-        p->first[i] = momentum * p->first[i] + slope;
+        p->first[i] = vx_or_zero(momentum * p->first[i] + slope);
         p->values[i] -= rate * p->first[i];
         p->slope[i] = 0;
     }
@@ -52,9 +50,10 @@ static void move_adam(const vx_optimiser *o, vx_parameter *p, size_t first, size
     float rate = (float)(o->rate / (1 - pow(o->momentum, (double)o->steps)));
     float grown = (float)(1 / (1 - pow(beta2, (double)o->steps)));
     for (size_t i = first; i < end; i++) {
-        float slope = p->slope[i] + decay * p->values[i];
-        p->first[i] = beta * p->first[i] + (1 - beta) * slope;
-        p->second[i] = gamma * p->second[i] + (1 - gamma) * slope * slope;
+        float slope = vx_or_zero(p->slope[i] + decay * p->values[i]);
+        float second = gamma * p->second[i] + (1 - gamma) * slope * slope;
+        p->first[i] = vx_or_zero(beta * p->first[i] + (1 - beta) * slope);
+        p->second[i] = second < 1e-36f ? 0 : second;
         p->values[i] -= rate * p->first[i] / (sqrtf(p->second[i] * grown) + small);
         p->slope[i] = 0;
     }

@@ -2,7 +2,15 @@
 #ifndef VX_TRANSFORM_OPTIMISER_H
 #define VX_TRANSFORM_OPTIMISER_H
 
+#include <math.h>
+
 #include "core/rng.h"
+
+/* 0 for numbers so small that products of them leave the normal range of float32, where processors
+ * are a hundred times slower. */
+static inline float vx_or_zero(float x) {
+    return fabsf(x) < 1e-16f ? 0 : x;
+}
 
 /* A block of numbers being learned: a matrix, a vector, the proxies of all classes. */
 typedef struct vx_parameter {

@@ -6,7 +6,8 @@
 #include "core/base.h"
 
 /* Replaces values by scale * exp(v) / sum of exp(v), and answers log of that sum. -INFINITY stands
- * for what takes no part; something must. The exponential is good to float32's last bits or so. */
+ * for what takes no part; something must. A value 30 below the largest counts as nothing; else the
+ * exponential is good to float32's last bits or so. */
 double vx_softmax(float *values, size_t count, float scale);
 
 #endif

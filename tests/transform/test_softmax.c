@@ -21,7 +21,7 @@ static void check(const float *given, size_t count, double spread) {
         /* x - most, rounded to float32, is off by its own size times 2^-24, and so is the
          * exponential. */
         double off = isinf(given[i]) ? 0 : (most - (double)given[i]) * 0x1p-22;
-        double slack = wanted * (1e-6 + off) + 1e-37;
+        double slack = wanted * (1e-6 + off) + exp(-30);
         ck_each(fabs((double)values[i] - wanted) <= slack, "%zu x %g: %g for %g", count, spread,
                 (double)values[i], wanted);
         sum += (double)values[i];
