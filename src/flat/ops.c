@@ -68,7 +68,7 @@ static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, siz
 
 const vx_index_kind vx_flat_kind = {
     .word = "Flat",
-    .help = "Flat[,f32|f16|bf16][,Certified]",
+    .help = "Flat[,f32|f16|bf16][,Certified|Certified4|Certified8|CertifiedPCA<n>]",
     .create = create,
     .estimate = vx_flat_estimate,
     .load = vx_flat_load,
@@ -82,7 +82,7 @@ const vx_index_ops vx_flat_ops = {
     .count = count,
     .memory = vx_flat_memory,
     .trained = NULL,
-    .train = NULL,
+    .train = vx_flat_train,
     .add = vx_flat_add,
     .search = vx_flat_search,
     .range_search = vx_flat_range_search,
