@@ -69,7 +69,11 @@ static void check_row(vx_worker *worker, size_t q, size_t row) {
     if (space->metric == VINDEX_INNER_PRODUCT) /* which depends on the row's own norm */
         vx_group_limits(group, VX_PASS_SCAN, q, vx_worker_limit(worker, q), block->aux[at], &low,
                         &high);
-    if (!(key > high)) vx_worker_settle(worker, q, row, data);
+    if (key > high) return;
+    vx_worker_settle(worker, q, row, data);
+    /* A top k of few is cut often, for a limit that is not the tightest costs more. */
+    if (worker->k && worker->tops[q].count > worker->k + worker->k / 4)
+        vx_worker_tighten(worker, q);
 }
 
 /* Looks at count candidates. In a sample keys are guesses, which a second plane would not better
@@ -143,8 +147,9 @@ static void drain(vx_worker *worker, size_t q, size_t most) {
     worker->waiting[q] = count;
 }
 
-static void push(vx_worker *worker, size_t q, vx_candidate candidate) {
-    worker->candidates[q * worker->room + worker->waiting[q]++] = candidate;
+static void push(vx_worker *worker, size_t q, size_t first, const vx_code_hit *hit) {
+    worker->candidates[q * worker->room + worker->waiting[q]++] =
+        (vx_candidate){first + hit->row, hit->key, hit->known};
     worker->passed++;
     if (worker->waiting[q] == worker->room) drain(worker, q, worker->room / 2);
 }
@@ -166,17 +171,26 @@ static void scan_codes(vx_worker *worker, const vx_span *rows) {
         size_t count = VX_MIN(rows->count - start, (size_t)SCAN_ROWS);
         vx_codes codes = vx_codes_at(&group->space, rows->block->codes, rows->at + start, count);
         for (size_t q = 0; q < group->count; q++) {
-            uint32_t positions[SCAN_ROWS];
-            float keys[SCAN_ROWS], known[SCAN_ROWS];
-            vx_code_passed passed = {keys, known};
+            vx_code_hit hits[SCAN_ROWS];
             vx_code_queries query = queries_at(worker, q);
-            size_t found = group->kernels->code_select(&codes, &query, worker->limits[q],
-                                                       positions, &passed);
-            for (size_t i = 0; i < found && positions[i] < count; i++)
-                push(worker, q,
-                     (vx_candidate){rows->row + start + positions[i], keys[i], known[i]});
+            size_t found = group->kernels->code_select(&codes, &query, worker->limits[q], hits);
+            for (size_t i = 0; i < found && hits[i].row < count; i++)
+                push(worker, q, rows->row + start, &hits[i]);
         }
     }
+}
+
+/* Looks at a pair of a batch at once: so many queries look at the same few rows that these are in
+ * the cache already. */
+static void look_now(vx_worker *worker, size_t q, const vx_span *rows, size_t i, float known) {
+    worker->passed++;
+    worker->stats.survivors++;
+    if (worker->group->second) {
+        float key = vx_codes_refine(worker->group, q, rows->block, rows->at + i, known);
+        if (key < worker->limits[q]) return;
+    }
+    worker->stats.vectors++;
+    check_row(worker, q, rows->row + i);
 }
 
 /* Many queries against the codes, a panel of them at a time. */
@@ -184,23 +198,24 @@ static void tile_codes(vx_worker *worker, const vx_span *rows) {
     const vx_group *group = worker->group;
     const vx_kernels *kernels = group->kernels;
     size_t height = kernels->code_tile_rows, width = kernels->code_tile_queries;
-    vx_code_passed passed = {worker->keys, worker->known};
+    vx_codes all = vx_codes_at(&group->space, rows->block->codes, rows->at, rows->count);
     for (size_t q = 0; q < group->count; q += width) {
         vx_code_queries queries = queries_at(worker, q);
         size_t there = VX_MIN(width, group->count - q);
         for (size_t start = 0; start < rows->count; start += height) {
-            uint32_t masks[VX_CODE_TILE_QUERIES];
+            vx_code_hit hits[VX_CODE_TILE_QUERIES * VX_TILE_ROWS];
             size_t count = VX_MIN(rows->count - start, height);
-            uint32_t inside = (uint32_t)((1ull << count) - 1);
-            vx_codes codes =
-                vx_codes_at(&group->space, rows->block->codes, rows->at + start, count);
-            if (!kernels->code_tile(&codes, &queries, worker->limits + q, masks, &passed)) continue;
-            for (size_t i = 0; i < there; i++)
-                for (uint32_t mask = masks[i] & inside; mask; mask &= mask - 1) {
-                    size_t r = (size_t)__builtin_ctz(mask), at = i * VX_TILE_ROWS + r;
-                    push(worker, q + i,
-                         (vx_candidate){rows->row + start + r, passed.keys[at], passed.known[at]});
-                }
+            vx_codes codes = all;
+            codes.groups += start / VX_CODE_ROWS * vx_code_group_bytes(&all.shape);
+            codes.count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
+            size_t found = kernels->code_tile(&codes, &queries, worker->limits + q, hits);
+            for (size_t i = 0; i < found; i++) {
+                if (hits[i].query >= there || hits[i].row >= count) continue;
+                if (worker->approximate)
+                    push(worker, q + hits[i].query, rows->row + start, &hits[i]);
+                else
+                    look_now(worker, q + hits[i].query, rows, start + hits[i].row, hits[i].known);
+            }
         }
     }
 }

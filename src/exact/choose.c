@@ -216,20 +216,19 @@ static void encode_rows(const study *s, const vx_space *space, const vx_block *b
 /* What one query would read per row: codes; and of what those leave second planes and rows, which
  * count twice, for they lie scattered. */
 static double bytes_of(const study *s, const vx_group *group, const vx_block *block, size_t q,
-                       uint32_t *positions, float *passed) {
+                       vx_code_hit *hits) {
     const vx_space *space = &group->space;
     vx_codes codes = vx_codes_at(space, block->codes, 0, s->row_count);
     vx_code_queries query = vx_group_codes(group, 0);
-    vx_code_passed out = {passed, passed + codes.count * VX_CODE_ROWS};
     float limit = vx_group_code_limit(group, 0, s->keys[q]);
     size_t found = group->coded
-                       ? group->kernels->code_select(&codes, &query, limit, positions, &out)
+                       ? group->kernels->code_select(&codes, &query, limit, hits)
                        : s->row_count;
     size_t rows = 0;
     for (size_t i = 0; i < found; i++)
         rows += !space->coder->refined || !group->coded ||
-                (positions[i] < s->row_count &&
-                 !(vx_codes_refine(group, 0, block, positions[i], out.known[i]) < limit));
+                (hits[i].row < s->row_count &&
+                 !(vx_codes_refine(group, 0, block, hits[i].row, hits[i].known) < limit));
     double row = (double)vx_space_stride(s->space), all = (double)s->row_count;
     double plane = space->coder->refined ? (double)vx_plane_stride(space->dim) : 0;
     double codes_each = (double)vx_code_group_bytes(&codes.shape) / VX_CODE_ROWS;
@@ -248,26 +247,24 @@ static vindex_status forecast(const study *s, vx_coder *coder) {
                       .planes = vx_alloc(coder->refined ? planes : 1, 1),
                       .count = s->row_count};
     float *work = vx_alloc(vx_codes_work(coder), sizeof *work);
-    float *passed = vx_alloc(2 * whole, sizeof *passed);
-    uint32_t *positions = vx_alloc(whole, sizeof *positions);
+    vx_code_hit *hits = vx_alloc(whole, sizeof *hits);
     vx_group group = {0};
     vindex_status status = VINDEX_OK;
-    if (!block.codes || !block.planes || !work || !passed || !positions)
-        status = vx_fail_memory(whole, sizeof *passed, "codes: a forecast");
+    if (!block.codes || !block.planes || !work || !hits)
+        status = vx_fail_memory(whole, sizeof *hits, "codes: a forecast");
     if (status == VINDEX_OK) status = vx_group_create(&space, 1, false, &group);
     if (status == VINDEX_OK) encode_rows(s, &space, &block, work);
     double bytes = 0;
     for (size_t q = 0; status == VINDEX_OK && q < s->query_count; q++) {
         status = vx_group_load(&group, s->queries + q * space.dim, 1, 1);
-        if (status == VINDEX_OK) bytes += bytes_of(s, &group, &block, q, positions, passed);
+        if (status == VINDEX_OK) bytes += bytes_of(s, &group, &block, q, hits);
     }
     coder->forecast = bytes / (double)s->query_count;
     vx_group_free(&group);
     vx_free(block.codes);
     vx_free(block.planes);
     vx_free(work);
-    vx_free(passed);
-    vx_free(positions);
+    vx_free(hits);
     return status;
 }
 

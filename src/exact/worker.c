@@ -34,12 +34,11 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
     bool coded = job->space.coder && !job->weights;
     size_t room = ROOM_ALL / queries;
     room = coded ? VX_MIN(VX_MAX(room, (size_t)ROOM_LEAST), (size_t)ROOM_MOST) : 0;
-    size_t passed = coded ? (size_t)VX_CODE_TILE_QUERIES * VX_TILE_ROWS * sizeof(float) : 0;
     size_t candidates = group->capacity * (room * sizeof(vx_candidate) + sizeof(size_t));
     if (!vx_mul(hits_each, group->capacity, &hits) ||
         !vx_add(hits,
-                queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums + 2 * passed +
-                    candidates + 10 * 64,
+                queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums + candidates +
+                    8 * 64,
                 &bytes))
         return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
     char *memory = vx_alloc(bytes, 1);
@@ -55,8 +54,6 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
     worker->seconds = take(&memory, queries * sizeof(float));
     worker->packed = take(&memory, packed);
     worker->sums = take(&memory, sums);
-    worker->keys = take(&memory, passed);
-    worker->known = take(&memory, passed);
     worker->candidates = take(&memory, group->capacity * room * sizeof(vx_candidate));
     worker->waiting = take(&memory, group->capacity * sizeof(size_t));
     vx_hit *each = take(&memory, hits);

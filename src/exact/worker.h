@@ -21,7 +21,7 @@ typedef _Atomic(double) vx_best;
 typedef struct vx_candidate {
     size_t row;
     float key;   /* the most it can be, in the query's units */
-    float known; /* see vx_code_passed */
+    float known; /* see vx_code_hit */
 } vx_candidate;
 
 /* Rows of one block, one after the other. */
@@ -55,8 +55,7 @@ typedef struct vx_worker {
     size_t backoff;    /* rows that the next fall back to the plain filter lasts */
     double debt;       /* nanoseconds that the codes cost lately beyond what they saved */
     vindex_search_stats stats;
-    float *keys, *known; /* of what passes a tile of codes */
-    float *packed;       /* a tile of rows, slice by slice */
+    float *packed; /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;
     vindex_status status; /* the first failure, answered by the search */

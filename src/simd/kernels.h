@@ -88,11 +88,12 @@ typedef struct vx_code_queries {
 /* A scale kept as bf16 is off by at most 2^-9 of itself, and this is more. */
 #define VX_CODE_SCALE_ERROR 0x1p-8f
 
-/* What passed: for each position written, or bit set, the key, and the key without what a second
- * plane can make smaller. For a tile both are queries x VX_TILE_ROWS. */
-typedef struct vx_code_passed {
-    float *keys, *known;
-} vx_code_passed;
+/* A pair that passed. */
+typedef struct vx_code_hit {
+    uint32_t query, row; /* of the panel, of the rows at hand */
+    float key;           /* the most it can be */
+    float known;         /* key without what a second plane can make smaller */
+} vx_code_hit;
 
 typedef struct vx_products {
     double dot, square;
@@ -155,13 +156,13 @@ typedef struct vx_kernels {
     void (*axpy)(float a, const float *x, float *y, size_t n);
 
     /* Filter by codes. The key of a row is the most that q . v (less |v|^2 / 2) can be, given its
-     * code, in multiples of the query's unit. code_select writes the positions of rows with !(key <
-     * limit); code_tile does the same for a panel of queries and at most code_tile_rows rows, as
-     * bits. Rows behind the last are the caller's to ignore. */
+     * code, in multiples of the query's unit. Both write the pairs with !(key < limit) and answer
+     * how many; code_tile is for a panel of queries and at most code_tile_rows rows. Rows behind
+     * the last are the caller's to ignore. */
     size_t (*code_select)(const vx_codes *rows, const vx_code_queries *query, float limit,
-                          uint32_t *positions, const vx_code_passed *passed);
-    bool (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, const float *limits,
-                      uint32_t *masks, const vx_code_passed *passed);
+                          vx_code_hit *hits);
+    size_t (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, const float *limits,
+                        vx_code_hit *hits);
 
     /* The product of a row of a second plane with z: half the dimensions in the low nibbles of
      * `bytes` bytes, half in the high ones; z holds either half, each followed by zeros up to a
