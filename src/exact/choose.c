@@ -12,7 +12,6 @@ enum {
     ROWS_LEAST = 1024,       /* before a choice is made */
     ROWS_WANTED = 8192,      /* enough for any */
     QUERIES = 32,            /* held out to ask */
-    PCA_DIM_MOST = 2048,     /* beyond, principal directions cost too much to learn */
     FORECAST_ROWS_MOST = 4096
 };
 
@@ -282,8 +281,7 @@ static vindex_status consider(study *s, vx_coding coding, size_t head, vx_coder 
     return status;
 }
 
-/* Memory on top of the vectors stays below three tenths of theirs. */
-static bool may_refine(const vx_space *space) {
+bool vx_choice_may_refine(const vx_space *space) {
     vx_coder coder = {.head = space->dim};
     vx_code_shape shape = vx_coder_shape(&coder, space->metric);
     size_t bytes = vx_code_group_bytes(&shape) / VX_CODE_ROWS + vx_plane_stride(space->dim);
@@ -294,8 +292,8 @@ static vindex_status choose(study *s, vx_coder *best) {
     size_t dim = s->space->dim;
     *best = (vx_coder){.forecast = (double)INFINITY};
     VX_TRY(consider(s, VX_CODING_SIGNS, dim, best));
-    if (may_refine(s->space)) VX_TRY(consider(s, VX_CODING_REFINED, dim, best));
-    if (dim > PCA_DIM_MOST || s->learnt_count < 2 * dim) return VINDEX_OK;
+    if (vx_choice_may_refine(s->space)) VX_TRY(consider(s, VX_CODING_REFINED, dim, best));
+    if (dim > VX_PCA_DIM_MOST || s->learnt_count < 2 * dim) return VINDEX_OK;
     for (size_t h = 0; h < VX_COUNT(heads) && heads[h] <= dim; h++)
         VX_TRY(consider(s, VX_CODING_PCA, heads[h], best));
     return VINDEX_OK;

@@ -16,6 +16,12 @@ typedef struct vx_choice {
     size_t head; /* PCA: dimensions, at most those of the space */
 } vx_choice;
 
+/* Principal directions of more dimensions cost too much to learn. */
+enum { VX_PCA_DIM_MOST = 2048 };
+
+/* Whether two planes stay below three tenths of the vectors' memory. */
+VX_SHARED bool vx_choice_may_refine(const vx_space *space);
+
 /* Rows that a choice needs before it is worth making. */
 VX_SHARED size_t vx_choice_least(const vx_choice *choice, size_t dim);
 /* Rows that it makes use of. */

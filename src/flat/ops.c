@@ -2,6 +2,7 @@
 #include <vindex/fields.h>
 #include <vindex/flat.h>
 
+#include <math.h>
 #include <stdio.h>
 
 #include "flat.h"
@@ -64,6 +65,24 @@ static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, 
 
 static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, size_t *removed) {
     return vx_ids_remove(&((vx_flat *)index)->ids, ids, n, removed);
+}
+
+vindex_status vindex_flat_coding_of(const vindex_index *index, vindex_flat_coding *coding) {
+    if (!index || !coding) return vx_fail(VINDEX_ERR_ARGUMENT, "codes: an argument is NULL");
+    if (index->ops != &vx_flat_ops)
+        return vx_fail(VINDEX_ERR_UNSUPPORTED, "codes: the index is %s; only Flat has them",
+                       index->ops->word);
+    const vx_flat *flat = (const vx_flat *)index;
+    const vx_coder *coder = flat->space.coder;
+    *coding = (vindex_flat_coding){.rotation = coder && coder->matrix ? "pca" : "signs",
+                                   .vector_bytes = (double)vx_flat_stride(flat),
+                                   .forecast = coder ? coder->forecast : (double)NAN};
+    if (!coder) return VINDEX_OK;
+    coding->dims = (int64_t)coder->head;
+    coding->planes = 1 + coder->refined;
+    coding->code_bytes = (double)vx_flat_codes_bytes(flat, VX_CODE_ROWS) / VX_CODE_ROWS;
+    if (coder->refined) coding->code_bytes += (double)vx_plane_stride(flat->space.dim);
+    return VINDEX_OK;
 }
 
 const vx_index_kind vx_flat_kind = {

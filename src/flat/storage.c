@@ -6,9 +6,11 @@
 
 enum { BLOCK_BYTES = 8 << 20, BLOCK_ROWS_LEAST = 64, FIRST_ROWS = 64, ADD_ROWS = 4096 };
 
-/* Bytes that a row's codes take before it is known which: a PCA's take less. */
-static size_t row_codes(size_t dim, const vx_choice *choice) {
+/* Bytes that a row's codes take, the most they may where that is not known yet. */
+static size_t row_codes(size_t dim, vindex_dtype dtype, const vx_choice *choice) {
+    vx_space space = {VINDEX_L2, dtype, dim, NULL};
     bool pca = choice->coding == VX_CODING_PCA, refined = choice->coding == VX_CODING_REFINED;
+    if (choice->coding == VX_CODING_AUTO) refined = vx_choice_may_refine(&space);
     vx_code_shape shape = {vx_code_lines(pca ? choice->head : dim), VX_CODE_HALF, pca};
     return vx_code_group_bytes(&shape) / VX_CODE_ROWS + (refined ? vx_plane_stride(dim) : 0);
 }
@@ -82,6 +84,11 @@ static vindex_status parse(const vx_spec *spec, size_t dim, options *found) {
                 "and bf16, and Certified, Certified4, Certified8 or CertifiedPCA<n>",
                 spec->words[w]);
     }
+    if (found->choice.head && dim > VX_PCA_DIM_MOST)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: CertifiedPCA%zu for vectors of %zu dimensions, more than "
+                       "the %d it can learn; use Certified",
+                       found->choice.head, dim, VX_PCA_DIM_MOST);
     if (found->choice.head <= dim) return VINDEX_OK;
     return vx_fail(VINDEX_ERR_ARGUMENT,
                    "factory string: CertifiedPCA%zu for vectors of %zu dimensions; give at most "
@@ -106,7 +113,7 @@ size_t vx_flat_planes_bytes(const vx_flat *flat, size_t rows) {
 /* Bytes a row takes in a block: its numbers, the filter's, its code. */
 static size_t row_bytes(size_t dim, const options *wanted) {
     size_t bytes = dim * vindex_dtype_size(wanted->dtype);
-    return wanted->certified ? bytes + sizeof(float) + row_codes(dim, &wanted->choice) : bytes;
+    return wanted->certified ? bytes + sizeof(float) + row_codes(dim, wanted->dtype, &wanted->choice) : bytes;
 }
 
 vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric,
@@ -169,8 +176,10 @@ vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     size_t rest = n % block_rows, blocks = n / block_rows + (rest != 0);
     rows = n - rest + (rest ? capacity_for(rest, block_rows) : 0);
     size_t data, lists, each = stride + sizeof(float);
-    if (wanted.certified) each += row_codes(dim, &wanted.choice); /* as for L2 */
-    if (!vx_mul(rows, each, &data) || !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) ||
+    if (wanted.certified) each += row_codes(dim, wanted.dtype, &wanted.choice);
+    size_t learnt = wanted.certified && n ? 5 * dim : 0; /* mean, signs or directions */
+    learnt = (learnt + 2 * wanted.choice.head * (n ? dim : 0)) * sizeof(float);
+    if (!vx_mul(rows, each, &data) || !vx_add(data, learnt, &data) || !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) ||
         !vx_add(data, lists, bytes) || !vx_add(*bytes, sizeof(vx_flat), bytes))
         return vx_fail_memory(rows, stride, "memory estimate");
     return VINDEX_OK;
