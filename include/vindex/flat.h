@@ -6,9 +6,9 @@
  *
  * The factory word Certified ("Flat,Certified", "Flat,f16,Certified") adds codes: a few bits per
  * dimension and some numbers per vector, at most three tenths of the vectors' memory (as float32; a
- * plane is an eighth of float32, a quarter of the 16-bit types). They prove most vectors away before
- * these are read, so that a search reads a sixth of the bytes or less; the answer stays the same, id
- * for id. Where they rule out too little, and with weights, the search goes without (see
+ * plane is an eighth of float32, a quarter of the 16-bit types). They prove most vectors away
+ * before these are read, so that a search reads a sixth of the bytes or less; the answer stays the
+ * same, id for id. Where they rule out too little, and with weights, the search goes without (see
  * vindex_search_stats).
  *
  * Which codes suit the data is learnt from the first vectors added (1,024 to 8,192 of them; before
@@ -44,13 +44,13 @@ VINDEX_API vindex_status vindex_flat_create(const vindex_flat_params *params, vi
 
 /* Which codes a certified index has. */
 typedef struct vindex_flat_coding {
-    const char *rotation;  /* "signs" or "pca" */
-    int64_t dims;          /* rotated dimensions with codes; 0: none learnt (yet), or not certified */
-    int64_t planes;        /* of four bits each, 1 or 2 */
-    double code_bytes;     /* per vector */
-    double vector_bytes;   /* per vector, without codes */
-    double forecast;       /* bytes that one query reads per vector, predicted when the codes were
-                              learnt, on vectors held out; NaN: there were too few */
+    const char *rotation; /* "signs" or "pca" */
+    int64_t dims;        /* rotated dimensions with codes; 0: none learnt (yet), or not certified */
+    int64_t planes;      /* of four bits each, 1 or 2 */
+    double code_bytes;   /* per vector */
+    double vector_bytes; /* per vector, without codes */
+    double forecast;     /* bytes that one query reads per vector, predicted when the codes were
+                            learnt, on vectors held out; NaN: there were too few */
 } vindex_flat_coding;
 
 /* Says which. VINDEX_ERR_UNSUPPORTED for an index of another kind. Shared-read. */

@@ -67,8 +67,8 @@ static void report_codes(const vindex_index *index, struct cli_report *report) {
     cli_report_text(report, "codes", "codes", text);
     cli_report_real(report, "code_bytes_per_vector", "code bytes per vector", coding.code_bytes, 1,
                     "");
-    cli_report_real(report, "predicted_bytes_per_vector", "predicted to read",
-                    coding.forecast, 1, "");
+    cli_report_real(report, "predicted_bytes_per_vector", "predicted to read", coding.forecast, 1,
+                    "");
     cli_report_real(report, "vector_bytes", "bytes of a vector", coding.vector_bytes, 1, "");
 }
 

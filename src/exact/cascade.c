@@ -10,8 +10,8 @@
 #include "codes.h"
 
 enum {
-    SCAN_ROWS = 256, /* rows that a query looks at before the next query does */
-    AHEAD = 12       /* candidates between asking for memory and looking at it */
+    SCAN_ROWS = VX_CASCADE_ROWS, /* rows that a query looks at before the next query does */
+    AHEAD = 12                   /* candidates between asking for memory and looking at it */
 };
 
 static const vx_block *block_of(const vx_worker *worker, size_t row, size_t *at) {
@@ -180,43 +180,58 @@ static void scan_codes(vx_worker *worker, const vx_span *rows) {
     }
 }
 
-/* Looks at a pair of a batch at once: so many queries look at the same few rows that these are in
- * the cache already. */
-static void look_now(vx_worker *worker, size_t q, const vx_span *rows, size_t i, float known) {
-    worker->passed++;
-    worker->stats.survivors++;
-    if (worker->group->second) {
-        float key = vx_codes_refine(worker->group, q, rows->block, rows->at + i, known);
-        if (key < worker->limits[q]) return;
+/* Looks at the pairs of a panel at once: so many queries look at the same few rows that these are
+ * in the cache already. */
+static void look_now(vx_worker *worker, size_t first_query, const vx_span *rows, size_t found) {
+    const vx_code_hit *hits = worker->hits;
+    worker->passed += found;
+    worker->stats.survivors += (int64_t)found;
+    for (size_t i = 0; i < found; i++) {
+        size_t q = first_query + hits[i].query;
+        if (worker->group->second) {
+            float key = vx_codes_refine(worker->group, q, rows->block, rows->at + hits[i].row,
+                                        hits[i].known);
+            if (key < worker->limits[q]) continue;
+        }
+        worker->stats.vectors++;
+        check_row(worker, q, rows->row + hits[i].row);
     }
-    worker->stats.vectors++;
-    check_row(worker, q, rows->row + i);
+}
+
+/* A panel of queries against the codes: the pairs that pass, all of them there, go to
+ * worker->hits; answers how many. */
+static size_t tile_panel(vx_worker *worker, size_t q, const vx_span *rows, const vx_codes *all) {
+    const vx_group *group = worker->group;
+    size_t height = group->kernels->code_tile_rows;
+    size_t there = VX_MIN(group->kernels->code_tile_queries, group->count - q), found = 0;
+    vx_code_queries queries = queries_at(worker, q);
+    for (size_t start = 0; start < rows->count; start += height) {
+        vx_code_hit *hits = worker->hits + found;
+        vx_codes codes = *all;
+        codes.groups += start / VX_CODE_ROWS * vx_code_group_bytes(&all->shape);
+        codes.count = VX_MIN(all->count - start / VX_CODE_ROWS, height / VX_CODE_ROWS);
+        size_t more = group->kernels->code_tile(&codes, &queries, worker->limits + q, hits);
+        for (size_t i = 0; i < more; i++) {
+            vx_code_hit hit = hits[i];
+            hit.row += (uint32_t)start;
+            if (hit.query < there && hit.row < rows->count) worker->hits[found++] = hit;
+        }
+    }
+    return found;
 }
 
 /* Many queries against the codes, a panel of them at a time. */
 static void tile_codes(vx_worker *worker, const vx_span *rows) {
     const vx_group *group = worker->group;
-    const vx_kernels *kernels = group->kernels;
-    size_t height = kernels->code_tile_rows, width = kernels->code_tile_queries;
     vx_codes all = vx_codes_at(&group->space, rows->block->codes, rows->at, rows->count);
-    for (size_t q = 0; q < group->count; q += width) {
-        vx_code_queries queries = queries_at(worker, q);
-        size_t there = VX_MIN(width, group->count - q);
-        for (size_t start = 0; start < rows->count; start += height) {
-            vx_code_hit hits[VX_CODE_TILE_QUERIES * VX_TILE_ROWS];
-            size_t count = VX_MIN(rows->count - start, height);
-            vx_codes codes = all;
-            codes.groups += start / VX_CODE_ROWS * vx_code_group_bytes(&all.shape);
-            codes.count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
-            size_t found = kernels->code_tile(&codes, &queries, worker->limits + q, hits);
-            for (size_t i = 0; i < found; i++) {
-                if (hits[i].query >= there || hits[i].row >= count) continue;
-                if (worker->approximate)
-                    push(worker, q + hits[i].query, rows->row + start, &hits[i]);
-                else
-                    look_now(worker, q + hits[i].query, rows, start + hits[i].row, hits[i].known);
-            }
+    for (size_t q = 0; q < group->count; q += group->kernels->code_tile_queries) {
+        size_t found = tile_panel(worker, q, rows, &all);
+        if (!worker->approximate) {
+            look_now(worker, q, rows, found);
+            continue;
         }
+        for (size_t i = 0; i < found; i++)
+            push(worker, q + worker->hits[i].query, rows->row, &worker->hits[i]);
     }
 }
 
@@ -229,7 +244,8 @@ typedef struct costs {
 static costs costs_of(const vx_worker *worker) {
     const vx_space *space = &worker->group->space;
     vx_code_shape shape = vx_coder_shape(space->coder, space->metric);
-    double row = (double)vx_space_stride(space), code = (double)vx_codes_bytes(&shape, 1) / VX_CODE_ROWS;
+    double row = (double)vx_space_stride(space),
+           code = (double)vx_codes_bytes(&shape, 1) / VX_CODE_ROWS;
     double look = worker->group->second ? (double)vx_plane_stride(space->dim) : row;
     if (worker->group->code_panels)
         return (costs){(double)space->dim / 80, (double)space->coder->head / 250, 40 + look / 10};

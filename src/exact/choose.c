@@ -7,11 +7,11 @@
 #include "search.h"
 
 enum {
-    ROWS_MOST = 16384,       /* of a sample */
-    BYTES_MOST = 128 << 20,  /* of a sample, where that is less */
-    ROWS_LEAST = 1024,       /* before a choice is made */
-    ROWS_WANTED = 8192,      /* enough for any */
-    QUERIES = 32,            /* held out to ask */
+    ROWS_MOST = 16384,      /* of a sample */
+    BYTES_MOST = 128 << 20, /* of a sample, where that is less */
+    ROWS_LEAST = 1024,      /* before a choice is made */
+    ROWS_WANTED = 8192,     /* enough for any */
+    QUERIES = 32,           /* held out to ask */
     FORECAST_ROWS_MOST = 4096
 };
 
@@ -35,7 +35,7 @@ typedef struct study {
     float *rows; /* row_count x dim */
     float *aux;
     size_t row_count;
-    float *queries;     /* query_count x dim */
+    float *queries;       /* query_count x dim */
     double keys[QUERIES]; /* of each query's nearest row */
     size_t query_count;
     float *directions; /* most x dim, principal ones first; NULL until wanted */
@@ -129,12 +129,8 @@ static vindex_status find_directions(study *s) {
         status = vx_fail_memory(dim * dim, sizeof *matrix, "codes: principal directions");
     if (status == VINDEX_OK) {
         for (size_t i = 0; i < count * dim; i++) centred[i] = s->learnt[i] - mean[i % dim];
-        vx_sproduct product = {.m = dim,
-                               .k = count,
-                               .alpha = 1,
-                               .a = centred,
-                               .c = products,
-                               .a_transposed = true};
+        vx_sproduct product = {
+            .m = dim, .k = count, .alpha = 1, .a = centred, .c = products, .a_transposed = true};
         vx_ssyrk(&product, s->threads);
         for (size_t i = 0; i < dim * dim; i++) matrix[i] = (double)products[i];
         status = vx_eigen(matrix, dim, values);
@@ -220,9 +216,8 @@ static double bytes_of(const study *s, const vx_group *group, const vx_block *bl
     vx_codes codes = vx_codes_at(space, block->codes, 0, s->row_count);
     vx_code_queries query = vx_group_codes(group, 0);
     float limit = vx_group_code_limit(group, 0, s->keys[q]);
-    size_t found = group->coded
-                       ? group->kernels->code_select(&codes, &query, limit, hits)
-                       : s->row_count;
+    size_t found =
+        group->coded ? group->kernels->code_select(&codes, &query, limit, hits) : s->row_count;
     size_t rows = 0;
     for (size_t i = 0; i < found; i++)
         rows += !space->coder->refined || !group->coded ||

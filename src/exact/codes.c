@@ -66,9 +66,7 @@ size_t vx_codes_work(const vx_coder *coder) {
 static void form_row(const vx_space *space, const vx_kernels *kernels, const void *row,
                      const vx_measure *measure, float *v) {
     const float *mean = space->coder->mean;
-    double factor = !is_unit(space)          ? 1
-                    : measure->square > 0 ? 1 / sqrt(measure->square)
-                                             : 0;
+    double factor = !is_unit(space) ? 1 : measure->square > 0 ? 1 / sqrt(measure->square) : 0;
     kernels->widen[space->dtype](row, space->dim, v);
     for (size_t j = 0; j < space->dim; j++)
         v[j] = (float)(((double)v[j] - measure->mean) * factor - (double)mean[j]);
@@ -99,8 +97,7 @@ static void encode_plane(const vx_space *space, const vx_kernels *kernels, const
                          const float *y, float scale, unsigned char *plane) {
     size_t dim = space->dim, nibbles = vx_plane_nibbles(dim);
     float *rest = own->rotation;
-    for (size_t j = 0; j < dim; j++)
-        rest[j] = y[j] - scale * ((float)own->levels[j] - 7.5f);
+    for (size_t j = 0; j < dim; j++) rest[j] = y[j] - scale * ((float)own->levels[j] - 7.5f);
     memset(rest + dim, 0, (vx_padded(dim) - dim) * sizeof *rest);
     float step = scale * (float)SECOND_STEP;
     vx_code_sums sums = kernels->encode(rest, dim, step > 0 ? 1 / step : 0, own->levels);
@@ -108,8 +105,7 @@ static void encode_plane(const vx_space *space, const vx_kernels *kernels, const
     numbers.rest = rest_of(sums, (double)numbers.scale / 2, dim);
     memcpy(plane, &numbers, sizeof numbers);
     for (size_t i = 0; i < nibbles; i++)
-        plane[sizeof numbers + i] =
-            (unsigned char)(own->levels[i] | own->levels[nibbles + i] << 4);
+        plane[sizeof numbers + i] = (unsigned char)(own->levels[i] | own->levels[nibbles + i] << 4);
 }
 
 /* The numbers of a row in front of its group's lines. NaN: always looked at again. */
@@ -143,8 +139,7 @@ static void encode_row(const vx_space *space, const vx_kernels *kernels, const v
     bool judged = fits(norm) && !isnan(vx_aux_of(space, &task->measures[r]));
     if (judged) {
         if (coder->matrix)
-            head_norm = sqrt(
-                kernels->settle_products[VINDEX_F32](NULL, NULL, y, head, 0).square);
+            head_norm = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, y, head, 0).square);
         float steps = head_norm > norm * 0x1p-30 && norm > 0
                           ? (float)(sqrt((double)head) / (step * head_norm))
                           : 0;
@@ -155,7 +150,7 @@ static void encode_row(const vx_space *space, const vx_kernels *kernels, const v
         numbers.rest = rest_of(sums, scale, head);
         numbers.second = (float)(norm * norm / 2 * (1 - 0x1p-20));
         if (space->metric == VINDEX_INNER_PRODUCT)
-            numbers.second = vx_round_up(norm * (1 + 0x1p-20) + 1e-30);
+            numbers.second = vx_round_up(norm * (1 + (double)VX_CODE_SCALE_ERROR) + 1e-30);
         numbers.tail = vx_round_up(vx_coder_tail(coder, norm, head_norm));
         if (coder->refined) encode_plane(space, kernels, own, y, numbers.scale, plane);
     }
@@ -169,23 +164,22 @@ void vx_codes_encode(const vx_space *space, const vx_kernels *kernels, const vx_
     for (size_t r = 0; r < task->count; r++) {
         float *v = own.v + r * padded;
         form_row(space, kernels, (const char *)task->rows + r * stride, &task->measures[r], v);
-        norms[r] =
-            sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, v, space->dim, 0).square);
+        norms[r] = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, v, space->dim, 0).square);
         /* What is never judged may not overflow on its way either. */
         if (!fits(norms[r])) memset(v, 0, space->dim * sizeof *v);
     }
     vx_coder_rotate(space->coder, kernels, own.v, task->count, own.y, own.rotation);
-    for (size_t r = 0; r < task->count; r++)
-        encode_row(space, kernels, task, r, norms[r], &own);
+    for (size_t r = 0; r < task->count; r++) encode_row(space, kernels, task, r, norms[r], &own);
 }
 
 vx_codes vx_codes_at(const vx_space *space, const unsigned char *codes, size_t first,
                      size_t count) {
     vx_code_shape shape = vx_coder_shape(space->coder, space->metric);
-    return (vx_codes){.groups = codes + vx_codes_bytes(&shape, first),
-                      .count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS,
-                      .shape = shape,
-                      .length = vx_round_up(1 + space->coder->mean_norm * (1 + 0x1p-20) + 0x1p-20)};
+    return (vx_codes){
+        .groups = codes + vx_codes_bytes(&shape, first),
+        .count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS,
+        .shape = shape,
+        .length = vx_round_up((1 + space->coder->mean_norm) * (1 + (double)VX_CODE_SCALE_ERROR))};
 }
 
 float vx_codes_refine(const vx_group *group, size_t q, const vx_block *block, size_t i,
@@ -205,8 +199,9 @@ void vx_codes_move(const vx_space *space, const vx_block *source, size_t from,
                    const vx_block *target, size_t to) {
     vx_code_shape shape = vx_coder_shape(space->coder, space->metric);
     size_t bytes = vx_codes_bytes(&shape, VX_CODE_ROWS), stride = vx_plane_stride(space->dim);
-    const unsigned char *old = source->codes + from / VX_CODE_ROWS * bytes + from % VX_CODE_ROWS * 4;
-    unsigned char *new = target->codes + to / VX_CODE_ROWS * bytes + to % VX_CODE_ROWS * 4;
+    const unsigned char *old =
+        source->codes + from / VX_CODE_ROWS * bytes + from % VX_CODE_ROWS * 4;
+    unsigned char *new = target->codes + to / VX_CODE_ROWS *bytes + to % VX_CODE_ROWS * 4;
     for (size_t line = 0; line < bytes; line += VX_CODE_LINE) memcpy(new + line, old + line, 4);
     if (space->coder->refined)
         memmove(target->planes + to * stride, source->planes + from * stride, stride);
@@ -361,9 +356,8 @@ vindex_status vx_group_load_codes(vx_group *group, int threads) {
     char *memory = vx_alloc((size_t)threads, each);
     if (!memory) return vx_fail_memory((size_t)threads, each, "search");
     group->coded = can_judge(group, place_query(coder, memory).w);
-    group->code_panels = group->coded && group->count >= SMALLEST_CODE_TILE
-                             ? (group->count + width - 1) / width
-                             : 0;
+    group->code_panels =
+        group->coded && group->count >= SMALLEST_CODE_TILE ? (group->count + width - 1) / width : 0;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t q = 0; q < (group->coded ? group->count : 0); q++) {
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;

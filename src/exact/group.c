@@ -198,8 +198,7 @@ vindex_status vx_group_load(vx_group *group, const float *queries, size_t count,
     for (size_t p = 0; p < group->panels; p++)
         pack_panel(group, p, forms + (threads > 1 ? (size_t)omp_get_thread_num() : 0) * each);
     vx_free(forms);
-    return group->space.coder && !group->weights ? vx_group_load_codes(group, threads)
-                                                    : VINDEX_OK;
+    return group->space.coder && !group->weights ? vx_group_load_codes(group, threads) : VINDEX_OK;
 }
 
 double vx_group_settle(const vx_group *group, size_t q, const void *row) {

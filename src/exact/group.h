@@ -9,8 +9,8 @@
 
 /* A run of stored rows. */
 typedef struct vx_block {
-    const void *data;     /* count x dim numbers of the storage type, rows without gaps */
-    const float *aux;     /* per row what the filter needs, see vx_aux_fill */
+    const void *data;      /* count x dim numbers of the storage type, rows without gaps */
+    const float *aux;      /* per row what the filter needs, see vx_aux_fill */
     unsigned char *codes;  /* where the space has a coder: see exact/codes.h */
     unsigned char *planes; /* where that refines */
     size_t count;
@@ -60,9 +60,9 @@ typedef struct vx_group {
     vx_code_queries codes;
     const int8_t *second; /* z for second planes, see code_refine; NULL: there are none */
     double *code_base;    /* what connects keys and limits of codes, see vx_group_code_limit */
-    double *settle;  /* count x padded */
-    double *norms;   /* |q| (|q - mean(q)| for Pearson) */
-    double *weights; /* weight_rows x padded, NULL without weights: then nothing is filtered */
+    double *settle;       /* count x padded */
+    double *norms;        /* |q| (|q - mean(q)| for Pearson) */
+    double *weights;      /* weight_rows x padded, NULL without weights: then nothing is filtered */
     size_t weight_rows;
     const float *aux_one, *aux_zero; /* the scale 1 and the bias 0 of a tile's rows */
     void *memory;

@@ -62,7 +62,7 @@ static void search_spans(search_run *run, vx_worker *worker, atomic_size_t *next
 }
 
 /* A sample of the rows: pieces spread over all of them. */
-enum { SAMPLE_PIECE = 256, SAMPLE_SHARE = 32, SAMPLE_NEIGHBOURS = 64, SAMPLE_MOST = 8 };
+enum { SAMPLE_PIECE = VX_CASCADE_ROWS, SAMPLE_SHARE = 32, SAMPLE_NEIGHBOURS = 64, SAMPLE_MOST = 8 };
 
 static size_t sample_pieces(const search_run *run) {
     size_t rows = VX_MAX(run->rows / SAMPLE_SHARE, run->k * SAMPLE_NEIGHBOURS);

@@ -34,11 +34,13 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
     bool coded = job->space.coder && !job->weights;
     size_t room = ROOM_ALL / queries;
     room = coded ? VX_MIN(VX_MAX(room, (size_t)ROOM_LEAST), (size_t)ROOM_MOST) : 0;
+    size_t panel_hits =
+        coded ? (size_t)VX_CODE_TILE_QUERIES * VX_CASCADE_ROWS * sizeof(vx_code_hit) : 0;
     size_t candidates = group->capacity * (room * sizeof(vx_candidate) + sizeof(size_t));
     if (!vx_mul(hits_each, group->capacity, &hits) ||
         !vx_add(hits,
                 queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums + candidates +
-                    8 * 64,
+                    panel_hits + 9 * 64,
                 &bytes))
         return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
     char *memory = vx_alloc(bytes, 1);
@@ -54,6 +56,7 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
     worker->seconds = take(&memory, queries * sizeof(float));
     worker->packed = take(&memory, packed);
     worker->sums = take(&memory, sums);
+    worker->hits = take(&memory, panel_hits);
     worker->candidates = take(&memory, group->capacity * room * sizeof(vx_candidate));
     worker->waiting = take(&memory, group->capacity * sizeof(size_t));
     vx_hit *each = take(&memory, hits);
@@ -188,13 +191,15 @@ static void scan_span(vx_worker *worker, const vx_span *rows) {
             size_t found = kernels->select(keys, similarity ? rows->aux + start : NULL, count,
                                            worker->limits[q], positions);
             for (size_t i = 0; i < found; i++)
-                vx_worker_settle(worker, q, rows->row + start + positions[i], data + positions[i] * stride);
+                vx_worker_settle(worker, q, rows->row + start + positions[i],
+                                 data + positions[i] * stride);
         }
     }
 }
 
 /* Settles the rows that tile_select left of a panel of queries. */
-static void settle_masks(vx_worker *worker, size_t panel, const uint32_t *masks, const vx_span *rows) {
+static void settle_masks(vx_worker *worker, size_t panel, const uint32_t *masks,
+                         const vx_span *rows) {
     const vx_group *group = worker->group;
     size_t width = group->kernels->tile_queries, stride = vx_space_stride(&group->space);
     uint32_t inside = (uint32_t)((1ull << rows->count) - 1);
@@ -245,9 +250,9 @@ static void tile_span(vx_worker *worker, const vx_span *rows) {
     size_t stride = vx_space_stride(&worker->group->space);
     for (size_t start = 0; start < rows->count; start += height) {
         vx_span tile = {.data = rows->data + start * stride,
-                     .aux = rows->aux + start,
-                     .row = rows->row + start,
-                     .count = VX_MIN(rows->count - start, height)};
+                        .aux = rows->aux + start,
+                        .row = rows->row + start,
+                        .count = VX_MIN(rows->count - start, height)};
         bool more = start + 2 * height <= rows->count;
         tile_rows(worker, &tile, more ? tile.data + height * stride : NULL);
     }
@@ -293,7 +298,7 @@ static vx_span part_of(const vx_span *rows, const vx_space *space, size_t start,
 
 /* Filters a span by codes where they pay, and without where not, piece by piece. */
 static void search_pieces(vx_worker *worker, const vx_span *rows) {
-    enum { PIECE_ROWS = 256 };
+    enum { PIECE_ROWS = VX_CASCADE_ROWS };
     const vx_group *group = worker->group;
     vx_pass plain = group->panels ? VX_PASS_TILE : VX_PASS_SCAN;
     for (size_t start = 0; start < rows->count;) {

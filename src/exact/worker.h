@@ -42,20 +42,21 @@ typedef struct vx_worker {
     vx_topk *tops; /* per query of the group; unused in a range search */
     vx_found *found;
     size_t found_count, found_capacity;
-    vx_best *bests; /* the group's; NULL in a range search */
-    vx_pass pass;   /* how the rows at hand are filtered */
-    float *limits;  /* per query: filter keys above cannot matter; of codes, keys below */
-    float *seconds; /* per query: the same for the scan of a row that its code did not rule out */
+    vx_best *bests;   /* the group's; NULL in a range search */
+    vx_pass pass;     /* how the rows at hand are filtered */
+    float *limits;    /* per query: filter keys above cannot matter; of codes, keys below */
+    float *seconds;   /* per query: the same for the scan of a row that its code did not rule out */
     bool approximate; /* the pass that only looks for bests */
     vx_candidate *candidates; /* room per query */
     size_t *waiting;          /* candidates of each query */
     size_t room;
     size_t passed, sampled; /* candidates, and rows of a sample, since the worker began */
-    size_t plain_rows; /* to come that are filtered without codes */
-    size_t backoff;    /* rows that the next fall back to the plain filter lasts */
-    double debt;       /* nanoseconds that the codes cost lately beyond what they saved */
+    size_t plain_rows;      /* to come that are filtered without codes */
+    size_t backoff;         /* rows that the next fall back to the plain filter lasts */
+    double debt;            /* nanoseconds that the codes cost lately beyond what they saved */
     vindex_search_stats stats;
-    float *packed; /* a tile of rows, slice by slice */
+    vx_code_hit *hits; /* of a panel of queries and VX_CASCADE_ROWS rows */
+    float *packed;     /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;
     vindex_status status; /* the first failure, answered by the search */
@@ -86,7 +87,8 @@ void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_fir
  */
 size_t vx_worker_span_rows(const vx_space *space);
 
-/* For cascade.c, which filters by codes, and of it. */
+/* For cascade.c, which filters by codes, and of it: so many rows at a time at most. */
+enum { VX_CASCADE_ROWS = 256 };
 double vx_worker_limit(const vx_worker *worker, size_t q);
 void vx_worker_update_limit(vx_worker *worker, size_t q);
 void vx_worker_tighten(vx_worker *worker, size_t q);

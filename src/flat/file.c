@@ -98,8 +98,8 @@ static vindex_status find_sections(const vx_flat *flat, const vx_container *file
     VX_TRY(find_rows(file, "aux", rows, sizeof(float), &found->aux));
     if (!flat->space.coder) return VINDEX_OK;
     size_t groups = (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
-    VX_TRY(find_rows(file, "codes", groups, vx_flat_codes_bytes(flat, VX_CODE_ROWS),
-                     &found->codes));
+    VX_TRY(
+        find_rows(file, "codes", groups, vx_flat_codes_bytes(flat, VX_CODE_ROWS), &found->codes));
     if (!flat->coder.refined) return VINDEX_OK;
     size_t stride = vx_plane_stride(flat->space.dim), bytes;
     VX_TRY(vx_container_find(file, "planes", false, &found->planes));

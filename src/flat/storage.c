@@ -113,7 +113,9 @@ size_t vx_flat_planes_bytes(const vx_flat *flat, size_t rows) {
 /* Bytes a row takes in a block: its numbers, the filter's, its code. */
 static size_t row_bytes(size_t dim, const options *wanted) {
     size_t bytes = dim * vindex_dtype_size(wanted->dtype);
-    return wanted->certified ? bytes + sizeof(float) + row_codes(dim, wanted->dtype, &wanted->choice) : bytes;
+    return wanted->certified
+               ? bytes + sizeof(float) + row_codes(dim, wanted->dtype, &wanted->choice)
+               : bytes;
 }
 
 vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric,
@@ -129,8 +131,7 @@ vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric
     flat->base.metric = metric;
     snprintf(flat->base.spec, sizeof flat->base.spec, "Flat%s%s%s",
              wanted.dtype == VINDEX_F32 ? "" : ",",
-             wanted.dtype == VINDEX_F32 ? "" : vindex_dtype_name(wanted.dtype),
-             word);
+             wanted.dtype == VINDEX_F32 ? "" : vindex_dtype_name(wanted.dtype), word);
     flat->space = (vx_space){metric, wanted.dtype, dim, NULL};
     flat->certified = wanted.certified;
     flat->choice = wanted.choice;
@@ -179,8 +180,9 @@ vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     if (wanted.certified) each += row_codes(dim, wanted.dtype, &wanted.choice);
     size_t learnt = wanted.certified && n ? 5 * dim : 0; /* mean, signs or directions */
     learnt = (learnt + 2 * wanted.choice.head * (n ? dim : 0)) * sizeof(float);
-    if (!vx_mul(rows, each, &data) || !vx_add(data, learnt, &data) || !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) ||
-        !vx_add(data, lists, bytes) || !vx_add(*bytes, sizeof(vx_flat), bytes))
+    if (!vx_mul(rows, each, &data) || !vx_add(data, learnt, &data) ||
+        !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) || !vx_add(data, lists, bytes) ||
+        !vx_add(*bytes, sizeof(vx_flat), bytes))
         return vx_fail_memory(rows, stride, "memory estimate");
     return VINDEX_OK;
 }

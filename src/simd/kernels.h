@@ -43,9 +43,9 @@ enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUER
 
 /* What the second line of a group says. */
 typedef enum vx_code_second {
-    VX_CODE_NOTHING, /* there is none: all rows are at most `length` long */
+    VX_CODE_NOTHING, /* there is none: all rows and codes are at most `length` long */
     VX_CODE_HALF,    /* |v|^2 / 2, rounded down: keys are bounds of q . v - |v|^2 / 2 */
-    VX_CODE_LENGTH   /* |v|, rounded up */
+    VX_CODE_LENGTH   /* |v|, rounded up beyond the length of the code */
 } vx_code_second;
 
 typedef struct vx_code_shape {
@@ -69,7 +69,7 @@ typedef struct vx_codes {
     const unsigned char *groups;
     size_t count; /* groups */
     vx_code_shape shape;
-    float length; /* with VX_CODE_NOTHING: no |v| is above it */
+    float length; /* with VX_CODE_NOTHING: no row and no code is longer */
 } vx_codes;
 
 /* Queries as int8 planes: y = unit (z + e) with integer z. For one query, or for a panel of them

@@ -139,8 +139,8 @@ static vx_codes codes_of(const coding *c, size_t group, size_t count) {
 }
 
 /* A hit stands when its second plane, too, lets it pass. */
-static void take_hits(const coding *c, const vx_kernels *kernels, size_t q, float limit, size_t first,
-                      const vx_code_hit *hits, size_t found, bool *passed) {
+static void take_hits(const coding *c, const vx_kernels *kernels, size_t q, float limit,
+                      size_t first, const vx_code_hit *hits, size_t found, bool *passed) {
     vx_group group = c->group;
     group.kernels = kernels;
     for (size_t i = 0; i < found; i++) {
@@ -222,22 +222,22 @@ START_TEST(no_row_is_ruled_out_by_its_own_key) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
         for (int dtype = VINDEX_F32; dtype <= VINDEX_BF16; dtype++)
             for (int kind = 0; kind < VECTORS_KINDS; kind++, turn++) {
-                    coding c;
-                    size_t d = turn % CODINGS;
-                    vectors set = {.kind = (vectors_kind)kind,
-                                   .dtype = (vindex_dtype)dtype,
-                                   .dim = dims[turn * 5 % VX_COUNT(dims)],
-                                   .count = 60,
-                                   .seed = turn};
-                    coding_make(&c, &set, (vindex_metric)metric, codings[d]);
-                    for (size_t level = 0; vx_kernels_at(level); level++)
-                        ck_each(count_lost(&c, vx_kernels_at(level)) == 0,
-                                "%s %s %s, coder %zu, dim %zu, seed %zu, level %zu (%s)",
-                                vindex_metric_name((vindex_metric)metric),
-                                vindex_dtype_name((vindex_dtype)dtype),
-                                vectors_name((vectors_kind)kind), d, set.dim, turn, level,
-                                vx_kernels_at(level)->name);
-                    coding_free(&c);
+                coding c;
+                size_t d = turn % CODINGS;
+                vectors set = {.kind = (vectors_kind)kind,
+                               .dtype = (vindex_dtype)dtype,
+                               .dim = dims[turn * 5 % VX_COUNT(dims)],
+                               .count = 60,
+                               .seed = turn};
+                coding_make(&c, &set, (vindex_metric)metric, codings[d]);
+                for (size_t level = 0; vx_kernels_at(level); level++)
+                    ck_each(count_lost(&c, vx_kernels_at(level)) == 0,
+                            "%s %s %s, coder %zu, dim %zu, seed %zu, level %zu (%s)",
+                            vindex_metric_name((vindex_metric)metric),
+                            vindex_dtype_name((vindex_dtype)dtype),
+                            vectors_name((vectors_kind)kind), d, set.dim, turn, level,
+                            vx_kernels_at(level)->name);
+                coding_free(&c);
             }
 }
 END_TEST
@@ -271,9 +271,8 @@ static void shrink(coding *c, broken number, float share) {
             continue;
         }
         float value;
-        unsigned char *where =
-            number == TAIL ? dword + (vx_code_numbers(&shape) - 1) * VX_CODE_LINE
-                           : plane + (number == SECOND_REST) * sizeof(float);
+        unsigned char *where = number == TAIL ? dword + (vx_code_numbers(&shape) - 1) * VX_CODE_LINE
+                                              : plane + (number == SECOND_REST) * sizeof(float);
         memcpy(&value, where, sizeof value);
         value *= share;
         memcpy(where, &value, sizeof value);
@@ -289,8 +288,8 @@ START_TEST(a_broken_bound_is_caught) {
         broken number;
         float share;
     } breaks[] = {
-        {VX_CODING_SIGNS, SCALE, 0.3f},  {VX_CODING_SIGNS, REST, 0.1f},
-        {VX_CODING_REFINED, SCALE, 0.3f}, {VX_CODING_REFINED, SECOND_SCALE, -1},
+        {VX_CODING_SIGNS, SCALE, 0.3f},       {VX_CODING_SIGNS, REST, 0.1f},
+        {VX_CODING_REFINED, SCALE, 0.3f},     {VX_CODING_REFINED, SECOND_SCALE, -1},
         {VX_CODING_REFINED, SECOND_REST, -1}, {VX_CODING_PCA, TAIL, 0.05f},
     };
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
@@ -302,8 +301,8 @@ START_TEST(a_broken_bound_is_caught) {
                 ck_assert_uint_eq(count_lost(&c, vx_kernels_at(level)), 0);
             shrink(&c, breaks[b].number, breaks[b].share);
             for (size_t level = 0; vx_kernels_at(level); level++)
-                ck_each(count_lost(&c, vx_kernels_at(level)) > 0, "break %zu under %s goes unseen", b,
-                        vindex_metric_name((vindex_metric)metric));
+                ck_each(count_lost(&c, vx_kernels_at(level)) > 0, "break %zu under %s goes unseen",
+                        b, vindex_metric_name((vindex_metric)metric));
             coding_free(&c);
         }
 }
@@ -341,8 +340,8 @@ START_TEST(levels_count_alike) {
                     group + (vx_code_numbers(&shape) + j / 8) * VX_CODE_LINE + r % 16 * 4;
                 sum += z[j] * (j % 8 < 4 ? byte[j % 4] & 15 : byte[j % 4] >> 4);
             }
-            /* What pays for the scale's rounding makes keys a 256th larger, and the looser test does
-             * without. */
+            /* What pays for the scale's rounding makes keys a 256th larger, and the looser test
+             * does without. */
             float next = sum < 0 ? (float)sum + 1 : (float)sum * (1 + 0x1p-8f) + 1;
             for (size_t level = 0; vx_kernels_at(level); level++)
                 for (size_t p = 0; p < 2; p++) {
@@ -418,8 +417,7 @@ START_TEST(heads_and_tails_bound_products) {
             float *rows = vectors_make(&set), *v = calloc(32 * padded, sizeof *v);
             float *y = malloc(32 * head * sizeof *y);
             float *scratch = malloc(vx_coder_scratch(&c.coder) * sizeof *scratch);
-            for (size_t r = 0; r < 32; r++)
-                memcpy(v + r * padded, rows + r * dim, dim * sizeof *v);
+            for (size_t r = 0; r < 32; r++) memcpy(v + r * padded, rows + r * dim, dim * sizeof *v);
             vx_coder_rotate(&c.coder, kernels, v, 32, y, scratch);
             for (size_t a = 0; a < 32; a += 3)
                 for (size_t b = 0; b < 32; b++) {
@@ -430,7 +428,8 @@ START_TEST(heads_and_tails_bound_products) {
                                   vx_coder_tail(&c.coder, ww, sqrt(product(q, q, c.coder.head)));
                     most += vx_coder_error(&c.coder) * xx * ww;
                     double off = fabs(product(x, w, dim) - product(p, q, c.coder.head));
-                    ck_each(off <= most, "coder %zu, dim %zu: off by %g, not %g", d, dim, off, most);
+                    ck_each(off <= most, "coder %zu, dim %zu: off by %g, not %g", d, dim, off,
+                            most);
                 }
             free(rows);
             free(v);

@@ -63,9 +63,10 @@ static inline flat_case certified_case_make(const vectors *rows, vindex_metric m
                                             const int64_t *ids) {
     char spec[60], kind[30];
     vindex_index *index;
-    snprintf(kind, sizeof kind, rows->seed % 4 == 0   ? "Certified"
-                                : rows->seed % 4 == 1 ? "Certified4"
-                                : rows->seed % 4 == 2 || rows->dim > 300 ? "Certified8"
+    snprintf(kind, sizeof kind,
+             rows->seed % 4 == 0                      ? "Certified"
+             : rows->seed % 4 == 1                    ? "Certified4"
+             : rows->seed % 4 == 2 || rows->dim > 300 ? "Certified8"
                                                       : "CertifiedPCA%zu",
              rows->dim / 3 + 1);
     snprintf(spec, sizeof spec, "Flat,%s,%s", vindex_dtype_name(rows->dtype), kind);

@@ -94,7 +94,8 @@ END_TEST
 /* Thousands of rows that tie at the k-th place. */
 START_TEST(ties_go_to_the_smaller_id) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric += test_stride()) {
-        vectors rows = {.kind = VECTORS_TIED, .dim = 40,
+        vectors rows = {.kind = VECTORS_TIED,
+                        .dim = 40,
                         .count = 9000,
                         .seed = first_seed() + (uint64_t)metric};
         check_set(&rows, (vindex_metric)metric, 7);
@@ -111,7 +112,8 @@ static bool allow_some(void *context, int64_t id) {
 START_TEST(filters_and_weights_are_answered_exactly) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
         enum { QUERIES = 9 };
-        vectors rows = {.kind = VECTORS_NORMAL, .dim = 48,
+        vectors rows = {.kind = VECTORS_NORMAL,
+                        .dim = 48,
                         .count = 2000,
                         .seed = first_seed() + (uint64_t)metric};
         flat_case c = certified_case_make(&rows, (vindex_metric)metric, NULL);
@@ -201,7 +203,8 @@ START_TEST(codes_follow_their_rows) {
 END_TEST
 
 START_TEST(memory_is_as_estimated) {
-    static const char *const specs[] = {"Flat,Certified4", "Flat,Certified8", "Flat,CertifiedPCA16"};
+    static const char *const specs[] = {"Flat,Certified4", "Flat,Certified8",
+                                        "Flat,CertifiedPCA16"};
     static const int64_t dim_list[] = {16, 128, 1024}, counts[] = {0, 64, 200, 5000};
     for (size_t turn = 0; turn < 36; turn++) {
         int64_t dim = dim_list[turn % 3], count = counts[turn / 3 % 4];
@@ -318,9 +321,12 @@ START_TEST(codes_are_learnt_when_there_is_enough) {
     ck_assert_str_eq(coding.rotation, "pca");
     ck_assert_int_eq(coding.planes, 1);
     vindex_free(index);
-    ck_fails(VINDEX_ERR_ARGUMENT, "at most", vindex_create("Flat,CertifiedPCA25", 24, VINDEX_L2, &index));
-    ck_fails(VINDEX_ERR_ARGUMENT, "Certified5", vindex_create("Flat,Certified5", 24, VINDEX_L2, &index));
-    ck_fails(VINDEX_ERR_ARGUMENT, "2048", vindex_create("Flat,CertifiedPCA8", 4096, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "at most",
+             vindex_create("Flat,CertifiedPCA25", 24, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "Certified5",
+             vindex_create("Flat,Certified5", 24, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "2048",
+             vindex_create("Flat,CertifiedPCA8", 4096, VINDEX_L2, &index));
     free(numbers);
 }
 END_TEST
