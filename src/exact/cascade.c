@@ -184,8 +184,12 @@ static void scan_codes(vx_worker *worker, const vx_span *rows) {
  * in the cache already. */
 static void look_now(vx_worker *worker, size_t first_query, const vx_span *rows, size_t found) {
     const vx_code_hit *hits = worker->hits;
+    const vx_space *space = &worker->group->space;
+    int64_t before = worker->stats.vectors;
     worker->passed += found;
     worker->stats.survivors += (int64_t)found;
+    if (worker->group->second)
+        worker->stats.bytes += (int64_t)(found * vx_plane_stride(space->dim));
     for (size_t i = 0; i < found; i++) {
         size_t q = first_query + hits[i].query;
         if (worker->group->second) {
@@ -196,6 +200,7 @@ static void look_now(vx_worker *worker, size_t first_query, const vx_span *rows,
         worker->stats.vectors++;
         check_row(worker, q, rows->row + hits[i].row);
     }
+    worker->stats.bytes += (worker->stats.vectors - before) * (int64_t)vx_space_stride(space);
 }
 
 /* A panel of queries against the codes: the pairs that pass, all of them there, go to

@@ -39,7 +39,10 @@ typedef struct vx_tile {
  * that is |v|^2 / 2 or |v|, and one that is the tail. Then come lines of 8 dimensions: dword i is
  * row i, its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble n stands for
  * c = scale (n - 7.5), which approximates a number of y, the head of the rotated row v. */
-enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUERIES = 12 };
+enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8 };
+
+/* The most of a tile of codes on any machine. */
+enum { VX_CODE_TILE_QUERIES = 12, VX_CODE_TILE_ROWS = 128 };
 
 /* What the second line of a group says. */
 typedef enum vx_code_second {

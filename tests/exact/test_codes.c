@@ -186,7 +186,7 @@ static void tile_rows(const coding *c, const vx_kernels *kernels, size_t q, floa
     size_t height = kernels->code_tile_rows / VX_CODE_ROWS;
     memset(passed, 0, c->groups * VX_CODE_ROWS);
     for (size_t g = 0; g < c->groups; g += height) {
-        vx_code_hit hits[MOST * VX_TILE_ROWS];
+        vx_code_hit hits[MOST * VX_CODE_TILE_ROWS];
         vx_codes rows = codes_of(c, g, VX_MIN(height, c->groups - g));
         size_t found = kernels->code_tile(&rows, &panel, limits, hits), kept = 0;
         for (size_t i = 0; i < found; i++)

@@ -57,9 +57,9 @@ START_TEST(random_sets_are_searched_exactly) {
                 vectors rows = {.kind = (vectors_kind)kind,
                                 .dtype = (vindex_dtype)dtype,
                                 .dim = dims[turn * 5 % 14],
-                                .count = 1500 + turn % 37,
+                                .count = 1100 + turn % 37,
                                 .seed = seed + turn};
-                check_set(&rows, (vindex_metric)metric, 23);
+                check_set(&rows, (vindex_metric)metric, 17);
             }
 }
 END_TEST
