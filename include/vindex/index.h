@@ -36,9 +36,10 @@ typedef struct vindex_filter {
 /* What a search did. A pair is a query and a stored vector; each pair is judged once. */
 typedef struct vindex_search_stats {
     int64_t coded;     /* pairs judged by certified codes first */
-    int64_t survivors; /* of these, not ruled out, so that the vector itself was read */
+    int64_t survivors; /* of these, not ruled out by a first plane */
+    int64_t vectors;   /* of these, not by a second one either, so that the vector was read */
     int64_t plain;     /* pairs judged by the vector alone: no codes, or they did not pay here */
-    int64_t settled;   /* pairs computed in double precision */
+    int64_t settled;   /* pairs computed in double precision, those for a first limit included */
     int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them */
 } vindex_search_stats;
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vindex/index.h>
+#include <vindex/flat.h>
 
 #include "model.h"
 #include "report.h"
@@ -70,6 +70,21 @@ static int report_sections(const char *path, struct cli_report *report) {
     return CLI_DONE;
 }
 
+/* The codes of a certified index, and what was predicted of them. */
+static void report_codes(const vindex_index *index, struct cli_report *report) {
+    vindex_flat_coding coding;
+    if (vindex_flat_coding_of(index, &coding) != VINDEX_OK || coding.dims == 0) return;
+    char text[128];
+    snprintf(text, sizeof text, "%s, %lld dimensions, %lld bits each", coding.rotation,
+             (long long)coding.dims, (long long)(4 * coding.planes));
+    cli_report_text(report, "codes", "codes", text);
+    cli_report_real(report, "code_bytes_per_vector", "code bytes per vector", coding.code_bytes, 1,
+                    "");
+    cli_report_real(report, "predicted_bytes_per_vector", "predicted to read", coding.forecast, 1,
+                    "");
+    cli_report_real(report, "vector_bytes", "bytes of a vector", coding.vector_bytes, 1, "");
+}
+
 static int info_index(const char *path, struct cli_report *report) {
     vindex_index *index;
     /* Mapped, so that an index larger than memory can be checked; the load verifies every byte. */
@@ -81,6 +96,7 @@ static int info_index(const char *path, struct cli_report *report) {
     cli_report_int(report, "rows", "rows", vindex_count(index));
     cli_report_int(report, "dim", "dim", vindex_dim(index));
     cli_report_text(report, "metric", "metric", vindex_metric_name(vindex_metric_of(index)));
+    report_codes(index, report);
     cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
     if (vindex_index_transform(index) != NULL)
         cli_model_steps(report, vindex_index_transform(index));
