@@ -5,7 +5,7 @@
  * correlations of the rows, 0 where negative and on the diagonal. Replicator dynamics turn X(t)
  * into X(t+1) = X(t) * W X(t), every row scaled to sum to 1 again, and the loss is the mean of -log
  * X(T) of their own class over all rows that are no anchors. (Equation 7's softmax of logits is
- * that very number for the logits log X(T).) A row that is like no other stays as it is. */
+ * that very number for the logits log X(T).) A row that no other supports stays as it is. */
 #include "loss_group.h"
 
 #include <math.h>
@@ -24,6 +24,10 @@ enum rooms {
 };
 
 static const double least = 1e-12; /* added to a probability before its logarithm is taken */
+
+/* Slopes are cut off here on the way back: a row whose class nobody supports has slopes that grow
+ * beyond float32 from iteration to iteration, and then are no numbers. */
+static const float steepest = 1e12f;
 
 static vindex_status create(vx_loss *loss) {
     const vx_loss_setup *setup = &loss->setup;
@@ -106,7 +110,7 @@ static void find_likeness(const group_step *s) {
             likeness[i * s->n + j] = i == j ? 0 : VX_MAX(matrix[i * s->n + j], 0.0f);
 }
 
-/* W X(t), and each row's sum of X(t) * W X(t). */
+/* W X(t), and each row's sum of X(t) * W X(t), 0 where it is too small to divide by. */
 static void support(const group_step *s, int t) {
     float *sums = s->loss->rooms[SUMS];
     vx_sproduct product = {.m = s->n,
@@ -118,9 +122,11 @@ static void support(const group_step *s, int t) {
                            .c = s->loss->rooms[SUPPORT]};
     vx_sgemm(&product, s->batch->threads);
 #pragma omp parallel for num_threads(s->team) schedule(static) if (s->team > 1)
-    for (size_t i = 0; i < s->n; i++)
-        sums[i] = (float)vx_dot(state(s, t) + i * s->classes,
-                                s->loss->rooms[SUPPORT] + i * s->classes, s->classes);
+    for (size_t i = 0; i < s->n; i++) {
+        double sum = vx_dot(state(s, t) + i * s->classes, s->loss->rooms[SUPPORT] + i * s->classes,
+                            s->classes);
+        sums[i] = sum < least ? 0 : (float)sum;
+    }
 }
 
 static void iterate(const group_step *s, int t) {
@@ -166,6 +172,7 @@ static void return_row(const group_step *s, int t, size_t row) {
     float along = (float)vx_dot(slope, to, s->classes), scale = 1 / sum;
     for (size_t c = 0; c < s->classes; c++) {
         float product_slope = (slope[c] - along) * scale;
+        product_slope = VX_MIN(VX_MAX(product_slope, -steepest), steepest);
         slope[c] = vx_or_zero(product_slope * supports[c]);
         supports[c] = vx_or_zero(product_slope * from[c]);
     }
