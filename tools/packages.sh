@@ -2,7 +2,7 @@
 # there already, neither root nor the network is needed.
 
 program_packages=(gcc libc6-dev meson ninja-build pkg-config libxxhash-dev libopenblas-dev
-    libjansson-dev libpopt-dev libzip-dev)
+    libjansson-dev libpopt-dev libzip-dev libhdf5-dev)
 build_packages=("${program_packages[@]}" g++ check python3)
 
 # The packages among the arguments that are not installed, one per line. One that is there for

@@ -42,7 +42,8 @@ typedef struct vindex_fit_data {
     vindex_rows rows;
     const int32_t *labels;  /* the clique or class of each row, 0 or more; NULL: none */
     vindex_rows second;     /* what belongs to each row elsewhere: the other modality of cca, the
-                               teacher's embedding of distill; as many rows. count 0: none */
+                               teacher's embedding of distill; as many rows, as they are: methods
+                              before in a chain do not map them. count 0: none */
     vindex_rows validation; /* rows to stop early by; count 0: none */
     const int32_t *validation_labels;
 } vindex_fit_data;
@@ -116,6 +117,29 @@ VINDEX_API vindex_status vindex_transform_affine(const char *origin, int64_t in,
                                                  const float *weights, const float *bias,
                                                  vindex_transform **transform);
 
+/* A linear layer as PyTorch trains it, and the BatchNorm1d after it if there is one: y = scale (W x
+ * + bias - mean) / sqrt(variance + epsilon) + offset, number by number. Start with
+ * vindex_layer_init; in, out and weights are obligatory. */
+typedef struct vindex_layer {
+    size_t struct_size; /* set by vindex_layer_init */
+    int64_t in, out;
+    const float *weights;         /* out x in: "weight" of the Linear */
+    const float *bias;            /* out: its "bias"; NULL: 0 */
+    const float *mean, *variance; /* out: "running_mean", "running_var"; NULL: no batch norm */
+    const float *scale, *offset;  /* out: its "weight" and "bias"; NULL: 1 and 0 */
+    double epsilon;               /* of the batch norm; default 1e-5 */
+} vindex_layer;
+
+VINDEX_API void vindex_layer_init_sized(vindex_layer *layer, size_t struct_size);
+static inline void vindex_layer_init(vindex_layer *layer) {
+    vindex_layer_init_sized(layer, sizeof *layer);
+}
+
+/* The layer, its batch norm multiplied in, as one affine map; all numbers copied, origin as above.
+ * VINDEX_ERR_DATA: NaN or infinity among them, or a variance below 0. Reentrant. */
+VINDEX_API vindex_status vindex_transform_layer(const char *origin, const vindex_layer *layer,
+                                                vindex_transform **transform);
+
 /* y = x / |x|; a zero row stays zero. Reentrant. */
 VINDEX_API vindex_status vindex_transform_normalise(int64_t dim, vindex_transform **transform);
 
@@ -175,7 +199,7 @@ VINDEX_API int64_t vindex_transform_step_count(const vindex_transform *transform
 VINDEX_API vindex_status vindex_transform_describe(const vindex_transform *transform, int64_t i,
                                                    vindex_transform_step *step);
 
-/* Fills *fact with fact number `fact` of a step; VINDEX_ERR_ARGUMENT when there is none.
+/* Fills *shown with fact number `fact` of a step; VINDEX_ERR_ARGUMENT when there is none.
  * Shared-read. */
 VINDEX_API vindex_status vindex_transform_fact_at(const vindex_transform *transform, int64_t step,
                                                   int64_t fact, vindex_transform_fact *shown);
@@ -185,6 +209,14 @@ VINDEX_API vindex_status vindex_transform_save(const vindex_transform *transform
 
 /* Reads one, checking all of it. *transform as in vindex_fit. Reentrant. */
 VINDEX_API vindex_status vindex_transform_load(const char *path, vindex_transform **transform);
+
+/* ---- prototypes ---- */
+
+/* The mean of each class's rows, the vector that stands for a tag or a clique in search: classes x
+ * dim, class c being the rows whose label is c. VINDEX_ERR_DATA: a label beyond 0 ... classes-1, a
+ * class without rows, NaN or infinity. means is written only on success. Reentrant. */
+VINDEX_API vindex_status vindex_class_means(const float *rows, int64_t n, int64_t dim,
+                                            const int32_t *labels, int64_t classes, float *means);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,7 @@ enum {
 int cmd_info(int argc, const char **argv);
 int cmd_convert(int argc, const char **argv);
 int cmd_fit(int argc, const char **argv);
+int cmd_import(int argc, const char **argv);
 int cmd_apply(int argc, const char **argv);
 int cmd_build(int argc, const char **argv);
 int cmd_search(int argc, const char **argv);

@@ -5,6 +5,7 @@
 
 #include <vindex/index.h>
 
+#include "model.h"
 #include "report.h"
 #include "rows.h"
 
@@ -13,6 +14,8 @@ static const struct cli_usage usage = {
     .form = "SPEC --input X [--metric l2|ip|cosine|pearson] -o INDEX",
     .does = "Builds an index (SPEC: Flat; Flat,f16 or Flat,bf16 in half the bytes; any with "
             ",Certified) and saves it.\n"
+            "Projections may go before, learned from --input where they learn: PCA256,Flat;\n"
+            "Rank,Flat,Certified; GRP128,Flat. --project puts a fitted model before SPEC.\n"
             "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"
             "the ids.",
     .example = "  vindex build Flat --input songs.npy --metric cosine -o songs.vindex",
@@ -22,7 +25,7 @@ static const struct cli_usage usage = {
 
 struct build {
     const char **inputs;
-    char *metric, *output;
+    char *metric, *output, *project;
     const char *spec;
 };
 
@@ -96,11 +99,28 @@ static int fill_and_save(const struct build *build, const struct cli_rows *rows,
     vindex_call call = cli_call(&span);
     double start = cli_clock();
     int answer = read_ids(rows, &adding.ids);
+    if (answer == CLI_DONE) answer = cli_train(index, rows);
     if (answer == CLI_DONE) answer = cli_rows_each(rows, "building", add_block, &adding);
     if (answer == CLI_DONE) answer = cli_status(vindex_save(index, build->output, &call));
     if (answer == CLI_DONE)
         answer = report_result(build, index, adding.ids != NULL, cli_clock() - start);
     free(adding.ids);
+    return answer;
+}
+
+static int create_behind(const struct build *build, const struct cli_rows *rows,
+                         vindex_metric metric, vindex_index **index) {
+    vindex_transform *model = NULL;
+    int answer = cli_status(vindex_transform_load(build->project, &model));
+    if (answer != CLI_DONE) return answer;
+    if (vindex_transform_input_dim(model) != rows->dim)
+        answer = cli_fail("--project %s: it takes rows of %lld numbers and those of %s have %lld; "
+                          "give embeddings of the kind it was fitted on",
+                          build->project, (long long)vindex_transform_input_dim(model),
+                          rows->paths[0], (long long)rows->dim);
+    else
+        answer = cli_status_words(vindex_index_with_transform(model, build->spec, metric, index));
+    vindex_transform_free(model);
     return answer;
 }
 
@@ -113,7 +133,9 @@ static int build_index(const struct build *build) {
     answer = cli_rows_open(build->inputs, "--input", 1, &rows);
     if (answer != CLI_DONE) return answer;
     vindex_index *index = NULL;
-    answer = cli_status_words(vindex_create(build->spec, rows.dim, metric, &index));
+    answer = build->project != NULL
+                 ? create_behind(build, &rows, metric, &index)
+                 : cli_status_words(vindex_create(build->spec, rows.dim, metric, &index));
     if (answer == CLI_DONE) answer = fill_and_save(build, &rows, index);
     vindex_free(index);
     cli_rows_close(&rows);
@@ -127,6 +149,8 @@ int cmd_build(int argc, const char **argv) {
          "embeddings; given several times, their rows are appended", "FILE"},
         {"metric", 0, POPT_ARG_STRING, &build.metric, 0, "l2 (the default), ip, cosine or pearson",
          "METRIC"},
+        {"project", 0, POPT_ARG_STRING, &build.project, 0,
+         "a model that `vindex fit` wrote: the index projects by it", "MODEL"},
         {"output", 'o', POPT_ARG_STRING, &build.output, 0, "the index file to write", "INDEX"},
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_column_options, 0, NULL, NULL},
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_common_options, 0, "Common to all verbs:", NULL},

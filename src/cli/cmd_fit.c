@@ -158,7 +158,8 @@ static int report_result(const struct fit *fit, const vindex_transform *model, i
     cli_report_text(report, "model", "model", fit->output);
     cli_report_text(report, "methods", "methods", fit->methods);
     cli_report_int(report, "rows", "rows", rows);
-    cli_model_report(report, model);
+    cli_report_int(report, "dim", "dim", vindex_transform_input_dim(model));
+    cli_model_steps(report, model);
     cli_report_real(report, "seconds", "seconds", seconds, 3, "");
     return cli_report_print(report);
 }

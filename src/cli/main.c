@@ -13,6 +13,7 @@ static const struct verb {
     {"info", "say what a file is and whether it is sound", cmd_info},
     {"convert", "write an embedding file in another format", cmd_convert},
     {"fit", "learn a projection", cmd_fit},
+    {"import", "make a model of a layer that was trained elsewhere", cmd_import},
     {"apply", "project embeddings by a model", cmd_apply},
     {"build", "build an index from embeddings", cmd_build},
     {"search", "find the nearest neighbours of queries", cmd_search},

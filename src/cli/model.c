@@ -17,12 +17,10 @@ void cli_keep_words(char **argv) {
 void cli_tune_blas(void) {
     const char *core = vindex_blas_advice();
     if (core == NULL) return;
-    cli_note("vindex: note: OpenBLAS does not know this processor; starting again with "
-             "OPENBLAS_CORETYPE=%s",
-             core);
     if (setenv("OPENBLAS_CORETYPE", core, 1) == 0) execv("/proc/self/exe", words);
-    cli_note("vindex: note: that failed, %s; set it yourself for several times the speed",
-             strerror(errno));
+    cli_note("vindex: note: OpenBLAS does not know this processor, and starting again failed, %s; "
+             "set OPENBLAS_CORETYPE=%s for several times the speed",
+             strerror(errno), core);
 }
 
 int cli_check_output(const char *path) {
@@ -31,6 +29,41 @@ int cli_check_output(const char *path) {
     int answer = cli_status(vindex_output_create(path, &file));
     if (answer == CLI_DONE) vindex_output_abort(file);
     return answer;
+}
+
+int cli_train(vindex_index *index, const struct cli_rows *rows) {
+    vindex_rows source;
+    if (vindex_is_trained(index)) return CLI_DONE;
+    cli_tune_blas();
+    cli_rows_source(rows, &source);
+    vindex_call call = cli_call(&(struct cli_span){"training", 0, 1});
+    return cli_status(vindex_train_rows(index, &source, &call));
+}
+
+int cli_project(const char *model_path, int64_t rows, float **vectors, int64_t *dim) {
+    vindex_transform *model = NULL;
+    int answer = cli_status(vindex_transform_load(model_path, &model));
+    if (answer != CLI_DONE) return answer;
+    int64_t in = vindex_transform_input_dim(model), out = vindex_transform_output_dim(model);
+    float *results = NULL;
+    if (in != *dim)
+        answer = cli_fail("--project %s: it takes rows of %lld numbers and these have %lld; give "
+                          "embeddings of the kind it was fitted on",
+                          model_path, (long long)in, (long long)*dim);
+    else if ((results = cli_alloc(rows, out * (int64_t)sizeof *results, "projected rows")) == NULL)
+        answer = CLI_FAILED;
+    vindex_call call = cli_call(&(struct cli_span){"projecting", 0, 1});
+    if (answer == CLI_DONE)
+        answer = cli_status(vindex_transform_apply(model, *vectors, rows, results, &call));
+    vindex_transform_free(model);
+    if (answer != CLI_DONE) {
+        free(results);
+        return answer;
+    }
+    free(*vectors);
+    *vectors = results;
+    *dim = out;
+    return CLI_DONE;
 }
 
 /* One value, or the first few of many. */
@@ -76,8 +109,7 @@ static json_t *report_step(struct cli_report *report, const vindex_transform *tr
                      "in", (json_int_t)step.in, "out", (json_int_t)step.out, "facts", facts);
 }
 
-void cli_model_report(struct cli_report *report, const vindex_transform *transform) {
-    cli_report_int(report, "dim", "dim", vindex_transform_input_dim(transform));
+void cli_model_steps(struct cli_report *report, const vindex_transform *transform) {
     cli_report_int(report, "output_dim", "output dim", vindex_transform_output_dim(transform));
     json_t *steps = json_array();
     for (int64_t i = 0; i < vindex_transform_step_count(transform); i++)

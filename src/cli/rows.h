@@ -12,6 +12,7 @@ struct cli_columns {
     char *key;
     char *id_column;
     char *label_column;
+    char *labels_key; /* the member of a label file */
 };
 extern struct cli_columns cli_columns;
 extern struct poptOption cli_column_options[];
@@ -25,8 +26,11 @@ struct cli_rows {
     bool has_ids, has_labels; /* every file has */
 };
 
-/* Whether a path is a text table, to which column flags apply. */
+/* Whether a path is a text table. */
 bool cli_is_table(const char *path);
+
+/* Whether a path holds more than rows, so that flags can name columns or members of it. */
+bool cli_has_columns(const char *path);
 
 /* Opens files (NULL-ended, or NULL); flag ("--input") is for errors. Their dims must agree, and
  * they must hold that many rows together. */

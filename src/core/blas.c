@@ -116,7 +116,8 @@ static void multiply(const product *p, int threads) {
     size_t high = tile_side(p->m, p->n), wide = tile_side(p->n, p->m);
     size_t down = (p->m + high - 1) / high, across = (p->n + wide - 1) / wide;
     enter();
-#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+#pragma omp parallel for num_threads(threads) \
+    schedule(dynamic) if (threads > 1 && down * across > 1)
     for (size_t t = 0; t < down * across; t++) {
         size_t row = t / across * high, column = t % across * wide;
         tile(p, row, column, VX_MIN(high, p->m - row), VX_MIN(wide, p->n - column));
@@ -155,7 +156,7 @@ static void square(product p, int threads) {
     if (!p.m) return;
     size_t side = tile_side(p.m, p.m), across = (p.m + side - 1) / side;
     enter();
-#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1 && across > 1)
     for (size_t t = 0; t < across * (across + 1) / 2; t++) {
         size_t i = 0;
         while ((i + 1) * (i + 2) / 2 <= t) i++;
@@ -196,22 +197,24 @@ static vindex_status check_side(size_t n, const char *what) {
                    n);
 }
 
-static void swap_rows(double *matrix, size_t i, size_t j, size_t n) {
-    for (size_t k = 0; k < n; k++) {
-        double kept = matrix[i * n + k];
-        matrix[i * n + k] = matrix[j * n + k];
-        matrix[j * n + k] = kept;
+/* LAPACK counts from the smallest eigenvalue. */
+static void put_in_order(double *values, size_t n) {
+    for (size_t i = 0; i < n / 2; i++) {
+        double kept = values[i];
+        values[i] = values[n - 1 - i];
+        values[n - 1 - i] = kept;
     }
 }
 
-/* LAPACK counts from the smallest eigenvalue and leaves signs to chance. */
-static void put_in_order(double *vectors, size_t n, double *values) {
-    for (size_t i = 0, j = n - 1; i < j; i++, j--) {
-        double kept = values[i];
-        values[i] = values[j];
-        values[j] = kept;
-        swap_rows(vectors, i, j, n);
-    }
+/* The same for vectors, whose signs LAPACK leaves to chance. */
+static void turn_vectors(double *vectors, size_t n) {
+    for (size_t i = 0; i < n / 2; i++)
+        for (size_t k = 0; k < n; k++) {
+            double *first = vectors + i * n + k, *last = vectors + (n - 1 - i) * n + k;
+            double kept = *first;
+            *first = *last;
+            *last = kept;
+        }
     for (size_t i = 0; i < n; i++) {
         double *row = vectors + i * n, most = 0;
         for (size_t k = 0; k < n; k++)
@@ -220,19 +223,20 @@ static void put_in_order(double *vectors, size_t n, double *values) {
     }
 }
 
-vindex_status vx_eigen(double *matrix, size_t n, double *values) {
+/* job: "V" for the vectors too, "N" for values alone. */
+static vindex_status eigen(const char *job, double *matrix, size_t n, double *values) {
     if (!n) return VINDEX_OK;
     VX_TRY(check_side(n, "eigenvalues"));
     blasint side = (blasint)n, info, lwork = -1, liwork = -1, whole;
     double best;
     enter();
-    dsyevd_("V", "U", &side, matrix, &side, values, &best, &lwork, &whole, &liwork, &info);
+    dsyevd_(job, "U", &side, matrix, &side, values, &best, &lwork, &whole, &liwork, &info);
     lwork = (blasint)best;
     liwork = whole;
     double *work = vx_alloc((size_t)lwork, sizeof *work);
     blasint *marks = vx_alloc((size_t)liwork, sizeof *marks);
     if (work && marks)
-        dsyevd_("V", "U", &side, matrix, &side, values, work, &lwork, marks, &liwork, &info);
+        dsyevd_(job, "U", &side, matrix, &side, values, work, &lwork, marks, &liwork, &info);
     leave();
     vindex_status status = VINDEX_OK;
     if (!work || !marks)
@@ -242,11 +246,22 @@ vindex_status vx_eigen(double *matrix, size_t n, double *values) {
                          "eigenvalues: LAPACK's dsyevd answers %d for a matrix of side %zu; look "
                          "for numbers of very different size",
                          (int)info, n);
-    else
-        put_in_order(matrix, n, values);
     vx_free(work);
     vx_free(marks);
     return status;
+}
+
+vindex_status vx_eigen(double *matrix, size_t n, double *values) {
+    VX_TRY(eigen("V", matrix, n, values));
+    put_in_order(values, n);
+    turn_vectors(matrix, n);
+    return VINDEX_OK;
+}
+
+vindex_status vx_eigenvalues(double *matrix, size_t n, double *values) {
+    VX_TRY(eigen("N", matrix, n, values));
+    put_in_order(values, n);
+    return VINDEX_OK;
 }
 
 vindex_status vx_orthonormalise(double *rows, size_t count, size_t dim) {

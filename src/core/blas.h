@@ -48,6 +48,9 @@ VX_SHARED void vx_dsyrk(const vx_dproduct *product, int threads);
  * VINDEX_ERR_DATA when LAPACK does not converge. */
 VX_SHARED vindex_status vx_eigen(double *matrix, size_t n, double *values);
 
+/* The eigenvalues alone, largest first; the matrix is destroyed. */
+VX_SHARED vindex_status vx_eigenvalues(double *matrix, size_t n, double *values);
+
 /* Makes `count` rows of dim numbers orthonormal (count <= dim), each a combination of itself and
  * those before it; rows that depend on others are replaced by others that are orthonormal. */
 VX_SHARED vindex_status vx_orthonormalise(double *rows, size_t count, size_t dim);

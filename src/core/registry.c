@@ -3,8 +3,9 @@
 
 #include "flat/flat.h"
 #include "index_impl.h"
+#include "transform/projected.h"
 
-static const vx_index_kind *const kinds[] = {&vx_flat_kind};
+static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_projected_kind};
 
 static vindex_status split(const char *text, vx_spec *spec) {
     *spec = (vx_spec){0};
@@ -28,7 +29,8 @@ static vindex_status split(const char *text, vx_spec *spec) {
 vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind) {
     VX_TRY(split(text, spec));
     for (size_t i = 0; i < VX_COUNT(kinds); i++)
-        if (!strcmp(kinds[i]->word, spec->words[0])) {
+        if (kinds[i]->begins ? kinds[i]->begins(spec->words[0])
+                             : !strcmp(kinds[i]->word, spec->words[0])) {
             *kind = kinds[i];
             return VINDEX_OK;
         }

@@ -40,6 +40,16 @@ void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels, f
     }
 }
 
+void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels, float *values,
+                      float *spare) {
+    for (int round = rotation->rounds - 1; round >= 0; round--) {
+        const float *signs = rotation->signs + (size_t)round * rotation->dim;
+        size_t start = round % 2 ? rotation->dim - rotation->window : 0;
+        kernels->hadamard(values + start, spare, rotation->window, rotation->factor);
+        for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
+    }
+}
+
 size_t vx_rotation_chain(const vx_rotation *rotation) {
     size_t log2 = 0;
     while ((size_t)1 << log2 < rotation->window) log2++;

@@ -23,6 +23,10 @@ VX_SHARED void vx_rotation_free(vx_rotation *rotation);
 VX_SHARED void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels,
                                  float *values, float *spare);
 
+/* The way back: what was rotated, as it was up to rounding. */
+VX_SHARED void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels,
+                                float *values, float *spare);
+
 /* Roundings that one number passes through: |computed - true| <= vx_gamma(chain) |x|. */
 VX_SHARED size_t vx_rotation_chain(const vx_rotation *rotation);
 

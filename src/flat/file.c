@@ -49,30 +49,25 @@ static vindex_status save_certified(const vx_flat *flat, vx_container_writer *wr
     return flat->coder.refined ? save_planes(flat, writer) : VINDEX_OK;
 }
 
-static vindex_status save_sections(const vx_flat *flat, vx_container_writer *writer,
-                                   const vindex_call *call) {
-    vx_index_header header = {.dim = flat->space.dim,
-                              .rows = flat->ids.count,
-                              .metric = flat->space.metric,
-                              .largest_id = flat->ids.largest};
-    strcpy(header.spec, flat->base.spec);
-    VX_TRY(vx_index_header_save(writer, &header));
+void vx_flat_describe(const vindex_index *index, vx_index_header *header) {
+    const vx_flat *flat = (const vx_flat *)index;
+    header->rows = flat->ids.count;
+    header->largest_id = flat->ids.largest;
+}
+
+uint32_t vx_flat_section_count(const vindex_index *index) {
+    const vx_flat *flat = (const vx_flat *)index;
+    return 2 + flat->certified + (flat->space.coder != NULL) + flat->coder.refined +
+           vx_ids_section_count(&flat->ids);
+}
+
+vindex_status vx_flat_save(const vindex_index *index, vx_container_writer *writer,
+                           const vindex_call *call) {
+    const vx_flat *flat = (const vx_flat *)index;
     VX_TRY(save_vectors(flat, writer, call));
     VX_TRY(save_aux(flat, writer));
     if (flat->certified) VX_TRY(save_certified(flat, writer));
     return vx_ids_save(&flat->ids, writer);
-}
-
-vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call) {
-    const vx_flat *flat = (const vx_flat *)index;
-    vx_container_writer *writer;
-    uint32_t sections = 3 + flat->certified + (flat->space.coder != NULL) + flat->coder.refined +
-                        vx_ids_section_count(&flat->ids);
-    VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
-    vindex_status status = save_sections(flat, writer, call);
-    if (status == VINDEX_OK) return vx_container_commit(writer);
-    vx_container_abort(writer);
-    return status;
 }
 
 /* A section that must hold exactly rows x size bytes. */
@@ -141,24 +136,21 @@ static vindex_status take_rows(vx_flat *flat, const sections *found, size_t rows
     return VINDEX_OK;
 }
 
-static vindex_status load_into(vx_flat *flat, const vx_container *file, bool map, bool verify) {
-    vx_index_header header;
+static vindex_status load_into(vx_flat *flat, const vx_index_header *header,
+                               const vx_container *file, bool map, bool verify) {
     sections found;
-    VX_TRY(vx_index_header_load(file, &header));
     if (flat->certified) VX_TRY(vx_coder_load(file, flat->space.dim, &flat->coder));
     flat->space.coder = flat->coder.mean ? &flat->coder : NULL;
-    VX_TRY(find_sections(flat, file, header.rows, &found));
-    VX_TRY(vx_ids_load(&flat->ids, file, header.rows, header.largest_id, verify));
-    return take_rows(flat, &found, header.rows, map);
+    VX_TRY(find_sections(flat, file, header->rows, &found));
+    VX_TRY(vx_ids_load(&flat->ids, file, header->rows, header->largest_id, verify));
+    return take_rows(flat, &found, header->rows, map);
 }
 
-vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                           vindex_index **index) {
-    vx_index_header header;
+vindex_status vx_flat_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                           bool map, bool verify, vindex_index **index) {
     vx_flat *flat;
-    VX_TRY(vx_index_header_load(file, &header));
-    VX_TRY(vx_flat_make(spec, header.dim, (vindex_metric)header.metric, &flat));
-    vindex_status status = load_into(flat, file, map, verify);
+    VX_TRY(vx_flat_make(spec, header->dim, (vindex_metric)header->metric, &flat));
+    vindex_status status = load_into(flat, header, file, map, verify);
     if (status != VINDEX_OK) {
         vx_flat_free(&flat->base);
         return status;

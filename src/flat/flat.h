@@ -55,8 +55,7 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity);
 vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count);
 
 /* learn.c */
-vindex_status vx_flat_train(vindex_index *index, const float *vectors, size_t n,
-                            const vindex_call *call);
+vindex_status vx_flat_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
 /* Learns a coder once there are rows enough, those held and n more, and encodes what is held. */
 vindex_status vx_flat_learn(vx_flat *flat, const float *vectors, size_t n, int threads);
 /* Encodes rows at ... at+count-1 of a block; work holds vx_codes_work numbers per thread. */
@@ -68,8 +67,11 @@ vindex_status vx_flat_search(const vindex_index *index, const vx_request *reques
 vindex_status vx_flat_range_search(const vindex_index *index, const vx_request *request);
 
 /* file.c */
-vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call);
-vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                           vindex_index **index);
+void vx_flat_describe(const vindex_index *index, vx_index_header *header);
+uint32_t vx_flat_section_count(const vindex_index *index);
+vindex_status vx_flat_save(const vindex_index *index, vx_container_writer *writer,
+                           const vindex_call *call);
+vindex_status vx_flat_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                           bool map, bool verify, vindex_index **index);
 
 #endif

@@ -95,8 +95,6 @@ const vx_index_kind vx_flat_kind = {
 
 const vx_index_ops vx_flat_ops = {
     .word = "Flat",
-    .capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT | VINDEX_CAN_REMOVE |
-                    VINDEX_CAN_FILTER | VINDEX_CAN_WEIGHT | VINDEX_CAN_MAP | VINDEX_IS_EXACT,
     .free = vx_flat_free,
     .count = count,
     .memory = vx_flat_memory,
@@ -108,5 +106,7 @@ const vx_index_ops vx_flat_ops = {
     .reconstruct = reconstruct,
     .remove = drop,
     .compact = vx_flat_compact,
+    .describe = vx_flat_describe,
+    .section_count = vx_flat_section_count,
     .save = vx_flat_save,
 };

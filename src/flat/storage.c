@@ -129,6 +129,9 @@ vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric
     flat->base.ops = &vx_flat_ops;
     flat->base.dim = dim;
     flat->base.metric = metric;
+    flat->base.capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT |
+                              VINDEX_CAN_REMOVE | VINDEX_CAN_FILTER | VINDEX_CAN_WEIGHT |
+                              VINDEX_CAN_MAP | VINDEX_IS_EXACT;
     snprintf(flat->base.spec, sizeof flat->base.spec, "Flat%s%s%s",
              wanted.dtype == VINDEX_F32 ? "" : ",",
              wanted.dtype == VINDEX_F32 ? "" : vindex_dtype_name(wanted.dtype), word);

@@ -141,6 +141,10 @@ typedef struct vx_kernels {
     void (*count)(const float *keys, size_t count, float low, float high, size_t *below,
                   size_t *within);
 
+    /* How many of `bounds` (count of them, ascending, fewer than 2^32) each of n keys is above; 0
+     * for NaN. */
+    void (*place)(const float *bounds, size_t count, const float *keys, size_t n, uint32_t *places);
+
     /* Settle, one row. Queries are double, padded with zeros; weights (likewise) may be NULL.
      * settle_l2: sum w (q - x)^2. settle_products: sum w q (x - shift), 0 where the query is NULL,
      * and sum w (x - shift)^2. settle_sum: sum w (x - shift). */

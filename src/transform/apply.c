@@ -7,7 +7,8 @@
 #include "chain.h"
 
 /* Rows are mapped in blocks, so that the weights are read once for many; of an affine stage SLICE
- * numbers of each are packed at a time, so that they and the weights stay in the caches. */
+ * numbers of each are packed at a time, so that they and the weights stay in the caches. Sums go
+ * slice by slice, so that SLICE is part of what the numbers are. */
 enum { BLOCK_ROWS = 384, SLICE = 512 };
 
 static size_t whole(size_t count, size_t unit) {
@@ -16,9 +17,9 @@ static size_t whole(size_t count, size_t unit) {
 
 /* Memory of one thread. */
 typedef struct scratch {
-    float *rows[2]; /* BLOCK_ROWS of the widest stage's numbers each: from stage to stage */
-    float *packed;  /* BLOCK_ROWS x SLICE */
-    float *sums;    /* BLOCK_ROWS x outputs in whole panels */
+    float *rows[2]; /* the block's rows between two stages, in turn */
+    float *packed;  /* the block's rows x what is packed at a time */
+    float *sums;    /* the block's rows x outputs in whole panels */
     float *spare;   /* of a rotation */
 } scratch;
 
@@ -27,15 +28,14 @@ typedef struct needs {
     size_t rows, packed, sums, spare;
 } needs;
 
-static needs needs_of(const vindex_transform *chain, size_t count) {
-    size_t block = whole(VX_MIN(count, (size_t)BLOCK_ROWS), VX_TILE_QUERIES);
+static needs needs_of(const vindex_transform *chain, size_t block, bool shared) {
     needs n = {0};
     for (size_t i = 0; i < chain->stage_count; i++) {
         const vx_stage *stage = &chain->stages[i];
-        n.rows = VX_MAX(n.rows, block * VX_MAX(stage->in, stage->out));
+        if (i + 1 < chain->stage_count) n.rows = VX_MAX(n.rows, block * stage->out);
         if (stage->kind == VINDEX_STEP_ROTATION) n.spare = VX_MAX(n.spare, stage->in);
         if (stage->kind != VINDEX_STEP_AFFINE) continue;
-        n.packed = block * SLICE;
+        n.packed = VX_MAX(n.packed, block * (shared ? stage->in : (size_t)SLICE));
         n.sums = VX_MAX(n.sums, block * whole(stage->out, chain->kernels->tile_rows));
     }
     return n;
@@ -55,23 +55,38 @@ static void pack_slice(const vx_kernels *kernels, const vx_stage *stage, const f
     }
 }
 
+/* Numbers first ... first+depth-1 times panel p, added to the sums of earlier ones. */
+static void multiply_panel(const vx_kernels *kernels, const vx_stage *stage, const scratch *s,
+                           size_t count, size_t p, const vx_tile *slice, size_t first) {
+    size_t width = kernels->tile_queries, high = kernels->tile_rows;
+    for (size_t q = 0; q < count; q += width) {
+        float *sums = s->sums + q * slice->stride + p * high;
+        vx_tile tile = *slice;
+        tile.rows = stage->panels + (p * stage->in + first) * high;
+        tile.queries += q * slice->depth;
+        tile.sums = first ? sums : NULL;
+        kernels->tile_sums(&tile, sums);
+    }
+}
+
+/* One thread goes slice by slice. Several, which share the panels, get all slices packed at once,
+ * so that they meet a single time. */
 static void multiply(const vx_kernels *kernels, const vx_stage *stage, const float *rows,
                      size_t count, const scratch *s, int threads) {
-    size_t width = kernels->tile_queries, high = kernels->tile_rows;
-    size_t panels = (stage->out + high - 1) / high, stride = panels * high;
-    for (size_t first = 0; first < stage->in; first += SLICE) {
-        size_t depth = VX_MIN((size_t)SLICE, stage->in - first);
-        pack_slice(kernels, stage, rows, count, first, depth, s->packed);
+    size_t high = kernels->tile_rows, panels = (stage->out + high - 1) / high;
+    size_t at_once = threads > 1 ? stage->in : SLICE, group = whole(count, kernels->tile_queries);
+    for (size_t start = 0; start < stage->in; start += at_once) {
+        size_t end = VX_MIN(start + at_once, stage->in);
+        for (size_t first = start; first < end; first += SLICE)
+            pack_slice(kernels, stage, rows, count, first, VX_MIN((size_t)SLICE, end - first),
+                       s->packed + (first - start) * group);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
         for (size_t p = 0; p < panels; p++)
-            for (size_t q = 0; q < count; q += width) {
-                float *sums = s->sums + q * stride + p * high;
-                vx_tile tile = {.rows = stage->panels + (p * stage->in + first) * high,
-                                .queries = s->packed + q * depth,
-                                .depth = depth,
-                                .sums = first ? sums : NULL,
-                                .stride = stride};
-                kernels->tile_sums(&tile, sums);
+            for (size_t first = start; first < end; first += SLICE) {
+                vx_tile slice = {.queries = s->packed + (first - start) * group,
+                                 .depth = VX_MIN((size_t)SLICE, end - first),
+                                 .stride = panels * high};
+                multiply_panel(kernels, stage, s, count, p, &slice, first);
             }
     }
 }
@@ -142,23 +157,35 @@ static scratch scratch_of(float *memory, const needs *n, size_t t) {
     return s;
 }
 
+/* Whether one block is enough work for several threads. */
+static bool worth_sharing(const vindex_transform *chain) {
+    enum { LEAST = 1 << 20 };
+    for (size_t i = 0; i < chain->stage_count; i++) {
+        const vx_stage *stage = &chain->stages[i];
+        if (stage->kind == VINDEX_STEP_AFFINE && stage->in * stage->out >= LEAST) return true;
+    }
+    return false;
+}
+
 vindex_status vx_chain_apply(const vindex_transform *chain, const float *rows, size_t n,
                              float *result, int threads) {
     size_t in = chain->steps[0].in, out = chain->steps[chain->step_count - 1].out;
-    size_t blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
     if (!n) return VINDEX_OK;
-    needs need = needs_of(chain, n);
-    size_t each = 2 * need.rows + need.packed + need.sums + need.spare, numbers;
-    /* Threads take blocks, or share the work inside each where blocks are few. */
-    bool many = blocks >= 2 * (size_t)threads;
-    size_t takers = many ? (size_t)threads : 1;
+    /* Threads take blocks of rows, or share the weights of a single small one. */
+    size_t share = (n + (size_t)threads - 1) / (size_t)threads;
+    size_t block = whole(VX_MIN(share, (size_t)BLOCK_ROWS), chain->kernels->tile_queries);
+    size_t blocks = (n + block - 1) / block, numbers;
+    int sharing = blocks == 1 && worth_sharing(chain) ? threads : 1;
+    size_t takers = VX_MIN((size_t)threads, blocks);
+    needs need = needs_of(chain, block, sharing > 1);
+    size_t each = 2 * need.rows + need.packed + need.sums + need.spare;
     float *memory = vx_mul(each, takers, &numbers) ? vx_alloc(numbers, sizeof *memory) : NULL;
     if (!memory) return vx_fail_memory(each, takers * sizeof *memory, "apply");
 #pragma omp parallel for num_threads((int)takers) schedule(dynamic) if (takers > 1)
     for (size_t b = 0; b < blocks; b++) {
-        size_t first = b * BLOCK_ROWS, count = VX_MIN((size_t)BLOCK_ROWS, n - first);
+        size_t first = b * block, count = VX_MIN(block, n - first);
         scratch s = scratch_of(memory, &need, takers > 1 ? (size_t)omp_get_thread_num() : 0);
-        apply_block(chain, rows + first * in, count, result + first * out, &s, many ? 1 : threads);
+        apply_block(chain, rows + first * in, count, result + first * out, &s, sharing);
     }
     vx_free(memory);
     return VINDEX_OK;

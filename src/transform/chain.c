@@ -19,9 +19,12 @@ void vindex_transform_free(vindex_transform *chain) {
     vx_free(chain);
 }
 
-/* Appends `count` steps, taking over what they hold. */
-static vindex_status take_steps(vindex_transform *chain, vx_step *more, size_t count) {
+vindex_status vx_chain_take(vindex_transform *chain, vx_step *more, size_t count) {
     size_t all = chain->step_count + count, stage_count;
+    if (all > VX_STEPS_MOST)
+        return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                       "transform: a chain of %zu steps; the longest allowed is %d", all,
+                       VX_STEPS_MOST);
     vx_stage *stages;
     vx_step *steps = vx_alloc(all, sizeof *steps);
     if (!steps) return vx_fail_memory(all, sizeof *steps, "transform");
@@ -40,10 +43,6 @@ static vindex_status take_steps(vindex_transform *chain, vx_step *more, size_t c
     chain->stages = stages;
     chain->stage_count = stage_count;
     return VINDEX_OK;
-}
-
-vindex_status vx_chain_take(vindex_transform *chain, vx_step *step) {
-    return take_steps(chain, step, 1);
 }
 
 static vindex_status copy_steps(const vindex_transform *chain, vx_step **copies) {
@@ -73,7 +72,7 @@ vindex_status vindex_transform_append(vindex_transform *transform, const vindex_
                        (long long)out, (long long)in);
     VX_TRY(copy_steps(next, &steps));
     size_t count = next->step_count;
-    vindex_status status = take_steps(transform, steps, count);
+    vindex_status status = vx_chain_take(transform, steps, count);
     for (size_t i = 0; i < count; i++) vx_step_free(&steps[i]);
     vx_free(steps);
     return status;
@@ -87,7 +86,7 @@ vindex_status vindex_transform_copy(const vindex_transform *transform, vindex_tr
     VX_TRY(vx_chain_create(&made));
     vindex_status status = copy_steps(transform, &steps);
     if (status == VINDEX_OK) {
-        status = take_steps(made, steps, transform->step_count);
+        status = vx_chain_take(made, steps, transform->step_count);
         for (size_t i = 0; i < transform->step_count; i++) vx_step_free(&steps[i]);
         vx_free(steps);
     }
@@ -103,7 +102,7 @@ vindex_status vindex_transform_copy(const vindex_transform *transform, vindex_tr
 static vindex_status from_step(vx_step *step, vindex_transform **transform) {
     vindex_transform *made = NULL;
     VX_TRY(vx_chain_create(&made));
-    vindex_status status = vx_chain_take(made, step);
+    vindex_status status = vx_chain_take(made, step, 1);
     if (status == VINDEX_OK)
         *transform = made;
     else

@@ -27,8 +27,10 @@ struct vindex_transform {
 /* A chain without steps yet. */
 vindex_status vx_chain_create(vindex_transform **chain);
 
-/* Appends a step, taking over what it holds; a failure leaves both as they were. */
-vindex_status vx_chain_take(vindex_transform *chain, vx_step *step);
+/* Appends `count` steps that fit each other, taking over what they hold; a failure leaves all as
+ * they were. A chain has at most VX_STEPS_MOST steps. */
+enum { VX_STEPS_MOST = 32 };
+vindex_status vx_chain_take(vindex_transform *chain, vx_step *steps, size_t count);
 
 /* fold.c: the stages of a list of steps that fit each other. */
 vindex_status vx_stages_make(const vx_step *steps, size_t count, const vx_kernels *kernels,

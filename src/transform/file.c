@@ -7,7 +7,7 @@
  *   facts' values (float64). */
 #include "chain.h"
 
-enum { HEAD = 8, STEP = 64, FACT = 32, STEPS_MOST = 256, FACTS_MOST = 256 };
+enum { HEAD = 8, STEP = 64, FACT = 32, FACTS_MOST = 256 };
 
 /* How many weights, biases, shifts and scales a step of that kind has. */
 typedef struct parts {
@@ -180,7 +180,8 @@ static vindex_status load_fact(reader *lines, reader *numbers, vx_step *step) {
 
 typedef struct loading {
     reader lines, facts, numbers;
-    vindex_transform *chain;
+    vx_step steps[VX_STEPS_MOST];
+    size_t count;
 } loading;
 
 static vindex_status load_one(loading *l, size_t in, vx_step *step) {
@@ -197,21 +198,17 @@ static vindex_status load_one(loading *l, size_t in, vx_step *step) {
     return VINDEX_OK;
 }
 
-static vindex_status load_all(loading *l) {
+static vindex_status load_steps(loading *l) {
     const unsigned char *head = take(&l->lines, HEAD);
     uint32_t count = head ? vx_get_u32(head) : 0;
-    if (!head || count < 1 || count > STEPS_MOST || vx_get_u32(head + 4))
+    if (!head || count < 1 || count > VX_STEPS_MOST || vx_get_u32(head + 4))
         return damaged(&l->lines, "its list of steps does not say how many");
     l->facts = l->lines;
     if (!take(&l->facts, (size_t)count * STEP))
         return damaged(&l->lines, "its list of steps is cut");
     for (uint32_t i = 0; i < count; i++) {
-        vx_step step = {0};
-        size_t in = i ? (size_t)vindex_transform_output_dim(l->chain) : 0;
-        vindex_status status = load_one(l, in, &step);
-        if (status == VINDEX_OK) status = vx_chain_take(l->chain, &step);
-        vx_step_free(&step);
-        if (status != VINDEX_OK) return status;
+        l->count = i + 1;
+        VX_TRY(load_one(l, i ? l->steps[i - 1].out : 0, &l->steps[i]));
     }
     if (l->facts.left || l->numbers.left)
         return damaged(&l->lines, "more follows its steps than they have");
@@ -221,16 +218,19 @@ static vindex_status load_all(loading *l) {
 vindex_status vx_chain_load(const vx_container *file, vindex_transform **chain) {
     const char *path = vx_container_path(file);
     vx_section steps, numbers;
+    vindex_transform *made = NULL;
     VX_TRY(vx_container_find(file, "steps", true, &steps));
     VX_TRY(vx_container_find(file, "numbers", true, &numbers));
     loading l = {.lines = {path, steps.bytes, steps.length},
                  .numbers = {path, numbers.bytes, numbers.length}};
-    VX_TRY(vx_chain_create(&l.chain));
-    vindex_status status = load_all(&l);
+    vindex_status status = load_steps(&l);
+    if (status == VINDEX_OK) status = vx_chain_create(&made);
+    if (status == VINDEX_OK) status = vx_chain_take(made, l.steps, l.count);
+    for (size_t i = 0; i < l.count; i++) vx_step_free(&l.steps[i]);
     if (status == VINDEX_OK)
-        *chain = l.chain;
+        *chain = made;
     else
-        vindex_transform_free(l.chain);
+        vindex_transform_free(made);
     return status;
 }
 

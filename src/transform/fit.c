@@ -172,13 +172,15 @@ typedef struct fitting {
     const int32_t *classes;
     size_t class_count;
     size_t step, steps; /* which of how many */
+    double shown;       /* the fraction told last */
 } fitting;
 
 /* A step's progress as part of the whole. */
 static int step_progress(void *context, const char *phase, double fraction) {
-    const fitting *f = context;
-    return f->params->progress(f->params->progress_context, phase,
-                               ((double)f->step + fraction) / (double)f->steps);
+    fitting *f = context;
+    double whole = ((double)f->step + fraction) / (double)f->steps;
+    f->shown = VX_MAX(f->shown, whole); /* never back, whatever parts a method is made of */
+    return f->params->progress(f->params->progress_context, phase, f->shown);
 }
 
 static vx_fit make_job(fitting *f, const vx_plan_step *planned) {
@@ -193,6 +195,7 @@ static vx_fit make_job(fitting *f, const vx_plan_step *planned) {
         .validation = f->data->validation,
         .validation_labels = f->data->validation_labels,
         .settings = planned->settings,
+        .steps_before = f->step,
         .seed = (uint64_t)params->seed,
         .threads = vx_threads(params->threads),
         .progress = params->progress ? step_progress : NULL,
@@ -225,7 +228,7 @@ static vindex_status fit_step(fitting *f, const vx_plan_step *planned, vindex_tr
     vindex_status status = vx_fit_progress(&job, 0, "starting");
     if (status == VINDEX_OK) status = planned->method->fit(&job, &step);
     if (status == VINDEX_OK) status = check_step(&job, &step);
-    if (status == VINDEX_OK) status = vx_chain_take(chain, &step);
+    if (status == VINDEX_OK) status = vx_chain_take(chain, &step, 1);
     vx_step_free(&step);
     return status;
 }

@@ -86,7 +86,7 @@ static vindex_status project(const vx_step *step, const float *rows, size_t n, f
     vx_step copy;
     VX_TRY(vx_step_copy(step, &copy));
     vindex_status status = vx_chain_create(&chain);
-    if (status == VINDEX_OK) status = vx_chain_take(chain, &copy);
+    if (status == VINDEX_OK) status = vx_chain_take(chain, &copy, 1);
     if (status == VINDEX_OK) status = vx_chain_apply(chain, rows, n, result, threads);
     vx_step_free(&copy);
     vindex_transform_free(chain);

@@ -52,11 +52,6 @@ vindex_status vx_pca_by_gram(const vx_fit *job, const vindex_rows *rows,
 vindex_status vx_pca_by_iteration(const vx_fit *job, const vindex_rows *rows,
                                   const vx_pca_options *options, vx_pca *pca);
 
-/* pca_solve.c: the eigenvalues, largest first, of the inner products of n rows (n x dim, in double
- * precision, less the mean), divided by n; the matrix's rows become its eigenvectors. */
-vindex_status vx_gram_eigen(const double *rows, size_t n, size_t dim, double *matrix,
-                            double *values, int threads);
-
 /* How many of n eigenvalues, largest first, are above that share of the largest. */
 size_t vx_rank_of(const double *values, size_t n, double tolerance);
 

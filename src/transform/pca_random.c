@@ -13,7 +13,7 @@
 #include "core/rng.h"
 #include "pca.h"
 
-enum { SAMPLE_ROWS = 2048, SAMPLE_RUN = 64, STREAM_START = 0x706361 };
+enum { SAMPLE_LEAST = 512, SAMPLE_MOST = 2048, SAMPLE_RUN = 64, STREAM_START = 0x706361 };
 
 typedef struct iteration {
     const vx_fit *job;
@@ -178,18 +178,13 @@ static vindex_status iterate(iteration *it, const vindex_rows *rows, const vx_pc
 
 /* ---- how many directions ---- */
 
-/* The rank of some rows spread over all: that of the whole data as a rule, when it is well below
- * their number. Answers 0 when it is not. */
-static vindex_status sample_rank(const vx_fit *job, const vindex_rows *rows,
-                                 const vx_pca_options *options, const vx_pca *pca, size_t *rank) {
-    size_t n = (size_t)rows->count, dim = pca->dim;
-    size_t m = VX_MIN(n, (size_t)SAMPLE_ROWS), runs = (m + SAMPLE_RUN - 1) / SAMPLE_RUN;
+/* Reads m rows in short runs spread over all, less the mean. */
+static vindex_status read_sample(const vx_fit *job, const vindex_rows *rows, const vx_pca *pca,
+                                 size_t m, double *sample) {
+    size_t n = (size_t)rows->count, dim = pca->dim, runs = (m + SAMPLE_RUN - 1) / SAMPLE_RUN;
     float *vectors = vx_alloc(SAMPLE_RUN * dim, sizeof *vectors);
-    double *sample = vx_alloc(m * dim, sizeof *sample);
-    double *matrix = vx_alloc(m * m, sizeof *matrix), *values = vx_alloc(m, sizeof *values);
+    if (!vectors) return vx_fail_memory(SAMPLE_RUN, dim * sizeof *vectors, job->word);
     vindex_status status = VINDEX_OK;
-    if (!vectors || !sample || !matrix || !values)
-        status = vx_fail_memory(m, (m + dim) * sizeof(double), job->word);
     for (size_t r = 0; status == VINDEX_OK && r < runs; r++) {
         size_t done = r * SAMPLE_RUN, count = VX_MIN((size_t)SAMPLE_RUN, m - done);
         size_t first = runs > 1 ? (n - count) / (runs - 1) * r : 0;
@@ -197,17 +192,45 @@ static vindex_status sample_rank(const vx_fit *job, const vindex_rows *rows,
         for (size_t i = 0; status == VINDEX_OK && i < count * dim; i++)
             sample[done * dim + i] = (double)vectors[i] - pca->mean[i % dim];
     }
-    if (status == VINDEX_OK) status = vx_fit_progress(job, 0.1, "rank of a sample");
-    if (status == VINDEX_OK) status = vx_gram_eigen(sample, m, dim, matrix, values, job->threads);
-    if (status == VINDEX_OK) {
-        *rank = vx_rank_of(values, m, options->rank_tolerance);
-        if (*rank > m - m / 10 && m < VX_MIN(n, dim)) *rank = 0;
-    }
     vx_free(vectors);
+    return status;
+}
+
+/* The rank of m rows, from the matrix of their inner products. */
+static vindex_status rank_of_rows(const vx_fit *job, const vindex_rows *rows,
+                                  const vx_pca_options *options, const vx_pca *pca, size_t m,
+                                  size_t *rank) {
+    double *sample = vx_alloc(m * pca->dim, sizeof *sample);
+    double *matrix = vx_alloc(m * m, sizeof *matrix), *values = vx_alloc(m, sizeof *values);
+    vindex_status status = VINDEX_OK;
+    if (!sample || !matrix || !values)
+        status = vx_fail_memory(m, (m + pca->dim) * sizeof(double), job->word);
+    if (status == VINDEX_OK) status = read_sample(job, rows, pca, m, sample);
+    if (status == VINDEX_OK) {
+        vx_dsyrk(&(vx_dproduct){.m = m, .k = pca->dim, .alpha = 1, .a = sample, .c = matrix},
+                 job->threads);
+        status = vx_eigenvalues(matrix, m, values);
+    }
+    if (status == VINDEX_OK) *rank = vx_rank_of(values, m, options->rank_tolerance);
     vx_free(sample);
     vx_free(matrix);
     vx_free(values);
     return status;
+}
+
+/* The rank of a few rows is as a rule that of the whole data, when it is well below their number.
+ * Answers 0 when it is not even for many. */
+static vindex_status sample_rank(const vx_fit *job, const vindex_rows *rows,
+                                 const vx_pca_options *options, const vx_pca *pca, size_t *rank) {
+    size_t most = VX_MIN((size_t)rows->count, pca->dim);
+    for (size_t m = SAMPLE_LEAST; m <= SAMPLE_MOST; m *= 4) {
+        size_t now = VX_MIN(m, (size_t)rows->count);
+        VX_TRY(vx_fit_progress(job, 0.1, "rank of %zu rows", now));
+        VX_TRY(rank_of_rows(job, rows, options, pca, now, rank));
+        if (*rank <= now - now / 10 || now >= most) return VINDEX_OK;
+    }
+    *rank = 0;
+    return VINDEX_OK;
 }
 
 static vindex_status keep(const iteration *it, const vx_pca_options *options, vx_pca *pca) {
@@ -229,7 +252,7 @@ vindex_status vx_pca_by_iteration(const vx_fit *job, const vindex_rows *rows,
             VINDEX_ERR_DATA,
             "%s: the rank of rows of %zu numbers is above nine tenths of a sample of %d; "
             "give a dimension",
-            job->word, pca->dim, SAMPLE_ROWS);
+            job->word, pca->dim, SAMPLE_MOST);
     size_t l = VX_MIN(wanted + options->oversample, most);
     iteration it;
     vindex_status status = make_iteration(job, rows, l, pca, &it);

@@ -83,13 +83,6 @@ vindex_status vx_pca_by_covariance(const vx_fit *job, const vindex_rows *rows,
 
 /* ---- by inner products ---- */
 
-vindex_status vx_gram_eigen(const double *rows, size_t n, size_t dim, double *matrix,
-                            double *values, int threads) {
-    vx_dsyrk(&(vx_dproduct){.m = n, .k = dim, .alpha = 1 / (double)n, .a = rows, .c = matrix},
-             threads);
-    return vx_eigen(matrix, n, values);
-}
-
 /* Eigenvectors of the covariance from those of the inner products: X^T u / sqrt(n lambda). */
 static vindex_status from_gram(const vx_fit *job, const vx_pca_options *options, const double *rows,
                                size_t n, const double *u, const double *values, vx_pca *pca) {
@@ -125,7 +118,9 @@ vindex_status vx_pca_by_gram(const vx_fit *job, const vindex_rows *rows,
     } else {
         widen(vectors, n, pca, centred);
         status = vx_fit_progress(job, 0.2, "inner products and eigenvectors");
-        if (status == VINDEX_OK) status = vx_gram_eigen(centred, n, dim, u, values, job->threads);
+        vx_dsyrk(&(vx_dproduct){.m = n, .k = dim, .alpha = 1 / (double)n, .a = centred, .c = u},
+                 job->threads);
+        if (status == VINDEX_OK) status = vx_eigen(u, n, values);
         if (status == VINDEX_OK) status = from_gram(job, options, centred, n, u, values, pca);
     }
     vx_free(centred);
