@@ -44,38 +44,10 @@ static vindex_status encode_held(vx_flat *flat, int threads) {
     return status;
 }
 
-/* One row of those given, finite. */
-static vindex_status read_row(const vindex_rows *rows, size_t row, float *vector) {
-    size_t dim = (size_t)rows->dim, where;
-    if (rows->vectors)
-        memcpy(vector, rows->vectors + row * dim, dim * sizeof *vector);
-    else
-        VX_TRY(rows->read(rows->context, (int64_t)row, 1, vector));
-    if (vx_all_finite(vector, dim, &where)) return VINDEX_OK;
-    return vx_fail(VINDEX_ERR_DATA,
-                   "train: vector %zu has a number in dimension %zu that is not finite; remove or "
-                   "replace it",
-                   row, where);
-}
-
-/* Learns from a sample of the rows held and of others. */
-static vindex_status learn(vx_flat *flat, const vindex_rows *rows, int threads) {
-    size_t held = flat->ids.count, dim = flat->space.dim, all = held + (size_t)rows->count;
-    size_t count = VX_MIN(all, vx_choice_most(dim));
-    float *sample = vx_alloc(count * dim, sizeof *sample);
-    if (!sample) return vx_fail_memory(count * dim, sizeof *sample, "codes: a sample");
-    vindex_status status = VINDEX_OK;
-    for (size_t i = 0; status == VINDEX_OK && i < count; i++) {
-        size_t row = (size_t)((double)i / (double)count * (double)all);
-        if (row < held)
-            flat->kernels->widen[flat->space.dtype](vx_flat_row(flat, row), dim, sample + i * dim);
-        else
-            status = read_row(rows, row - held, sample + i * dim);
-    }
-    if (status == VINDEX_OK)
-        status = vx_coder_choose(&flat->space, &flat->choice, sample, count, threads, &flat->coder);
-    vx_free(sample);
-    if (status == VINDEX_OK) status = encode_held(flat, threads);
+/* Learns from a sample (count x dim) and encodes what is held. */
+static vindex_status learn(vx_flat *flat, const float *sample, size_t count, int threads) {
+    VX_TRY(vx_coder_choose(&flat->space, &flat->choice, sample, count, threads, &flat->coder));
+    vindex_status status = encode_held(flat, threads);
     if (status == VINDEX_OK)
         flat->space.coder = &flat->coder;
     else
@@ -84,10 +56,42 @@ static vindex_status learn(vx_flat *flat, const vindex_rows *rows, int threads) 
 }
 
 vindex_status vx_flat_learn(vx_flat *flat, const float *vectors, size_t n, int threads) {
-    if (!flat->certified || flat->space.coder) return VINDEX_OK;
-    if (flat->ids.count + n < vx_choice_least(&flat->choice, flat->space.dim)) return VINDEX_OK;
-    vindex_rows rows = {(int64_t)n, (int64_t)flat->space.dim, vectors, NULL, NULL};
-    return n ? learn(flat, &rows, threads) : VINDEX_OK;
+    size_t held = flat->ids.count, dim = flat->space.dim, all = held + n;
+    if (!flat->certified || flat->space.coder || !n) return VINDEX_OK;
+    if (all < vx_choice_least(&flat->choice, dim)) return VINDEX_OK;
+    size_t count = VX_MIN(all, vx_choice_most(dim));
+    float *sample = vx_alloc(count * dim, sizeof *sample);
+    if (!sample) return vx_fail_memory(count * dim, sizeof *sample, "codes: a sample");
+    for (size_t i = 0; i < count; i++) {
+        size_t row = (size_t)((double)i / (double)count * (double)all);
+        if (row < held)
+            flat->kernels->widen[flat->space.dtype](vx_flat_row(flat, row), dim, sample + i * dim);
+        else
+            memcpy(sample + i * dim, vectors + (row - held) * dim, dim * sizeof *sample);
+    }
+    vindex_status status = learn(flat, sample, count, threads);
+    vx_free(sample);
+    return status;
+}
+
+/* Reads count rows in runs spread over all of them. */
+static vindex_status read_sample(const vindex_rows *rows, size_t count, float *sample) {
+    enum { RUN = 64 };
+    size_t dim = (size_t)rows->dim, all = (size_t)rows->count, runs = (count + RUN - 1) / RUN;
+    for (size_t run = 0; run < runs; run++) {
+        size_t some = VX_MIN(count - run * RUN, (size_t)RUN), where;
+        size_t first = (size_t)((double)run / (double)runs * (double)(all - count)) + run * RUN;
+        float *into = sample + run * RUN * dim;
+        if (rows->vectors)
+            memcpy(into, rows->vectors + first * dim, some * dim * sizeof *into);
+        else
+            VX_TRY(rows->read(rows->context, (int64_t)first, (int64_t)some, into));
+        if (!vx_all_finite(into, some * dim, &where))
+            return vx_fail(VINDEX_ERR_DATA,
+                           "train: row %zu has NaN or infinity in dimension %zu; leave it out",
+                           first + where / dim, where % dim);
+    }
+    return VINDEX_OK;
 }
 
 vindex_status vx_flat_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call) {
@@ -97,7 +101,15 @@ vindex_status vx_flat_train(vindex_index *index, const vindex_rows *rows, const 
         return vx_fail(VINDEX_ERR_STATE,
                        "train: the codes of this index were learnt already and hold vectors; train "
                        "a new index before the first add");
-    flat->space.coder = NULL; /* learnt before, and of no use yet */
-    vx_coder_free(&flat->coder);
-    return learn(flat, rows, vx_threads(call->threads));
+    size_t dim = flat->space.dim, count = VX_MIN((size_t)rows->count, vx_choice_most(dim));
+    float *sample = vx_alloc(count * dim, sizeof *sample);
+    if (!sample) return vx_fail_memory(count * dim, sizeof *sample, "train: a sample");
+    vindex_status status = read_sample(rows, count, sample);
+    if (status == VINDEX_OK) {
+        flat->space.coder = NULL; /* learnt before, and of no use yet */
+        vx_coder_free(&flat->coder);
+        status = learn(flat, sample, count, vx_threads(call->threads));
+    }
+    vx_free(sample);
+    return status;
 }
