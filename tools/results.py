@@ -7,8 +7,8 @@ import sys
 BEGIN, END = "<!-- results: written by tools/benchmark -->", "<!-- end of results -->"
 
 
-def flat_rows(folder):
-    lines = (folder / "flat.csv").read_text().splitlines()
+def flat_rows(path):
+    lines = path.read_text().splitlines()
     header = lines[0]
     return list(csv.DictReader([header] + [line for line in lines if line != header]))
 
@@ -42,6 +42,26 @@ def search_lines(rows, threads):
                 row = find(rows, engine, 128, False, count)
                 cells.append(f"{float(row['ms_per_query']):.2f} ({float(row['gflop_per_second']):.0f} GFLOP/s)")
             yield "| " + " | ".join(cells) + " |"
+
+
+def large_lines(path):
+    """Simulated embeddings, up to ten million; nothing where they were not measured."""
+    if not path.exists():
+        return
+    rows = flat_rows(path)
+    engines = ["vindex Flat,Certified", "vindex Flat", "Faiss IndexFlatL2"]
+    yield ""
+    yield "| exact, k = 10, simulated embeddings, ms per query | " + " | ".join(engines) + " |"
+    yield "|---|" + "---|" * len(engines)
+    cases = {}
+    for row in rows:
+        case = tuple(row[name] for name in ("data", "rows", "dim", "queries", "threads"))
+        cases.setdefault(case, {})[row["engine"]] = row
+    for (data, count, dim, queries, threads), found in cases.items():
+        what = "one query" if int(queries) == 1 else f"{int(queries):,} queries"
+        cells = [f"{data}, {int(count):,} x {dim}, {what}, {threads} thread" + ("s" if threads != "1" else "")]
+        cells += [f"{float(found[e]['ms_per_query']):.2f}" if e in found else "-" for e in engines]
+        yield "| " + " | ".join(cells) + " |"
 
 
 def projection_lines(found):
@@ -85,7 +105,7 @@ def other_lines(folder, threads):
 
 def main():
     folder, readme = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    rows = flat_rows(folder)
+    rows = flat_rows(folder / "flat.csv")
     threads = sorted({int(row["threads"]) for row in rows})
     machine = (folder / "machine.txt").read_text().strip().rsplit(",", 1)
     text = readme.read_text()
@@ -96,7 +116,7 @@ def main():
              "number takes at the memory bandwidth measured in the same run: `Certified` passes 100% because it proves "
              "most vectors away without reading them (where the data allows: independent Gaussian numbers in 1,536 dimensions "
              "do not, and it falls back). GFLOP/s likewise count the operations of the plain method.", ""]
-    table += list(search_lines(rows, threads)) + [""] + list(other_lines(folder, threads))
+    table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv")) + [""] + list(other_lines(folder, threads))
     readme.write_text(before + BEGIN + "\n" + "\n".join(table) + "\n" + END + after)
 
 
