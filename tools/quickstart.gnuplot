@@ -26,6 +26,8 @@ do for [kind in "svg png"] {
     set yrange [0.38:0.58]
     plot "results.csv" using 2:(pick("move", $3)) with linespoints pt 7 lw 2 title "vindex, MOVE simulated", \
          "results.csv" using 2:(pick("re-move", $3)) with points pt 5 ps 1.3 title "vindex, Re-MOVE simulated", \
+         "results.csv" using 2:(pick("pca", $3)) with points pt 9 ps 1.3 title "vindex, PCA of MOVE-16k simulated", \
+         published using 2:(pick("pca", $3)) with points pt 10 ps 1.3 title "paper, PCA of MOVE-16k", \
          published using 2:(pick("move", $3)) with linespoints pt 6 dt 2 title "paper, MOVE of that size", \
          published using 2:(pick("projection", $3)) with linespoints pt 4 dt 3 title "paper, random projection", \
          published using 2:(pick("re-move", $3)) with points pt 8 ps 1.3 title "paper, Re-MOVE"
