@@ -23,7 +23,7 @@ do for [kind in "svg png"] {
     set multiplot layout 1,2 title "SIMULATED embeddings of Da-TACOS's shape (15,000 songs) beside published numbers"
     set ylabel "MAP"
     unset logscale y
-    set yrange [0.38:0.58]
+    set yrange [0.38:0.62]
     plot "results.csv" using 2:(pick("move", $3)) with linespoints pt 7 lw 2 title "vindex, MOVE simulated", \
          "results.csv" using 2:(pick("re-move", $3)) with points pt 5 ps 1.3 title "vindex, Re-MOVE simulated", \
          "results.csv" using 2:(pick("pca", $3)) with points pt 9 ps 1.3 title "vindex, PCA of MOVE-16k simulated", \

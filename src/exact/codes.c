@@ -300,7 +300,10 @@ static void load_query(const vx_group *group, size_t q, const query_scratch *own
     /* A head next to nothing beside the whole has a larger unit than it needs, lest that leave the
      * range of single precision. */
     double largest = whole * 0x1p-20;
-    for (size_t j = 0; j < head; j++) largest = fmax(largest, fabs((double)own->y[j]));
+    for (size_t j = 0; j < head; j++) { /* not by fmax, on which gcc 12 for Arm fails */
+        double size = fabs((double)own->y[j]);
+        if (size > largest) largest = size;
+    }
     float inverse = largest > 0 ? (float)(126.99 / largest) : 1;
     int32_t sum = quantise(own->y, (double)inverse, head, own->z);
     double square = 0, error = 0;
