@@ -68,8 +68,12 @@ static void form_row(const vx_space *space, const vx_kernels *kernels, const voi
     const float *mean = space->coder->mean;
     double factor = !is_unit(space) ? 1 : measure->square > 0 ? 1 / sqrt(measure->square) : 0;
     kernels->widen[space->dtype](row, space->dim, v);
-    for (size_t j = 0; j < space->dim; j++)
-        v[j] = (float)(((double)v[j] - measure->mean) * factor - (double)mean[j]);
+    const float single = (float)factor;
+    if (measure->mean == 0) /* three roundings: docs/exactness.md counts them */
+        for (size_t j = 0; j < space->dim; j++) v[j] = v[j] * single - mean[j];
+    else
+        for (size_t j = 0; j < space->dim; j++)
+            v[j] = (float)(((double)v[j] - measure->mean) * factor - (double)mean[j]);
     memset(v + space->dim, 0, (vx_padded(space->dim) - space->dim) * sizeof *v);
 }
 

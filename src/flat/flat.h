@@ -58,9 +58,10 @@ vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count);
 vindex_status vx_flat_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
 /* Learns a coder once there are rows enough, those held and n more, and encodes what is held. */
 vindex_status vx_flat_learn(vx_flat *flat, const float *vectors, size_t n, int threads);
-/* Encodes rows at ... at+count-1 of a block; work holds vx_codes_work numbers per thread. */
-void vx_flat_encode(const vx_flat *flat, const vx_block *block, size_t at, size_t count,
-                    int threads, float *work);
+/* Encodes rows at ... at+count-1 of a block, at most VX_CODER_ROWS; work holds vx_codes_work
+ * numbers. */
+void vx_flat_encode(const vx_flat *flat, const vx_block *block, size_t at,
+                    const vx_measure *measures, size_t count, float *work);
 
 /* search.c */
 vindex_status vx_flat_search(const vindex_index *index, const vx_request *request);

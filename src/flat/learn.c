@@ -1,44 +1,43 @@
 /* Learning how rows become codes, from the first that are there or from those given for it. */
-#include <omp.h>
-
 #include "flat.h"
 
-void vx_flat_encode(const vx_flat *flat, const vx_block *block, size_t at, size_t count,
-                    int threads, float *work) {
-    size_t stride = vx_flat_stride(flat), numbers = vx_codes_work(&flat->coder);
-    if (count * flat->space.dim < 1 << 16) threads = 1;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (size_t start = 0; start < count; start += VX_CODER_ROWS) {
+void vx_flat_encode(const vx_flat *flat, const vx_block *block, size_t at,
+                    const vx_measure *measures, size_t count, float *work) {
+    vx_space space = flat->space;
+    space.coder = &flat->coder; /* while it is being learnt, too */
+    vx_code_task task = {.rows = (const char *)block->data + at * vx_flat_stride(flat),
+                         .measures = measures,
+                         .count = count,
+                         .codes = block->codes,
+                         .planes = block->planes,
+                         .at = at,
+                         .work = work};
+    vx_codes_encode(&space, flat->kernels, &task);
+}
+
+/* All rows of a block. */
+static void encode_block(const vx_flat *flat, const vx_block *block, float *work) {
+    size_t stride = vx_flat_stride(flat);
+    for (size_t at = 0; at < block->count; at += VX_CODER_ROWS) {
         vx_measure measures[VX_CODER_ROWS];
-        size_t some = VX_MIN(count - start, (size_t)VX_CODER_ROWS);
-        const char *rows = (const char *)block->data + (at + start) * stride;
-        for (size_t r = 0; r < some; r++)
-            measures[r] = vx_measure_row(&flat->space, flat->kernels, rows + r * stride);
-        size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        vx_space space = flat->space;
-        space.coder = &flat->coder; /* while it is being learnt, too */
-        vx_code_task task = {.rows = rows,
-                             .measures = measures,
-                             .count = some,
-                             .codes = block->codes,
-                             .planes = block->planes,
-                             .at = at + start,
-                             .work = work + thread * numbers};
-        vx_codes_encode(&space, flat->kernels, &task);
+        size_t count = VX_MIN(block->count - at, (size_t)VX_CODER_ROWS);
+        for (size_t r = 0; r < count; r++)
+            measures[r] = vx_measure_row(&flat->space, flat->kernels,
+                                         (const char *)block->data + (at + r) * stride);
+        vx_flat_encode(flat, block, at, measures, count, work);
     }
 }
 
 /* Codes for the rows held, of which there are few when a coder is learnt. */
-static vindex_status encode_held(vx_flat *flat, int threads) {
-    size_t numbers = (size_t)threads * vx_codes_work(&flat->coder);
+static vindex_status encode_held(vx_flat *flat) {
+    size_t numbers = vx_codes_work(&flat->coder);
     float *work = vx_alloc(numbers, sizeof *work);
     if (!work) return vx_fail_memory(numbers, sizeof *work, "codes");
     vindex_status status = VINDEX_OK;
     for (size_t b = 0; status == VINDEX_OK && b < flat->block_count; b++) {
         size_t capacity = VX_MAX(flat->capacities[b], flat->blocks[b].count);
         status = vx_flat_own_block(flat, b, capacity);
-        if (status == VINDEX_OK)
-            vx_flat_encode(flat, &flat->blocks[b], 0, flat->blocks[b].count, threads, work);
+        if (status == VINDEX_OK) encode_block(flat, &flat->blocks[b], work);
     }
     vx_free(work);
     return status;
@@ -47,7 +46,7 @@ static vindex_status encode_held(vx_flat *flat, int threads) {
 /* Learns from a sample (count x dim) and encodes what is held. */
 static vindex_status learn(vx_flat *flat, const float *sample, size_t count, int threads) {
     VX_TRY(vx_coder_choose(&flat->space, &flat->choice, sample, count, threads, &flat->coder));
-    vindex_status status = encode_held(flat, threads);
+    vindex_status status = encode_held(flat);
     if (status == VINDEX_OK)
         flat->space.coder = &flat->coder;
     else

@@ -1,5 +1,6 @@
 /* How a flat index holds its rows: blocks that are added, grown, copied from a map, compacted. */
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 
 #include "flat.h"
@@ -285,18 +286,26 @@ static vindex_status check_range(const vx_flat *flat, const float *vectors, size
     return VINDEX_OK;
 }
 
-/* Stores vectors in reserved rows first ... first+n-1, all of one block. */
-static void store(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads) {
+/* Stores vectors in reserved rows first ... first+n-1, all of one block, with their codes; work
+ * holds vx_codes_work numbers per thread where there are some. */
+static void store(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads,
+                  float *work) {
     const vx_block *block = &flat->blocks[first / flat->block_rows];
     size_t at = first % flat->block_rows, stride = vx_flat_stride(flat), dim = flat->space.dim;
-    char *data = (char *)(uintptr_t)block->data + at * stride;
-    float *aux = (float *)(uintptr_t)block->aux + at;
-    if (n * dim < 1 << 18) threads = 1;
+    size_t numbers = work ? vx_codes_work(&flat->coder) : 0;
+    if (n * dim < 1 << 16) threads = 1;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (size_t i = 0; i < n; i++) {
-        flat->kernels->narrow[flat->space.dtype](vectors + i * dim, dim, data + i * stride);
-        vx_measure measure = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
-        aux[i] = vx_aux_of(&flat->space, &measure);
+    for (size_t start = 0; start < n; start += VX_CODER_ROWS) {
+        size_t count = VX_MIN(n - start, (size_t)VX_CODER_ROWS), to = at + start;
+        size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
+        char *data = (char *)(uintptr_t)block->data + to * stride;
+        vx_measure measures[VX_CODER_ROWS];
+        flat->kernels->narrow[flat->space.dtype](vectors + start * dim, count * dim, data);
+        for (size_t i = 0; i < count; i++) {
+            measures[i] = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
+            ((float *)(uintptr_t)block->aux)[to + i] = vx_aux_of(&flat->space, &measures[i]);
+        }
+        if (work) vx_flat_encode(flat, block, to, measures, count, work + thread * numbers);
     }
 }
 
@@ -324,10 +333,7 @@ vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, c
     for (size_t done = 0; status == VINDEX_OK && done < n;) {
         size_t room = flat->block_rows - (before + done) % flat->block_rows;
         size_t count = VX_MIN(VX_MIN(n - done, room), (size_t)ADD_ROWS);
-        const vx_block *block = &flat->blocks[(before + done) / flat->block_rows];
-        store(flat, vectors + done * flat->space.dim, before + done, count, threads);
-        if (work)
-            vx_flat_encode(flat, block, (before + done) % flat->block_rows, count, threads, work);
+        store(flat, vectors + done * flat->space.dim, before + done, count, threads, work);
         done += count;
         status =
             vx_progress(call->progress, call->progress_context, "add", (double)done / (double)n);
