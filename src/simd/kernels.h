@@ -34,6 +34,12 @@ typedef struct vx_tile {
     size_t stride;
 } vx_tile;
 
+/* What turns the sums of a tile into keys, sums * scale[r] + bias[r], and the largest key of each
+ * query that matters. */
+typedef struct vx_tile_limits {
+    const float *scale, *bias, *high;
+} vx_tile_limits;
+
 /* Codes: 4 bits per dimension, in groups of 16 rows. A group begins with a line of 64 bytes (16
  * floats, one per row) for each of its numbers. Then come lines of 8 dimensions: dword i is row i,
  * its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble v stands for c = scale (v -
@@ -115,6 +121,10 @@ typedef struct vx_kernels {
     void (*tile_keys)(const vx_tile *tile, const float *scale, const float *bias, float *out);
     bool (*tile_select)(const vx_tile *tile, const float *scale, const float *bias,
                         const float *limits, uint32_t *masks);
+
+    /* As tile_select, and the keys of every query with a bit set go to keys[q x tile_rows + r]. */
+    bool (*tile_collect)(const vx_tile *tile, const vx_tile_limits *limits, uint32_t *masks,
+                         float *keys);
 
     /* How many keys are below low, and how many are neither below low nor above high (NaN
      * included). */

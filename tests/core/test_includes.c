@@ -11,16 +11,21 @@
 static const char *const base_files[] = {"base",  "container", "fields",   "file", "ids",
                                          "names", "rng",       "sections", "topk"};
 
-typedef enum part { BASE, IMPL, UPPER, SIMD, EXACT, FLAT, IO, EVAL, CLI, BENCH, PARTS } part;
+/* Those that learn, with the exact engine at hand. */
+static const char *const learn_files[] = {"kmeans"};
+
+typedef enum part { BASE, LEARN, IMPL, UPPER, SIMD, EXACT, FLAT, IO, EVAL, CLI, BENCH, PARTS } part;
 
 static const struct {
     const char *room;
     bool may[PARTS];
 } rooms[PARTS] = {
     [BASE] = {"core", {[BASE] = true}},
+    [LEARN] = {"core", {[BASE] = true, [LEARN] = true, [SIMD] = true, [EXACT] = true}},
     [IMPL] = {"core", {[BASE] = true}}, /* what an index is, for the index rooms */
     [UPPER] = {"core",
                {[BASE] = true,
+                [LEARN] = true,
                 [IMPL] = true,
                 [UPPER] = true,
                 [SIMD] = true,
@@ -45,6 +50,9 @@ static part part_of(const char *path) {
         for (size_t i = 0; i < VX_COUNT(base_files); i++)
             if (strlen(base_files[i]) == length && !strncmp(slash + 1, base_files[i], length))
                 return BASE;
+        for (size_t i = 0; i < VX_COUNT(learn_files); i++)
+            if (strlen(learn_files[i]) == length && !strncmp(slash + 1, learn_files[i], length))
+                return LEARN;
         return !strcmp(slash + 1, "index_impl.h") ? IMPL : UPPER;
     }
     for (int i = SIMD; i < PARTS; i++)
@@ -127,6 +135,9 @@ START_TEST(the_rule_forbids) {
         {"core/base.c", "#include <simd/kernels.h>", false},
         {"core/base.c", "#include \"../simd/kernels.h\"", false},
         {"core/based.c", "#include \"simd/kernels.h\"", true}, /* not the base */
+        {"core/kmeans.c", "#include \"exact/nearest.h\"", true},
+        {"core/kmeans.c", "#include \"flat/flat.h\"", false},
+        {"core/topk.c", "#include \"kmeans.h\"", false},
         {"core/index.c", "#include \"flat/flat.h\"", true},
         {"core/index.c", "#include \"io/format.h\"", false},
         {"simd/avx2.c", "#include \"core/base.h\"", true},
