@@ -14,6 +14,7 @@ typedef struct vx_request {
     const float *queries;
     size_t query_count;
     size_t k;
+    size_t nprobe;     /* lists to look through, for indexes that have some */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;
@@ -66,6 +67,7 @@ typedef struct vx_spec {
 /* How a kind of index comes to be: registry.c lists all. */
 typedef struct vx_index_kind {
     const char *word, *help;
+    bool numbered; /* a whole number follows the word, as in "IVF4096" */
     vindex_status (*create)(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index);
     vindex_status (*estimate)(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
@@ -76,6 +78,11 @@ typedef struct vx_index_kind {
 
 /* Parses a factory string and finds the kind of index it asks for. */
 vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind);
+
+/* The number behind the first word of a numbered kind, least to most; VINDEX_ERR_ARGUMENT for
+ * another. */
+vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least, size_t most,
+                             size_t *number);
 
 /* The section every index file has, tag "index". */
 typedef struct vx_index_header {

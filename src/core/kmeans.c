@@ -51,6 +51,31 @@ static void draw(vx_rng *rng, const float *points, size_t n, size_t dim, size_t 
             memcpy(to + taken++ * dim, points + i * dim, dim * sizeof *to);
 }
 
+/* Scales a vector to length 1; one of length 0 stays. */
+static void normalise(float *vector, size_t dim) {
+    double square = 0;
+    for (size_t j = 0; j < dim; j++) square += (double)vector[j] * (double)vector[j];
+    for (size_t j = 0; square > 0 && j < dim; j++)
+        vector[j] = (float)((double)vector[j] / sqrt(square));
+}
+
+static void centre(float *vector, size_t dim) {
+    double sum = 0;
+    for (size_t j = 0; j < dim; j++) sum += (double)vector[j];
+    for (size_t j = 0; j < dim; j++) vector[j] = (float)((double)vector[j] - sum / (double)dim);
+}
+
+/* Draws the points to learn from and brings them into their form. */
+static void take_sample(run *r, const float *points, size_t n) {
+    vx_rng rng = vx_rng_seed(r->params->seed, STREAM_SAMPLE);
+    draw(&rng, points, n, r->dim, r->n, r->sample);
+    for (size_t i = 0; i < r->n && r->params->form != VX_KMEANS_AS_IS; i++) {
+        if (r->params->form == VX_KMEANS_CENTRED_UNIT) centre(r->sample + i * r->dim, r->dim);
+        normalise(r->sample + i * r->dim, r->dim);
+    }
+    r->points = r->sample;
+}
+
 static vindex_status open_run(const float *points, size_t n, size_t dim,
                               const vx_kmeans_params *params, float *centroids, run *r) {
     size_t most = n, bytes;
@@ -59,7 +84,8 @@ static vindex_status open_run(const float *points, size_t n, size_t dim,
     *r = (run){.params = params, .points = points, .n = most, .dim = dim, .k = params->k};
     r->centroids = centroids;
     r->batch_size = params->batch ? VX_MIN(params->batch, most) : most;
-    if (most < n) r->sample = vx_alloc(most, dim * sizeof *r->sample);
+    bool copied = most < n || params->form != VX_KMEANS_AS_IS;
+    if (copied) r->sample = vx_alloc(most, dim * sizeof *r->sample);
     if (r->batch_size < most) r->drawn = vx_alloc(r->batch_size, dim * sizeof *r->drawn);
     r->aux = vx_alloc(r->k, sizeof *r->aux);
     r->nearest = vx_alloc(r->batch_size, sizeof *r->nearest);
@@ -68,14 +94,10 @@ static vindex_status open_run(const float *points, size_t n, size_t dim,
     r->costs = vx_alloc(r->batch_size, sizeof *r->costs);
     r->seen = vx_alloc_zero(r->k, sizeof *r->seen);
     bool room = r->aux && r->nearest && r->order && r->starts && r->costs && r->seen;
-    if (!room || (most < n && !r->sample) || (r->batch_size < most && !r->drawn))
+    if (!room || (copied && !r->sample) || (r->batch_size < most && !r->drawn))
         return vx_fail_memory(most, vx_mul(dim, sizeof(float), &bytes) ? bytes : SIZE_MAX,
                               "train: the points to learn from");
-    if (r->sample) {
-        vx_rng rng = vx_rng_seed(params->seed, STREAM_SAMPLE);
-        draw(&rng, points, n, dim, most, r->sample);
-        r->points = r->sample;
-    }
+    if (copied) take_sample(r, points, n);
     r->batch = r->drawn ? r->drawn : r->points;
     return VINDEX_OK;
 }
@@ -139,14 +161,6 @@ static vindex_status assign_batch(run *r) {
     r->loss = loss / (double)r->batch_size;
     sort_by_cluster(r);
     return VINDEX_OK;
-}
-
-/* Scales a centroid to length 1; one of length 0 stays. */
-static void normalise(float *centroid, size_t dim) {
-    double square = 0;
-    for (size_t j = 0; j < dim; j++) square += (double)centroid[j] * (double)centroid[j];
-    for (size_t j = 0; square > 0 && j < dim; j++)
-        centroid[j] = (float)((double)centroid[j] / sqrt(square));
 }
 
 /* Each centroid becomes the mean of what it has seen: this batch and, of drawn ones, those before
@@ -331,6 +345,7 @@ static vindex_status divide_cells(const cells *all, size_t dim, const vx_kmeans_
         inner.k = all->shares[c];
         inner.seed = params->seed + 1 + c;
         inner.points_each = inner.batch = 0;
+        inner.form = VX_KMEANS_AS_IS; /* done */
         inner.progress = NULL;
         if (!inner.k) continue;
         VX_TRY(one_level(all->points + all->starts[c] * dim, size, dim, &inner,
@@ -360,6 +375,7 @@ static vindex_status two_levels(const float *points, size_t n, size_t dim,
         status = vx_fail_memory(r.n, dim * sizeof(float), "train: the points to learn from");
     vx_kmeans_params outer = *params;
     outer.k = all.count;
+    outer.form = VX_KMEANS_AS_IS; /* done */
     outer.progress = NULL;
     if (status == VINDEX_OK) status = one_level(r.points, r.n, dim, &outer, all.centroids, report);
     if (status == VINDEX_OK) status = sort_into_cells(r.points, r.n, dim, params, &all);

@@ -12,8 +12,16 @@
  * each cell into its share. */
 enum { VX_KMEANS_FLAT_MOST = 10000 };
 
+/* What is done to the points first. */
+typedef enum vx_kmeans_form {
+    VX_KMEANS_AS_IS,
+    VX_KMEANS_UNIT,        /* scaled to length 1 */
+    VX_KMEANS_CENTRED_UNIT /* their mean taken off before */
+} vx_kmeans_form;
+
 typedef struct vx_kmeans_params {
     size_t k;
+    vx_kmeans_form form;
     uint64_t seed;
     size_t iterations;
     size_t points_each; /* learn from at most this many points per centroid; 0: from all */

@@ -1,10 +1,12 @@
 /* Factory strings: which kinds of index there are, and which one a string asks for. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "flat/flat.h"
 #include "index_impl.h"
+#include "ivf/ivf.h"
 
-static const vx_index_kind *const kinds[] = {&vx_flat_kind};
+static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_ivf_kind};
 
 static vindex_status split(const char *text, vx_spec *spec) {
     *spec = (vx_spec){0};
@@ -25,10 +27,31 @@ static vindex_status split(const char *text, vx_spec *spec) {
     return VINDEX_OK;
 }
 
+/* Whether a word of a factory string asks for that kind. */
+static bool asks_for(const char *word, const vx_index_kind *kind) {
+    size_t length = strlen(kind->word);
+    if (!kind->numbered) return !strcmp(word, kind->word);
+    return !strncmp(word, kind->word, length) && word[length] >= '0' && word[length] <= '9';
+}
+
+vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least, size_t most,
+                             size_t *number) {
+    const char *digits = spec->words[0] + strlen(word);
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(digits, &end, 10);
+    if (errno || *end || value < least || value > most)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: '%s' where %s is followed by a number from %zu to %zu",
+                       spec->words[0], word, least, most);
+    *number = (size_t)value;
+    return VINDEX_OK;
+}
+
 vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind) {
     VX_TRY(split(text, spec));
     for (size_t i = 0; i < VX_COUNT(kinds); i++)
-        if (!strcmp(kinds[i]->word, spec->words[0])) {
+        if (asks_for(spec->words[0], kinds[i])) {
             *kind = kinds[i];
             return VINDEX_OK;
         }

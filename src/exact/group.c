@@ -9,6 +9,19 @@
 /* Groups of fewer queries are scanned one by one: a tile would do the work of tile_queries. */
 enum { SMALLEST_TILE_GROUP = 5 };
 
+vindex_status vx_space_fits(const vx_space *space, const float *vectors, size_t n) {
+    if (space->dtype == VINDEX_F32) return VINDEX_OK;
+    float most = space->dtype == VINDEX_F16 ? 65519.996f : 0x1.fefffep127f;
+    for (size_t i = 0; i < n * space->dim; i++)
+        if (!(fabsf(vectors[i]) <= most))
+            return vx_fail(VINDEX_ERR_DATA,
+                           "add: vector %zu has %g in dimension %zu, more than %s can hold; use "
+                           "another storage type",
+                           i / space->dim, (double)vectors[i], i % space->dim,
+                           vindex_dtype_name(space->dtype));
+    return VINDEX_OK;
+}
+
 vx_measure vx_measure_row(const vx_space *space, const vx_kernels *kernels, const void *row) {
     vx_measure measure = {0};
     if (space->metric == VINDEX_PEARSON)

@@ -32,6 +32,9 @@ static inline size_t vx_space_stride(const vx_space *space) {
     return space->dim * vindex_dtype_size(space->dtype);
 }
 
+/* VINDEX_ERR_DATA where a number of n vectors would turn into infinity when stored. */
+VX_SHARED vindex_status vx_space_fits(const vx_space *space, const float *vectors, size_t n);
+
 /* What a row's numbers for the filters are made of. */
 typedef struct vx_measure {
     double mean;   /* Pearson; 0 otherwise */

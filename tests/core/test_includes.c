@@ -14,7 +14,22 @@ static const char *const base_files[] = {"base",  "container", "fields",   "file
 /* Those that learn, with the exact engine at hand. */
 static const char *const learn_files[] = {"kmeans"};
 
-typedef enum part { BASE, LEARN, IMPL, UPPER, SIMD, EXACT, FLAT, IO, EVAL, CLI, BENCH, PARTS } part;
+typedef enum part {
+    BASE,
+    LEARN,
+    IMPL,
+    UPPER,
+    SIMD,
+    EXACT,
+    CODEC,
+    FLAT,
+    IVF,
+    IO,
+    EVAL,
+    CLI,
+    BENCH,
+    PARTS
+} part;
 
 static const struct {
     const char *room;
@@ -30,10 +45,21 @@ static const struct {
                 [UPPER] = true,
                 [SIMD] = true,
                 [EXACT] = true,
-                [FLAT] = true}},
+                [CODEC] = true,
+                [FLAT] = true,
+                [IVF] = true}},
     [SIMD] = {"simd", {[BASE] = true, [SIMD] = true}},
     [EXACT] = {"exact", {[BASE] = true, [SIMD] = true, [EXACT] = true}},
     [FLAT] = {"flat", {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [FLAT] = true}},
+    [CODEC] = {"codec", {[BASE] = true, [SIMD] = true, [EXACT] = true, [CODEC] = true}},
+    [IVF] = {"ivf",
+             {[BASE] = true,
+              [LEARN] = true,
+              [IMPL] = true,
+              [SIMD] = true,
+              [EXACT] = true,
+              [CODEC] = true,
+              [IVF] = true}},
     [IO] = {"io", {[BASE] = true, [IO] = true}},
     [EVAL] = {"eval", {[BASE] = true, [SIMD] = true, [EXACT] = true, [EVAL] = true}},
     [CLI] = {"cli", {[CLI] = true, [BENCH] = true}},
@@ -147,6 +173,9 @@ START_TEST(the_rule_forbids) {
         {"exact/search.c", "#include \"core/index_impl.h\"", false},
         {"flat/ops.c", "#include \"core/index_impl.h\"", true},
         {"flat/ops.c", "#include \"io/format.h\"", false},
+        {"ivf/ops.c", "#include \"codec/codec.h\"", true},
+        {"ivf/ops.c", "#include \"flat/flat.h\"", false},
+        {"codec/stored.c", "#include \"core/index_impl.h\"", false},
         {"io/csv.c", "#include \"core/file.h\"", true},
         {"io/csv.c", "#include \"simd/kernels.h\"", false},
         {"io/csv.c", "#include \"eval/job.h\"", false},
