@@ -1,6 +1,7 @@
 /* vindex build: an index from a factory string and embeddings, streamed by blocks. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include <vindex/index.h>
@@ -12,7 +13,8 @@ static const struct cli_usage usage = {
     .verb = "build",
     .form = "SPEC --input X [--metric l2|ip|cosine|pearson] -o INDEX",
     .does = "Builds an index (SPEC: Flat; Flat,f16 or Flat,bf16 in half the bytes; any with "
-            ",Certified) and saves it.\n"
+            ",Certified;\n"
+            "IVF1024,Flat or so for lists, of which a search looks through some) and saves it.\n"
             "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"
             "the ids.",
     .example = "  vindex build Flat --input songs.npy --metric cosine -o songs.vindex",
@@ -89,6 +91,39 @@ static int report_result(const struct build *build, const vindex_index *index, b
     return cli_report_print(report);
 }
 
+/* Rows to learn from, evenly spread over all. */
+struct learning {
+    int64_t step, count, dim;
+    float *vectors;
+};
+
+static int keep_block(void *context, int64_t first, int64_t count, const float *vectors) {
+    struct learning *learning = context;
+    for (int64_t i = 0; i < count; i++)
+        if ((first + i) % learning->step == 0)
+            memcpy(learning->vectors + learning->count++ * learning->dim,
+                   vectors + i * learning->dim, (size_t)learning->dim * sizeof *vectors);
+    return CLI_DONE;
+}
+
+/* Kinds that learn get at most a gigabyte of vectors to learn from. */
+static int train(vindex_index *index, const struct cli_rows *rows) {
+    enum { NUMBERS_MOST = 1 << 28 };
+    struct cli_span span = {"training", 0, 1};
+    vindex_call call = cli_call(&span);
+    int64_t most = NUMBERS_MOST / rows->dim > 0 ? NUMBERS_MOST / rows->dim : 1;
+    struct learning learning = {.step = (rows->rows + most - 1) / most, .dim = rows->dim};
+    if (vindex_is_trained(index) || rows->rows == 0) return CLI_DONE;
+    learning.vectors = cli_alloc((rows->rows + learning.step - 1) / learning.step,
+                                 (size_t)rows->dim * sizeof(float), "vectors to learn from");
+    if (learning.vectors == NULL) return CLI_FAILED;
+    int answer = cli_rows_each(rows, "reading", keep_block, &learning);
+    if (answer == CLI_DONE)
+        answer = cli_status(vindex_train(index, learning.vectors, learning.count, &call));
+    free(learning.vectors);
+    return answer;
+}
+
 static int fill_and_save(const struct build *build, const struct cli_rows *rows,
                          vindex_index *index) {
     struct adding adding = {.index = index, .rows = rows};
@@ -96,6 +131,7 @@ static int fill_and_save(const struct build *build, const struct cli_rows *rows,
     vindex_call call = cli_call(&span);
     double start = cli_clock();
     int answer = read_ids(rows, &adding.ids);
+    if (answer == CLI_DONE) answer = train(index, rows);
     if (answer == CLI_DONE) answer = cli_rows_each(rows, "building", add_block, &adding);
     if (answer == CLI_DONE) answer = cli_status(vindex_save(index, build->output, &call));
     if (answer == CLI_DONE)

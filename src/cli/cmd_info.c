@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <vindex/index.h>
+#include <vindex/ivf.h>
 
 #include "report.h"
 #include "rows.h"
@@ -57,6 +58,18 @@ static int report_sections(const char *path, struct cli_report *report) {
     return CLI_DONE;
 }
 
+/* How the lists are filled, where the index has some. */
+static void report_lists(const vindex_index *index, struct cli_report *report) {
+    vindex_ivf_stats stats;
+    if (vindex_ivf_stats_get(index, &stats) != VINDEX_OK) return;
+    cli_report_int(report, "lists", "lists", stats.lists);
+    cli_report_int(report, "empty_lists", stats.empty > 0 ? "empty lists" : NULL, stats.empty);
+    cli_report_int(report, "largest_list", "largest", stats.largest);
+    cli_report_real(report, "unevenness", "unevenness", stats.unevenness, 3, "");
+    cli_report_real(report, "bytes_per_vector", "per vector", stats.bytes_each, 1, " bytes");
+    cli_report_real(report, "training_loss", "loss", stats.loss, 6, "");
+}
+
 static int info_index(const char *path, struct cli_report *report) {
     vindex_index *index;
     /* Mapped, so that an index larger than memory can be checked; the load verifies every byte. */
@@ -69,6 +82,7 @@ static int info_index(const char *path, struct cli_report *report) {
     cli_report_int(report, "dim", "dim", vindex_dim(index));
     cli_report_text(report, "metric", "metric", vindex_metric_name(vindex_metric_of(index)));
     cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+    report_lists(index, report);
     answer = report_sections(path, report);
     cli_report_text(report, "checks", "checks", "every checksum matches");
     vindex_free(index);

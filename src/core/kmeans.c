@@ -6,6 +6,9 @@
 #include "exact/nearest.h"
 #include "rng.h"
 
+/* Multiplications below which a second thread costs more than it brings. */
+enum { SMALL_WORK = 1 << 21 };
+
 /* Streams of random numbers; iteration i draws from FIRST_ITERATION + i. */
 enum { STREAM_SAMPLE, STREAM_START, STREAM_CELLS, STREAM_FIRST_ITERATION };
 
@@ -117,6 +120,7 @@ static void keep_nearest(void *context, size_t query, const vx_hit *hits, size_t
 
 static vindex_status assign(const float *points, size_t n, size_t dim, const vx_block *centroids,
                             int threads, assignment *to) {
+    if ((double)n * (double)centroids->count * (double)dim < SMALL_WORK) threads = 1;
     vx_search_job job = {.space = {.metric = VINDEX_L2, .dtype = VINDEX_F32, .dim = dim},
                          .blocks = centroids,
                          .block_count = 1,
@@ -181,7 +185,7 @@ static void update_centroid(run *r, size_t c, double *sums) {
 }
 
 static vindex_status update_centroids(run *r) {
-    int threads = r->params->threads;
+    int threads = (double)r->batch_size * (double)r->dim < SMALL_WORK ? 1 : r->params->threads;
     double *sums = vx_alloc((size_t)threads * r->dim, sizeof *sums);
     if (!sums) return vx_fail_memory((size_t)threads * r->dim, sizeof *sums, "train");
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 16) if (threads > 1)

@@ -12,7 +12,8 @@
 enum {
     CHUNK_BYTES = 256 << 20, /* of all queries at hand */
     CHUNK_MOST = 1 << 16,    /* queries */
-    FEW_QUERIES = 4          /* per thread: these are not sorted by list */
+    FEW_QUERIES = 4,         /* per thread: these are not sorted by list */
+    SMALL_WORK = 1 << 18 /* multiplications below which a second thread costs more than it brings */
 };
 
 typedef struct ivf_run {
@@ -350,6 +351,8 @@ static vindex_status search(const vx_ivf *ivf, const vx_request *request, size_t
                    .threads = request->threads};
     if (!ivf->coarse)
         return vx_fail(VINDEX_ERR_STATE, "search: the index is not trained; call vindex_train");
+    double rows = (double)ivf->ids.count * (double)run.nprobe / (double)ivf->list_count;
+    if (rows * (double)ivf->base.dim * (double)request->query_count < SMALL_WORK) run.threads = 1;
     bool shared = request->query_count <= FEW_QUERIES * (size_t)run.threads;
     run.chunk = shared ? VX_MAX(request->query_count, (size_t)1) : chunk_for(&run);
     if (shared && request->query_count) search_shared(&run);

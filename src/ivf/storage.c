@@ -17,7 +17,7 @@ static bool take(char *memory, size_t *used, size_t bytes, void **taken) {
 
 size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, char *memory,
                       vx_list *laid) {
-    size_t used = 64; /* never 0 */
+    size_t used = 0;
     for (size_t l = 0; l < lists; l++) {
         void *data, *aux, *rows;
         size_t room = whole_groups(sizes[l]);
@@ -27,7 +27,7 @@ size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, 
             return 0;
         if (memory) laid[l] = (vx_list){.run = {.data = data, .aux = aux}, .rows = rows};
     }
-    return used;
+    return VX_MAX(used, (size_t)64);
 }
 
 size_t vx_ivf_memory(const vindex_index *index) {
@@ -44,8 +44,7 @@ size_t vx_ivf_memory(const vindex_index *index) {
 void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to) {
     size_t count = from->run.count;
     if (count) { /* an empty list may have no arrays */
-        memcpy((void *)(uintptr_t)to->run.data, from->run.data,
-               codec->ops->bytes(codec, whole_groups(count)));
+        memcpy((void *)(uintptr_t)to->run.data, from->run.data, codec->ops->bytes(codec, count));
         memcpy((float *)(uintptr_t)to->run.aux, from->run.aux, count * sizeof(float));
         memcpy(to->rows, from->rows, count * sizeof *to->rows);
     }
@@ -184,6 +183,7 @@ static vindex_status encode_list(vx_ivf *ivf, const additions *new, size_t l, en
 }
 
 static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) {
+    if (new->n * ivf->base.dim < 1 << 18) threads = 1;
     int failed = VINDEX_OK;
     vx_codec_reach reach = ivf->reach;
 #pragma omp parallel num_threads(threads) if (threads > 1)
