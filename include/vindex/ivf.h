@@ -5,7 +5,8 @@
  * What is found in these lists is exact: the answer is that of an exact search over the vectors in
  * them, as they are stored. With nprobe at least the number of lists it is the flat index's, id for
  * id. vindex_train must come first; it learns the centroids. Inner products, cosine and Pearson use
- * centroids of length 1.
+ * centroids of length 1. vindex_reconstruct passes over all lists once per call: ask for many ids
+ * at a time.
  *
  * Factory strings: "IVF4096,Flat" (4096 lists of float32), "IVF4096,Flat,f16", "IVF4096,Flat,bf16".
  */

@@ -17,12 +17,6 @@ typedef struct vx_scorer vx_scorer;
 /* Rows per group of a codec that interleaves rows; runs of rows have room for whole groups. */
 enum { VX_CODEC_ROWS = 16 };
 
-/* What the filters need to know of all rows coded so far. */
-typedef struct vx_codec_reach {
-    float aux;  /* the largest number that the filter keeps per row */
-    float code; /* the largest length of a code; 0 where codes are the numbers themselves */
-} vx_codec_reach;
-
 /* One row of a run; at is its place. */
 typedef struct vx_coded {
     const vx_block *run; /* data, aux and count */
@@ -35,10 +29,8 @@ typedef struct vx_codec_ops {
     vindex_status (*train)(vx_codec *codec, const float *vectors, size_t n, int threads);
     /* Bytes of the data of a run of that many rows. */
     size_t (*bytes)(const vx_codec *codec, size_t rows);
-    /* Encodes a vector into a place, data and aux, and widens reach; work holds vx_codec_work
-     * numbers. */
-    void (*encode)(const vx_codec *codec, const float *vector, vx_coded to, float *work,
-                   vx_codec_reach *reach);
+    /* Encodes a vector into a place, data and aux. */
+    void (*encode)(const vx_codec *codec, const float *vector, vx_coded to);
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
     /* Copies the data of a row to another place. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
@@ -53,15 +45,14 @@ struct vx_codec {
     const vx_codec_ops *ops;
     const vx_kernels *kernels;
     vx_space space; /* of decoded rows */
-    bool trained;
-    char word[32]; /* the factory words, "Flat" or "Flat,f16" */
+    char word[32];  /* the factory words, "Flat" or "Flat,f16" */
 };
 
 typedef struct vx_scorer_ops {
     void (*free)(vx_scorer *scorer);
-    /* Takes count queries (count x dim) and opens their pools. */
-    vindex_status (*load)(vx_scorer *scorer, const float *queries, size_t count,
-                          const vx_codec_reach *reach, vx_pools *pools);
+    /* Takes count queries (count x dim) and opens their pools. largest_aux: of all rows. */
+    vindex_status (*load)(vx_scorer *scorer, const float *queries, size_t count, float largest_aux,
+                          vx_pools *pools);
     /* The queries that the runs to come are for, by their numbers; the list must last. */
     void (*choose)(vx_scorer *scorer, const uint32_t *queries, size_t count);
     /* Filters a run of rows; row i is `where` + i to the pools. */
@@ -81,11 +72,6 @@ void vx_codec_free(vx_codec *codec); /* NULL is fine */
 
 /* The factory words known, for errors and help. */
 const char *vx_codec_help(void);
-
-/* Numbers that vx_codec_ops.encode works in. */
-static inline size_t vx_codec_work(const vx_codec *codec) {
-    return 2 * vx_padded(codec->space.dim);
-}
 
 /* The codecs, for vx_codec_create. stored.c: the numbers themselves, as f32, f16 or bf16. */
 vindex_status vx_stored_create(vindex_dtype dtype, size_t dim, vindex_metric metric,

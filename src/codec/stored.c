@@ -16,14 +16,10 @@ static void free_codec(vx_codec *codec) {
     vx_free(codec);
 }
 
-static void encode(const vx_codec *codec, const float *vector, vx_coded to, float *work,
-                   vx_codec_reach *reach) {
-    (void)work;
+static void encode(const vx_codec *codec, const float *vector, vx_coded to) {
     float *aux = (float *)(uintptr_t)to.run->aux + to.at;
     codec->kernels->narrow[codec->space.dtype](vector, codec->space.dim, row_at(codec, to));
     vx_aux_fill(&codec->space, codec->kernels, row_at(codec, to), 1, aux);
-    float largest = vx_aux_largest(aux, 1);
-    reach->aux = VX_MAX(reach->aux, largest);
 }
 
 static void decode(const vx_codec *codec, vx_coded from, float *vector) {
@@ -47,11 +43,11 @@ static void free_scorer(vx_scorer *scorer) {
     vx_free(s);
 }
 
-static vindex_status load(vx_scorer *scorer, const float *queries, size_t count,
-                          const vx_codec_reach *reach, vx_pools *pools) {
+static vindex_status load(vx_scorer *scorer, const float *queries, size_t count, float largest_aux,
+                          vx_pools *pools) {
     stored_scorer *s = (stored_scorer *)scorer;
     VX_TRY(vx_group_load(&s->group, queries, count, 1));
-    vx_sweep_begin(&s->sweep, reach->aux, pools);
+    vx_sweep_begin(&s->sweep, largest_aux, pools);
     return VINDEX_OK;
 }
 
@@ -101,8 +97,7 @@ vindex_status vx_stored_create(vindex_dtype dtype, size_t dim, vindex_metric met
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     *codec = (vx_codec){.ops = &stored_ops,
                         .kernels = vx_kernels_get(),
-                        .space = {.metric = metric, .dtype = dtype, .dim = dim},
-                        .trained = true};
+                        .space = {.metric = metric, .dtype = dtype, .dim = dim}};
     bool plain = dtype == VINDEX_F32;
     snprintf(codec->word, sizeof codec->word, "Flat%s%s", plain ? "" : ",",
              plain ? "" : vindex_dtype_name(dtype));

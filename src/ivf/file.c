@@ -9,7 +9,7 @@
 enum { FACTS = 64, TRAINED = 1 };
 
 /* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
- * reach: aux, 48 code f32; zeros behind. */
+ * largest aux f32; zeros behind. */
 static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint64_t word;
     memset(bytes, 0, FACTS);
@@ -22,10 +22,8 @@ static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     memcpy(&word, &ivf->loss, sizeof word);
     vx_put_u64(bytes + 36, word);
     uint32_t half;
-    memcpy(&half, &ivf->reach.aux, sizeof half);
+    memcpy(&half, &ivf->largest_aux, sizeof half);
     vx_put_u32(bytes + 44, half);
-    memcpy(&half, &ivf->reach.code, sizeof half);
-    vx_put_u32(bytes + 48, half);
 }
 
 /* Answers false for numbers that no index can have. */
@@ -41,13 +39,12 @@ static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
     word = vx_get_u64(bytes + 36);
     memcpy(&ivf->loss, &word, sizeof word);
     half = vx_get_u32(bytes + 44);
-    memcpy(&ivf->reach.aux, &half, sizeof half);
-    half = vx_get_u32(bytes + 48);
-    memcpy(&ivf->reach.code, &half, sizeof half);
-    for (size_t i = 52; i < FACTS; i++)
+    memcpy(&ivf->largest_aux, &half, sizeof half);
+    for (size_t i = 48; i < FACTS; i++)
         if (bytes[i]) return false;
-    return flags <= TRAINED && ivf->reach.aux >= 0 && ivf->reach.code >= 0 &&
-           ivf->training.balance >= 0 && ivf->training.balance <= 1 && !isnan(ivf->loss);
+    if (ivf->training.iterations > INT32_MAX || ivf->training.points_each > INT32_MAX) return false;
+    return flags <= TRAINED && ivf->largest_aux >= 0 && ivf->training.balance >= 0 &&
+           ivf->training.balance <= 1 && !isnan(ivf->loss);
 }
 
 static vindex_status save_centroids(const vx_ivf *ivf, vx_container_writer *writer) {
@@ -237,7 +234,7 @@ static vindex_status load_trained(vx_ivf *ivf, const vx_container *file, bool ma
     const float *numbers = (const float *)(const void *)centroids.bytes;
     if (!vx_all_finite(numbers, ivf->list_count * ivf->base.dim, &where))
         return damaged(file, "a centroid is not a finite vector");
-    VX_TRY(vx_ivf_make_coarse(ivf, numbers, &ivf->coarse));
+    VX_TRY(vx_ivf_open_lists(ivf, numbers));
     if (ivf->codec->ops->load) VX_TRY(ivf->codec->ops->load(ivf->codec, file, verify));
     VX_TRY(find_lists(ivf, file, verify, &found));
     map_lists(ivf, &found);

@@ -23,12 +23,12 @@ typedef struct vx_ivf {
     vindex_index base;
     vx_codec *codec;
     vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
-    vx_list *lists;
+    vx_list *lists;       /* NULL until trained */
     size_t list_count;
     void *arena;        /* what the first add or a compaction has laid out */
     size_t arena_bytes; /* of it */
     vx_ids ids;
-    vx_codec_reach reach;
+    float largest_aux;         /* of all rows, for the filters */
     vx_kmeans_params training; /* k is list_count */
     double loss;
 } vx_ivf;
@@ -43,8 +43,8 @@ void vx_ivf_free(vindex_index *index);
 /* train.c */
 vindex_status vx_ivf_train(vindex_index *index, const float *vectors, size_t n,
                            const vindex_call *call);
-/* A coarse index over the centroids (lists x dim). */
-vindex_status vx_ivf_make_coarse(const vx_ivf *ivf, const float *centroids, vindex_index **coarse);
+/* Empty lists, and a coarse index over their centroids (lists x dim). */
+vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids);
 /* The nearest list of each of n vectors. */
 vindex_status vx_ivf_assign(const vx_ivf *ivf, const float *vectors, size_t n,
                             const vindex_call *call, uint32_t *nearest);

@@ -64,9 +64,6 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     ivf->training.balance = defaults.balance;
     vindex_status status =
         vx_codec_create(spec->words + 1, spec->count - 1, dim, metric, &ivf->codec);
-    ivf->lists = vx_alloc_zero(lists, sizeof *ivf->lists);
-    if (status == VINDEX_OK && !ivf->lists)
-        status = vx_fail_memory(lists, sizeof *ivf->lists, "create");
     if (status != VINDEX_OK) {
         vx_ivf_free(&ivf->base);
         return status;
@@ -90,7 +87,7 @@ void vx_ivf_free(vindex_index *index) {
 
 static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index) {
-    vx_ivf *ivf;
+    vx_ivf *ivf = NULL;
     VX_TRY(vx_ivf_make(spec, dim, metric, &ivf));
     *index = &ivf->base;
     return VINDEX_OK;
@@ -185,7 +182,7 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
     const vx_ivf *ivf = (const vx_ivf *)index;
     double squares = 0, all = 0;
     *stats = (vindex_ivf_stats){.lists = (int64_t)ivf->list_count, .loss = ivf->loss};
-    for (size_t l = 0; l < ivf->list_count; l++) {
+    for (size_t l = 0; ivf->lists && l < ivf->list_count; l++) {
         int64_t size = (int64_t)ivf->lists[l].run.count;
         stats->empty += !size;
         stats->largest = VX_MAX(stats->largest, size);

@@ -125,7 +125,7 @@ static vindex_status load_queries(part *p, size_t first, size_t count) {
     p->count = count;
     p->pools.found_count = 0;
     return p->scorer->ops->load(p->scorer, p->run->request->queries + first * ivf->base.dim, count,
-                                &ivf->reach, &p->pools);
+                                ivf->largest_aux, &p->pools);
 }
 
 /* Whether a list can hold an answer. Under L2 no row of it is nearer to the query than the centroid

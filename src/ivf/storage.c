@@ -32,9 +32,9 @@ size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, 
 
 size_t vx_ivf_memory(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
-    size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids) +
-                   ivf->list_count * sizeof *ivf->lists + ivf->arena_bytes;
-    if (ivf->coarse) bytes += vindex_memory(ivf->coarse);
+    size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids) + ivf->arena_bytes;
+    if (!ivf->lists) return bytes;
+    bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
     for (size_t l = 0; l < ivf->list_count; l++)
         if (ivf->lists[l].capacity)
             bytes += vx_ivf_lay_out(ivf->codec, &ivf->lists[l].capacity, 1, NULL, NULL);
@@ -140,22 +140,21 @@ static vindex_status reserve(vx_ivf *ivf, const additions *new) {
     return VINDEX_OK;
 }
 
-/* One thread's: three vectors, and what it has seen of the codes. */
+/* One thread's: two vectors, and the largest aux it has seen. */
 typedef struct encoder {
-    float *work, *decoded;
     double *centroid;
-    vx_codec_reach reach;
+    float *decoded;
+    float largest_aux;
     char *memory;
 } encoder;
 
 static vindex_status open_encoder(const vx_ivf *ivf, encoder *e) {
-    size_t padded = vx_padded(ivf->base.dim), work = vx_codec_work(ivf->codec);
-    *e = (encoder){.reach = ivf->reach};
-    e->memory = vx_alloc_zero(padded * sizeof(double) + (work + padded) * sizeof(float), 1);
-    if (!e->memory) return vx_fail_memory(padded, 4 * sizeof(float), "add");
+    size_t padded = vx_padded(ivf->base.dim);
+    *e = (encoder){.largest_aux = ivf->largest_aux};
+    e->memory = vx_alloc_zero(padded, sizeof(double) + sizeof(float));
+    if (!e->memory) return vx_fail_memory(padded, sizeof(double) + sizeof(float), "add");
     e->centroid = (double *)(void *)e->memory;
-    e->work = (float *)(void *)(e->memory + padded * sizeof(double));
-    e->decoded = e->work + work;
+    e->decoded = (float *)(void *)(e->centroid + padded);
     return VINDEX_OK;
 }
 
@@ -171,12 +170,15 @@ static vindex_status encode_list(vx_ivf *ivf, const additions *new, size_t l, en
     for (size_t j = 0; j < dim; j++) e->centroid[j] = (double)e->decoded[j];
     for (size_t i = share_start(new, l); i < new->ends[l]; i++, at++) {
         vx_coded place = {&list->run, at};
-        codec->ops->encode(codec, new->vectors + new->order[i] * dim, place, e->work, &e->reach);
+        codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
         list->rows[at] = (uint32_t)(new->first_row + new->order[i]);
         codec->ops->decode(codec, place, e->decoded);
         farthest = fmax(farthest,
                         codec->kernels->settle_l2[VINDEX_F32](e->centroid, NULL, e->decoded, dim));
     }
+    size_t first = list->run.count;
+    float largest = vx_aux_largest(list->run.aux + first, at - first);
+    e->largest_aux = VX_MAX(e->largest_aux, largest);
     float radius = (float)(sqrt(farthest) * (1 + 0x1p-20));
     list->radius = VX_MAX(list->radius, radius);
     return VINDEX_OK;
@@ -185,7 +187,7 @@ static vindex_status encode_list(vx_ivf *ivf, const additions *new, size_t l, en
 static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) {
     if (new->n * ivf->base.dim < 1 << 18) threads = 1;
     int failed = VINDEX_OK;
-    vx_codec_reach reach = ivf->reach;
+    float largest_aux = ivf->largest_aux;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         encoder e;
@@ -196,14 +198,13 @@ static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) 
 #pragma omp critical
         {
             if (status != VINDEX_OK) failed = status;
-            reach.aux = VX_MAX(reach.aux, e.reach.aux);
-            reach.code = VX_MAX(reach.code, e.reach.code);
+            largest_aux = VX_MAX(largest_aux, e.largest_aux);
         }
         vx_free(e.memory);
     }
     if (failed != VINDEX_OK)
         return vx_fail((vindex_status)failed, "add: no memory to encode vectors in; free some");
-    ivf->reach = reach;
+    ivf->largest_aux = largest_aux;
     return VINDEX_OK;
 }
 

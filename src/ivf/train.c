@@ -1,15 +1,21 @@
 /* Learning the centroids, and finding the list of a vector. */
 #include "ivf.h"
 
-vindex_status vx_ivf_make_coarse(const vx_ivf *ivf, const float *centroids, vindex_index **result) {
+vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids) {
     vindex_index *coarse;
     VX_TRY(vindex_create("Flat", (int64_t)ivf->base.dim, ivf->base.metric, &coarse));
-    vindex_status status = vindex_add(coarse, centroids, (int64_t)ivf->list_count, NULL);
+    vx_list *lists = vx_alloc_zero(ivf->list_count, sizeof *lists);
+    vindex_status status = lists ? vindex_add(coarse, centroids, (int64_t)ivf->list_count, NULL)
+                                 : vx_fail_memory(ivf->list_count, sizeof *lists, "the lists");
     if (status != VINDEX_OK) {
+        vx_free(lists);
         vindex_free(coarse);
         return status;
     }
-    *result = coarse;
+    vx_free(ivf->lists);
+    vindex_free(ivf->coarse);
+    ivf->lists = lists;
+    ivf->coarse = coarse;
     return VINDEX_OK;
 }
 
@@ -32,7 +38,6 @@ vindex_status vx_ivf_train(vindex_index *index, const float *vectors, size_t n,
     vx_ivf *ivf = (vx_ivf *)index;
     vx_kmeans_params params = params_of(ivf, call);
     vx_kmeans_report report;
-    vindex_index *coarse = NULL;
     if (ivf->ids.count)
         return vx_fail(VINDEX_ERR_STATE,
                        "train: the index holds %zu vectors already; train an empty one",
@@ -41,18 +46,12 @@ vindex_status vx_ivf_train(vindex_index *index, const float *vectors, size_t n,
     if (!centroids)
         return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
     vindex_status status = vx_kmeans(vectors, n, ivf->base.dim, &params, centroids, &report);
-    if (status == VINDEX_OK) status = vx_ivf_make_coarse(ivf, centroids, &coarse);
     if (status == VINDEX_OK && ivf->codec->ops->train)
         status = ivf->codec->ops->train(ivf->codec, vectors, n, params.threads);
+    if (status == VINDEX_OK) status = vx_ivf_open_lists(ivf, centroids);
+    if (status == VINDEX_OK) ivf->loss = report.loss;
     vx_free(centroids);
-    if (status != VINDEX_OK) {
-        vindex_free(coarse);
-        return status;
-    }
-    vindex_free(ivf->coarse);
-    ivf->coarse = coarse;
-    ivf->loss = report.loss;
-    return VINDEX_OK;
+    return status;
 }
 
 static void keep_nearest(void *context, size_t query, const vx_hit *hits, size_t count) {
