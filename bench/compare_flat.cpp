@@ -3,7 +3,12 @@
 // read bandwidth, and how many ids agree with vindex's.
 //
 //     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--k K] [--threads T] [--csv]
-//     [--as-installed]
+//     [--data gaussian|re-move|bytecover2|falling] [--as-installed]
+//
+// All data is simulated: independent Gaussian numbers; embeddings with the clique structure of
+// Da-TACOS, scaled to length 1 (vindex simulate); Gaussian numbers whose variance falls as
+// 1/dimension^2. Rows are made block by block for each engine, so that one index is in memory at a
+// time; an engine that memory is too short for is passed over with a sentence.
 //
 // Debian 12's OpenBLAS does not know newer Xeons and falls back to its slowest kernels, which would
 // make Faiss look worse than it is; so the program restarts itself with a better OPENBLAS_CORETYPE
@@ -18,6 +23,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 #include <vector>
 
@@ -26,6 +32,7 @@
 #include <faiss/IndexFlat.h>
 #include <hnswlib/hnswlib.h>
 
+#include <vindex/eval.h>
 #include <vindex/vindex.h>
 
 #include "memory.h"
@@ -35,6 +42,7 @@ namespace {
 struct Options {
     int64_t rows = 1000000, dim = 128, queries = 1000, k = 10;
     int threads = 1;
+    std::string data = "gaussian";
     bool asInstalled = false, csv = false;
     double readGbs = 0;
 };
@@ -60,6 +68,10 @@ Options parse(int argc, char **argv) {
         }
         if (word == "--csv") {
             o.csv = true;
+            continue;
+        }
+        if (word == "--data" && i + 1 < argc) {
+            o.data = argv[++i];
             continue;
         }
         int64_t value = i + 1 < argc ? atoll(argv[++i]) : 0;
@@ -97,7 +109,7 @@ struct Engine {
     const char *name;
     double bytes; // of the stored vectors; GB/s counts them whether an engine reads them all or not
     bool batches; // worth asking many queries at once
-    std::function<Search()> build;
+    std::function<Search(double &seconds)> build; // adds the seconds that adding took
 };
 
 // The best of three runs, which is what the machine does when its neighbours are quiet.
@@ -121,8 +133,8 @@ void print(const Options &o, const char *name, int64_t queries, double bytes, do
     double gflops = 2e-9 * static_cast<double>(o.rows) * static_cast<double>(o.dim) / perQuery;
     double agreement = static_cast<double>(agree) / static_cast<double>(answer.ids.size());
     if (o.csv)
-        printf("\"%s\",%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%.0f,%.4f\n", name,
-               static_cast<long long>(o.rows), static_cast<long long>(o.dim),
+        printf("\"%s\",%s,%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%.0f,%.4f\n", name,
+               o.data.c_str(), static_cast<long long>(o.rows), static_cast<long long>(o.dim),
                static_cast<long long>(queries), static_cast<long long>(o.k), o.threads,
                perQuery * 1e3, gbs, o.readGbs, gflops, build, bytes, agreement);
     else
@@ -132,13 +144,76 @@ void print(const Options &o, const char *name, int64_t queries, double bytes, do
     fflush(stdout);
 }
 
-std::vector<float> gaussian(int64_t count, unsigned seed) {
-    std::vector<float> values(static_cast<size_t>(count));
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    for (float &value : values) value = normal(random);
-    return values;
+[[noreturn]] void die() {
+    fprintf(stderr, "bench_compare_flat: %s\n", vindex_last_error());
+    exit(1);
 }
+
+constexpr int64_t Block = 1 << 16; // rows that are made at a time
+
+// Rows 0, 1, ... of the data asked for, the same whoever asks; queries are those behind the last.
+class Data {
+  public:
+    explicit Data(const Options &options) : o(options) {
+        bool reMove = o.data == "re-move";
+        if (o.data == "gaussian" || o.data == "falling") return;
+        if (!reMove && o.data != "bytecover2") {
+            fprintf(stderr, "bench_compare_flat: --data %s is not known\n", o.data.c_str());
+            exit(2);
+        }
+        vindex_simulate_params params;
+        vindex_simulate_params_init(&params);
+        params.model = reMove ? VINDEX_SIMULATED_RE_MOVE : VINDEX_SIMULATED_BYTECOVER2;
+        params.dim = o.dim;
+        params.scale = static_cast<double>(o.rows + o.queries) / 15000 + 0.01;
+        vindex_simulator *made;
+        if (vindex_simulator_create(&params, nullptr, 0, &made)) die();
+        simulator = {made, vindex_simulator_free};
+    }
+
+    // count rows, all of one block
+    void make(int64_t first, int64_t count, float *rows) const {
+        if (simulator) {
+            if (vindex_simulator_read(simulator.get(), first, count, 0, rows)) die();
+            for (int64_t i = 0; i < count; i++) scale(rows + i * o.dim);
+            return;
+        }
+        std::mt19937_64 random(static_cast<uint64_t>(first));
+        std::normal_distribution<float> normal;
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t j = 0; j < o.dim; j++)
+                rows[i * o.dim + j] = normal(random) / (o.data == "falling" ? float(j + 1) : 1.0f);
+    }
+
+    // Hands the first `count` rows over, block by block.
+    void each(int64_t first, int64_t count,
+              const std::function<void(int64_t, int64_t, const float *)> &take) const {
+        std::vector<float> rows(static_cast<size_t>(std::min(count, Block) * o.dim));
+        for (int64_t at = 0; at < count; at += Block) {
+            int64_t some = std::min(Block, count - at);
+            make(first + at, some, rows.data());
+            take(at, some, rows.data());
+        }
+    }
+
+    std::vector<float> all(int64_t first, int64_t count) const {
+        std::vector<float> rows(static_cast<size_t>(count * o.dim));
+        each(first, count, [&](int64_t at, int64_t some, const float *made) {
+            std::copy(made, made + some * o.dim, rows.begin() + at * o.dim);
+        });
+        return rows;
+    }
+
+  private:
+    void scale(float *row) const {
+        double square = 0;
+        for (int64_t j = 0; j < o.dim; j++) square += double(row[j]) * double(row[j]);
+        for (int64_t j = 0; j < o.dim; j++) row[j] = float(double(row[j]) / std::sqrt(square));
+    }
+
+    Options o;
+    std::shared_ptr<vindex_simulator> simulator;
+};
 
 void naive(const Options &o, const float *rows, const float *query, int64_t *ids) {
     std::vector<std::pair<float, int64_t>> all(static_cast<size_t>(o.rows));
@@ -154,19 +229,18 @@ void naive(const Options &o, const float *rows, const float *query, int64_t *ids
     for (int64_t i = 0; i < o.k; i++) ids[i] = all[static_cast<size_t>(i)].second;
 }
 
-[[noreturn]] void die() {
-    fprintf(stderr, "bench_compare_flat: %s\n", vindex_last_error());
-    exit(1);
-}
-
-Search buildVindex(const Options &o, const char *spec, const std::vector<float> &rows) {
+Search buildVindex(const Options &o, const char *spec, const Data &data, double &seconds) {
     vindex_index *created;
     if (vindex_create(spec, o.dim, VINDEX_L2, &created)) die();
     std::shared_ptr<vindex_index> index(created, vindex_free);
     vindex_call call;
     vindex_call_init(&call);
     call.threads = o.threads;
-    if (vindex_add(index.get(), rows.data(), o.rows, &call)) die();
+    data.each(0, o.rows, [&](int64_t, int64_t count, const float *rows) {
+        double start = bench_clock();
+        if (vindex_add(index.get(), rows, count, &call)) die();
+        seconds += bench_clock() - start;
+    });
     return [o, index](const float *queries, int64_t count, int64_t *ids) {
         vindex_search_params params;
         vindex_search_params_init(&params);
@@ -176,21 +250,30 @@ Search buildVindex(const Options &o, const char *spec, const std::vector<float> 
     };
 }
 
-Search buildFaiss(const Options &o, const std::vector<float> &rows) {
+Search buildFaiss(const Options &o, const Data &data, double &seconds) {
     auto index = std::make_shared<faiss::IndexFlatL2>(o.dim);
-    index->add(o.rows, rows.data());
+    index->codes.reserve(static_cast<size_t>(o.rows * o.dim) * sizeof(float));
+    data.each(0, o.rows, [&](int64_t, int64_t count, const float *rows) {
+        double start = bench_clock();
+        index->add(count, rows);
+        seconds += bench_clock() - start;
+    });
     auto distances = std::make_shared<std::vector<float>>(static_cast<size_t>(o.queries * o.k));
     return [o, index, distances](const float *queries, int64_t count, int64_t *ids) {
         index->search(count, queries, o.k, distances->data(), ids);
     };
 }
 
-Search buildHnswlib(const Options &o, const std::vector<float> &rows) {
+Search buildHnswlib(const Options &o, const Data &data, double &seconds) {
     auto space = std::make_shared<hnswlib::L2Space>(static_cast<size_t>(o.dim));
     auto index = std::make_shared<hnswlib::BruteforceSearch<float>>(space.get(),
                                                                     static_cast<size_t>(o.rows));
-    for (int64_t i = 0; i < o.rows; i++)
-        index->addPoint(rows.data() + i * o.dim, static_cast<size_t>(i));
+    data.each(0, o.rows, [&](int64_t first, int64_t count, const float *rows) {
+        double start = bench_clock();
+        for (int64_t i = 0; i < count; i++)
+            index->addPoint(rows + i * o.dim, static_cast<size_t>(first + i));
+        seconds += bench_clock() - start;
+    });
     return [o, space, index](const float *queries, int64_t count, int64_t *ids) {
         for (int64_t q = 0; q < count; q++) {
             auto found = index->searchKnn(queries + q * o.dim, static_cast<size_t>(o.k));
@@ -202,14 +285,16 @@ Search buildHnswlib(const Options &o, const std::vector<float> &rows) {
 
 void printHead(const Options &o) {
     fprintf(o.csv ? stderr : stdout,
-            "vindex %s (%s), Faiss %d.%d.%d, OpenBLAS core %s; %lld x %lld float32 (Gaussian, "
+            "vindex %s (%s), Faiss %d.%d.%d, OpenBLAS core %s; %lld x %lld float32 (%s, "
             "simulated), squared L2, k = %lld, %d thread(s), best of 3; memory reads %.1f GB/s\n\n",
             vindex_version(), vindex_simd_level(), FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR,
             FAISS_VERSION_PATCH, blasCore(), static_cast<long long>(o.rows),
-            static_cast<long long>(o.dim), static_cast<long long>(o.k), o.threads, o.readGbs);
+            static_cast<long long>(o.dim), o.data.c_str(), static_cast<long long>(o.k), o.threads,
+            o.readGbs);
     if (o.csv)
-        printf("engine,rows,dim,queries,k,threads,ms_per_query,gb_per_second,read_gb_per_second,"
-               "gflop_per_second,build_seconds,bytes,agreement\n");
+        printf(
+            "engine,data,rows,dim,queries,k,threads,ms_per_query,gb_per_second,read_gb_per_second,"
+            "gflop_per_second,build_seconds,bytes,agreement\n");
     else
         printf("%-22s %5s %10s %9s %8s %9s %8s %8s %8s\n", "engine", "nq", "ms/query", "GB/s",
                "of read", "GFLOP/s", "build s", "MB", "agree");
@@ -223,29 +308,40 @@ int main(int argc, char **argv) {
     omp_set_num_threads(o.threads);
     o.readGbs = bench_read_gbs(size_t{512} << 20, o.threads);
     printHead(o);
-    const std::vector<float> rows = gaussian(o.rows * o.dim, 1);
-    const std::vector<float> queries = gaussian(o.queries * o.dim, 2);
+    const Data data(o);
+    const std::vector<float> queries = data.all((o.rows + Block - 1) / Block * Block, o.queries);
     const double bytes = static_cast<double>(o.rows * o.dim) * 4;
+    const auto ours = [&](const char *spec) {
+        return [&, spec](double &seconds) { return buildVindex(o, spec, data, seconds); };
+    };
     const Engine engines[] = {
-        {"vindex Flat", bytes, true, [&] { return buildVindex(o, "Flat", rows); }},
-        {"vindex Flat,Certified", bytes, true,
-         [&] { return buildVindex(o, "Flat,Certified", rows); }},
-        {"vindex Flat,f16", bytes / 2, true, [&] { return buildVindex(o, "Flat,f16", rows); }},
-        {"vindex Flat,bf16", bytes / 2, true, [&] { return buildVindex(o, "Flat,bf16", rows); }},
-        {"Faiss IndexFlatL2", bytes, true, [&] { return buildFaiss(o, rows); }},
-        {"hnswlib brute force", bytes, false, [&] { return buildHnswlib(o, rows); }},
+        {"vindex Flat", bytes, true, ours("Flat")},
+        {"vindex Flat,Certified", bytes, true, ours("Flat,Certified")},
+        {"vindex Flat,f16", bytes / 2, true, ours("Flat,f16")},
+        {"vindex Flat,bf16", bytes / 2, true, ours("Flat,bf16")},
+        {"Faiss IndexFlatL2", bytes, true,
+         [&](double &seconds) { return buildFaiss(o, data, seconds); }},
+        {"hnswlib brute force", bytes, false,
+         [&](double &seconds) { return buildHnswlib(o, data, seconds); }},
         {"naive double loop", bytes, false,
-         [&]() -> Search {
-             return [&](const float *query, int64_t, int64_t *ids) {
-                 naive(o, rows.data(), query, ids);
+         [&](double &) -> Search {
+             auto rows = std::make_shared<std::vector<float>>(data.all(0, o.rows));
+             return [&, rows](const float *query, int64_t, int64_t *ids) {
+                 naive(o, rows->data(), query, ids);
              };
          }},
     };
     Answer exact[2]; // the first engine's, for one query and for all
     for (const Engine &engine : engines) {
-        double start = bench_clock();
-        Search search = engine.build(); // one engine at a time: the memory is freed with it
-        double build = bench_clock() - start;
+        struct sysinfo system;
+        double need = engine.bytes * 1.35 + 1e9;
+        if (!sysinfo(&system) && need > double(system.totalram) * system.mem_unit * 0.95) {
+            fprintf(stderr, "%s: passed over, it may need %.1f GB of memory\n", engine.name,
+                    need / 1e9);
+            continue;
+        }
+        double build = 0;
+        Search search = engine.build(build); // one engine at a time: its memory goes with it
         for (int many = 0; many < 1 + (engine.batches && o.queries > 1); many++) {
             int64_t count = many ? o.queries : 1;
             Answer answer =

@@ -1,8 +1,8 @@
 # Sourced by the other tools: installs the Debian packages that are missing. Where all of them are
 # there already, neither root nor the network is needed.
 
-program_packages=(gcc libc6-dev meson ninja-build pkg-config libxxhash-dev libjansson-dev
-    libpopt-dev libzip-dev)
+program_packages=(gcc libc6-dev meson ninja-build pkg-config libxxhash-dev libopenblas-dev
+    libjansson-dev libpopt-dev libzip-dev libhdf5-dev)
 build_packages=("${program_packages[@]}" g++ check python3)
 
 # The packages among the arguments that are not installed, one per line. One that is there for

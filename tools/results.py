@@ -44,6 +44,19 @@ def search_lines(rows, threads):
             yield "| " + " | ".join(cells) + " |"
 
 
+def projection_lines(found):
+    fit, rank, apply = found["fit"], found["rank"]["steps"][0]["facts"], found["apply"]
+    yield (f"| PCA of {fit['rows']:,} x {fit['dim']:,} (simulated, streamed) to {fit['output_dim']} | "
+           f"{fit['seconds']:.0f} s; {found['peak_megabytes']:,} MB at most for a file of "
+           f"{found['file_megabytes']:,} MB |")
+    yield (f"| `--dim auto` on {found['rank']['rows']:,} x {found['rank']['dim']:,} (simulated) | rank "
+           f"{rank['rank']:.0f}; held-out distances kept to {rank['distance_error']:.1g}, in "
+           f"{found['rank']['seconds']:.1f} s |")
+    yield (f"| apply {apply['in']:,} to {apply['out']} to {apply['rows']:,} rows, {apply['threads']} threads | "
+           f"{apply['apply_gflops_all']:.0f} GFLOP/s, {apply['apply_gflops_all'] / apply['sgemm_gflops_all']:.0%} of "
+           f"OpenBLAS's sgemm; one query alone {apply['query_ms_all']:.1f} ms |")
+
+
 def other_lines(folder, threads):
     yield "| what | measured |"
     yield "|---|---|"
@@ -59,6 +72,12 @@ def other_lines(folder, threads):
         yield (f"| evaluate 15,000 x {found['dim']:,} (simulated), every measure, {threads[-1]} threads | "
                f"{report['seconds']:.2f} s; {found['peak_megabytes']:,} MB at most for a file of "
                f"{found['file_megabytes']:,} MB; MAP {report['MAP']:.3f} |")
+        other = found.get("torch")
+        if other:
+            yield (f"| the same by the public formulas in torch {other['torch']}, {other['threads']} threads | "
+                   f"{other['seconds']:.1f} s ({other['seconds'] / report['seconds']:.0f} times as long); "
+                   f"MAP {other['printed']['mAP']:.3f} |")
+    yield from projection_lines(json.loads((folder / "projections.json").read_text()))
     opened = json.loads((folder / "open.json").read_text())
     yield (f"| open an index of {opened['gigabytes']:.1f} GB, mapped, checks deferred | {opened['open_ms']:.2f} ms; "
            f"full check {opened['verify_seconds']:.1f} s |")

@@ -1,4 +1,4 @@
-/* Retrieval evaluation and simulated data (libvindex-mir).
+/* Retrieval evaluation (libvindex-mir).
  *
  * Sets are float32, row-major (rows x dim), always the caller's and never changed. A clique number
  * says which work (class) a row belongs to: any number from 0 on, in any order. Every function is
@@ -9,12 +9,33 @@
 
 #include <vindex/fields.h>
 #include <vindex/index.h>
+#include <vindex/simulate.h>
 #include <vindex/status.h>
 #include <vindex/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Whose numbers. The public scripts of version identification count differently on the same
+ * ranking; each preset gives what one of them prints (docs/evaluation.md has the table). Where a
+ * script leaves the order of equal distances to a sorting routine, ties go to the smaller row. */
+typedef enum vindex_eval_preset {
+    VINDEX_EVAL_DEFAULT = 0, /* the clean convention */
+    VINDEX_EVAL_RE_MOVE = 1, /* also MOVE's */
+    VINDEX_EVAL_ACOSS = 2,
+    VINDEX_EVAL_CLEWS = 3,
+    VINDEX_EVAL_DISCOGS_VINET = 4,
+    VINDEX_EVAL_COVERHUNTER = 5
+} vindex_eval_preset;
+
+/* The name of a preset ("re-move"), and how it departs from the default in words; NULL for a number
+ * that is none. Reentrant. */
+VINDEX_API const char *vindex_eval_preset_name(vindex_eval_preset preset);
+VINDEX_API const char *vindex_eval_preset_words(vindex_eval_preset preset);
+
+/* The preset of that name; false when there is none. Reentrant. */
+VINDEX_API bool vindex_eval_preset_parse(const char *name, vindex_eval_preset *preset);
 
 /* How to count. The default is the clean convention: each query ranks every other item, itself left
  * out; ties go to the smaller row; an item alone in its clique (noise) stays a candidate and is
@@ -28,6 +49,10 @@ typedef struct vindex_eval_params {
     int64_t knn;          /* neighbours that vote in k-NN accuracy; 0 (default): not computed */
     vindex_progress_fn progress; /* phases "rank" and "vote"; a non-zero answer cancels */
     void *progress_context;
+    vindex_eval_preset preset; /* default VINDEX_EVAL_DEFAULT */
+    int64_t depth; /* how deep coverhunter's AP looks; 0 (default): as its script, 10,000. The
+                      other presets look at all candidates and do not read it */
+    int64_t top;   /* nearest candidates to keep of each query in detail; 0 (default): none */
 } vindex_eval_params;
 
 VINDEX_API void vindex_eval_params_init_sized(vindex_eval_params *params, size_t struct_size);
@@ -38,8 +63,19 @@ static inline void vindex_eval_params_init(vindex_eval_params *params) {
 /* Names, ranges and defaults of the fields above. */
 VINDEX_API const vindex_field_table *vindex_eval_fields(void);
 
+enum { VINDEX_EVAL_PRINTED_MOST = 8, VINDEX_EVAL_RECALL_LEVELS = 11 };
+
+/* One line of what a preset's script prints. */
+typedef struct vindex_eval_printed {
+    const char *name; /* as the script calls it; never freed */
+    double value;     /* rounded as printed; NaN where the script would print that */
+    char text[24];    /* exactly as printed */
+} vindex_eval_printed;
+
 /* What came out. Means are over the queries: the query rows with at least one relevant candidate.
- * Without any, the call still succeeds: queries is 0 and the means are NaN. */
+ * Without any, the call still succeeds: queries is 0 and the means are NaN. Under a preset map,
+ * mr1, mrr, top10 and their relatives are what its script computes, before rounding; what it does
+ * not compute is as by default. */
 typedef struct vindex_eval_report {
     int64_t queries;     /* query rows with at least one relevant candidate */
     int64_t candidates;  /* rows that were ranked; a square set counts each row once */
@@ -51,13 +87,15 @@ typedef struct vindex_eval_report {
     double mrr;          /* mean of its reciprocal */
     double mdr;          /* its median, the mean of the middle two for an even number */
     int64_t top1;        /* how many queries have a relevant item at rank 1 ... */
-    int64_t top10;       /* ... and within the first 10 */
+    int64_t top10;       /* ... and within the first 10; some presets sum relevant items */
     double recall_at[4]; /* share of queries with a relevant item within 1, 2, 4, 8 */
     double precision_at; /* mean share of relevant items among the first params->precision_at */
     double arp;          /* average rank percentile, 0 perfect, 100 worst (CLEWS) */
     double arp_interval; /* half width of its 95% interval; NaN for fewer than 2 queries */
     double knn_accuracy; /* share of all query rows the vote puts in their clique; NaN: knn is 0 */
     double seconds;      /* wall-clock time of the call */
+    int64_t printed_count; /* lines of printed; 0 for the default */
+    vindex_eval_printed printed[VINDEX_EVAL_PRINTED_MOST];
 } vindex_eval_report;
 
 /* What each query row did, for per-query files and plots: arrays of query_rows entries. */
@@ -66,6 +104,12 @@ typedef struct vindex_eval_detail {
     double *average_precision; /* NaN for a row that is no query */
     int64_t *first_rank;       /* 1 is best; 0 for a row that is no query */
     int64_t *relevant;         /* candidates of its clique; 0 for a row that is no query */
+    int64_t *tied;             /* of these, how many share their distance with another candidate */
+    double *precision_at_recall; /* query_rows x VINDEX_EVAL_RECALL_LEVELS: the highest precision at
+                                    a recall of 0, 10, ..., 100% or more; NaN for no query */
+    int64_t top;                 /* params->top, and no more than there are candidates */
+    int64_t *nearest;            /* query_rows x top candidate rows, best first, -1 where fewer */
+    double *distances;           /* and their distances (similarities), NaN where fewer */
 } vindex_eval_detail;
 
 /* Frees what an evaluation put into *detail and zeroes it; NULL is fine. */
@@ -98,11 +142,12 @@ VINDEX_API vindex_status vindex_eval_split(const vindex_eval_sets *sets,
 
 /* A matrix of similarities or distances that is read by rows. */
 typedef struct vindex_eval_matrix {
-    /* Fills values (candidate_count) with one row. Called on the caller's thread, rows ascending;
-     * rows that are no queries are passed over unless k-NN needs them. A status other than
-     * VINDEX_OK ends the evaluation, which answers the same; vindex_last_error() then says what
-     * the last failing call of vindex said. */
-    vindex_status (*row)(void *context, int64_t query, float *values);
+    /* Fills values (count x candidate_count) with rows first ... first+count-1. Called on the
+     * caller's thread, rows ascending, some megabytes at a time; rows that are no queries may be
+     * passed over unless their neighbours are asked for. A status other than VINDEX_OK ends the
+     * evaluation, which answers the same; vindex_last_error() then says what the last failing call
+     * of vindex said. */
+    vindex_status (*rows)(void *context, int64_t first, int64_t count, float *values);
     void *context;
     bool similarity; /* true: larger is better */
     const int32_t *query_cliques;
@@ -114,7 +159,7 @@ typedef struct vindex_eval_matrix {
 } vindex_eval_matrix;
 
 /* Evaluates a ready-made matrix. Infinities are ranked as what they are; NaN, except at a square
- * matrix's diagonal, which is not looked at, is VINDEX_ERR_DATA. Runs on the caller's thread. */
+ * matrix's diagonal, which is not looked at, is VINDEX_ERR_DATA. */
 VINDEX_API vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matrix,
                                                  const vindex_eval_params *params,
                                                  vindex_eval_report *report,
@@ -132,58 +177,114 @@ VINDEX_API vindex_status vindex_eval_index(const vindex_index *index, const vind
                                            const vindex_eval_params *params,
                                            vindex_eval_report *report, vindex_eval_detail *detail);
 
-/* Simulated embeddings with the clique structure of Da-TACOS: never real data, and to be called
- * simulated wherever they are shown. The same seed gives the same bits on every machine. The
- * constants of each model and the accuracy measured on them are in src/eval/simulate.c. */
-typedef enum vindex_simulated_model {
-    VINDEX_SIMULATED_MOVE = 0,      /* x = BN(W h), h in R^256: rank 256 at any d; compare by L2 */
-    VINDEX_SIMULATED_RE_MOVE = 1,   /* the same form, less noise, compact; compare by cosine */
-    VINDEX_SIMULATED_BYTECOVER2 = 2 /* the same form, more accurate still; compare by cosine */
-} vindex_simulated_model;
+/* Recordings that keep several vectors, their segments: rows offsets[i] ... offsets[i+1]-1 are
+ * those of recording i. Every recording needs one that is no padding. */
+typedef struct vindex_eval_recordings {
+    const float *vectors;   /* offsets[count] x dim */
+    const int64_t *offsets; /* count + 1, from 0 on, not falling */
+    const uint8_t *padding; /* per row, 1 leaves it out, whatever it holds; NULL: none is */
+    const int32_t *cliques; /* per recording */
+    int64_t count, dim;
+} vindex_eval_recordings;
 
-typedef struct vindex_simulate_params {
-    size_t struct_size; /* set by vindex_simulate_params_init */
-    vindex_simulated_model model;
-    int64_t dim;   /* 0 (default): the model's own (16,000; 256; 1,536); up to 1,048,576 */
-    double scale;  /* times as many cliques and singletons; 0.001 to 1,000, default 1 */
-    uint64_t seed; /* default 1 */
-    bool training; /* the training split (83,904 songs in 14,499 cliques of 2 to 109): the same
-                      model as the benchmark of that seed, other cliques; default false */
-} vindex_simulate_params;
+/* How the distances between the segments of a query (rows) and of a candidate (columns) become one.
+ * For similarities read largest for smallest: a distance is a negated similarity. */
+typedef enum vindex_eval_reduce {
+    VINDEX_EVAL_MIN = 0,
+    VINDEX_EVAL_MAX = 1,
+    VINDEX_EVAL_MEAN = 2,
+    VINDEX_EVAL_MINMEAN = 3, /* of the means of each row, the smallest */
+    VINDEX_EVAL_MEANMIN = 4, /* of the smallest of each row, the mean: ByteCover3's MaxMean */
+    VINDEX_EVAL_BEST = 5,    /* the mean of the `count` smallest */
+    VINDEX_EVAL_BPWR = 6     /* best pairs without replacement: the smallest, its row and column
+                                struck, `count` times (0: until none is left), averaged */
+} vindex_eval_reduce;
 
-VINDEX_API void vindex_simulate_params_init_sized(vindex_simulate_params *params,
-                                                  size_t struct_size);
-static inline void vindex_simulate_params_init(vindex_simulate_params *params) {
-    vindex_simulate_params_init_sized(params, sizeof *params);
-}
+typedef struct vindex_eval_reduction {
+    vindex_eval_reduce kind;
+    int64_t count;  /* of BEST (1 or more) and BPWR; no more than there are pairs are taken */
+    bool symmetric; /* the mean of both directions */
+} vindex_eval_reduction;
 
-typedef struct vindex_simulator vindex_simulator;
+/* The reduction of that name: min, max, mean, minmean, meanmin, maxmean, best-K, bpwr or bpwr-N,
+ * each with an s in front for its symmetric form; false when there is none. Reentrant. */
+VINDEX_API bool vindex_eval_reduction_parse(const char *text, vindex_eval_reduction *reduction);
 
-/* A simulated set whose rows are made on demand; holds 1 KB per dimension, made on every core.
- * cliques (n numbers, not negative, copied) fixes the structure; NULL with n = 0 gives the
- * benchmark's own (1,000 cliques of 13 and 2,000 singletons, times scale) or the training split's,
- * songs shuffled, cliques numbered in order of first appearance. params NULL: the defaults. The
- * first d dimensions of a larger dim are the same bits. *simulator is the caller's, to be freed
- * with vindex_simulator_free. */
-VINDEX_API vindex_status vindex_simulator_create(const vindex_simulate_params *params,
-                                                 const int32_t *cliques, int64_t n,
-                                                 vindex_simulator **simulator);
+/* Ranks recordings by reduced distances. queries NULL: the candidates query each other. Otherwise
+ * as vindex_eval_split; one row of distances per thread is held, never a matrix of recordings. */
+VINDEX_API vindex_status vindex_eval_segments(const vindex_eval_recordings *queries,
+                                              const vindex_eval_recordings *candidates,
+                                              const vindex_eval_reduction *reduction,
+                                              const vindex_eval_params *params,
+                                              vindex_eval_report *report,
+                                              vindex_eval_detail *detail);
 
-/* Frees a simulator; NULL is fine. Exclusive. */
-VINDEX_API void vindex_simulator_free(vindex_simulator *simulator);
+/* Retrieval by class prototypes, the means of the candidates of each class: where an item's own
+ * class ranks among all prototypes, and the area under the receiver operating characteristic of
+ * each class (auto-tagging: the score of an item is its distance to the prototype). */
+typedef struct vindex_eval_prototype_report {
+    int64_t classes; /* that candidates are in */
+    int64_t queries; /* items whose class has a prototype */
+    int64_t noise;   /* items whose class has none: no queries */
+    int64_t top1;    /* queries whose own prototype is the nearest, ties to the smaller clique */
+    double mrr;      /* mean reciprocal rank of the own prototype */
+    double auc;      /* mean over classes with items inside and outside */
+    int64_t auc_classes; /* how many those are */
+} vindex_eval_prototype_report;
 
-/* Shape, and the metric the model is compared by. Shared-read. */
-VINDEX_API int64_t vindex_simulator_rows(const vindex_simulator *simulator);
-VINDEX_API int64_t vindex_simulator_dim(const vindex_simulator *simulator);
-VINDEX_API vindex_metric vindex_simulator_metric(const vindex_simulator *simulator);
+/* The queries of the sets are the items. In a square set they are the candidates themselves, and an
+ * item has no part in the prototype of its own class that it is compared with (an item alone in its
+ * class is noise). Of params metric, threads and progress (phase "prototypes") are read. */
+VINDEX_API vindex_status vindex_eval_prototypes(const vindex_eval_sets *sets, bool square,
+                                                const vindex_eval_params *params,
+                                                vindex_eval_prototype_report *report);
 
-/* The clique of each row; owned by the simulator. Shared-read. */
-VINDEX_API const int32_t *vindex_simulator_cliques(const vindex_simulator *simulator);
+/* The mean silhouette, -1 to 1, over all rows: distances are Euclidean (not squared) for L2 and one
+ * less the similarity for cosine and Pearson; a row alone in its clique counts 0. Takes n^2
+ * distances in double precision and holds none. Needs two cliques or more; VINDEX_ERR_UNSUPPORTED
+ * for the dot product. Of params metric, threads and progress (phase "silhouette") are read. */
+VINDEX_API vindex_status vindex_eval_silhouette(const float *vectors, const int32_t *cliques,
+                                                int64_t n, int64_t dim,
+                                                const vindex_eval_params *params,
+                                                double *silhouette);
 
-/* Makes rows first ... first+count-1 into vectors (count x dim), the same bits in whatever ranges
- * and on however many threads (0: every core). Shared-read. */
-VINDEX_API vindex_status vindex_simulator_read(const vindex_simulator *simulator, int64_t first,
-                                               int64_t count, int32_t threads, float *vectors);
+/* Triplets of rows: anchor, positive, negative. */
+typedef struct vindex_eval_triplets {
+    const float *vectors; /* rows x dim */
+    int64_t rows, dim;
+    const int64_t *triplets; /* count x 3 */
+    int64_t count;
+} vindex_eval_triplets;
+
+typedef struct vindex_eval_triplet_report {
+    int64_t triplets;
+    int64_t right;   /* the positive is nearer than the negative */
+    int64_t tied;    /* they are equally near, which is not right */
+    double accuracy; /* right / triplets */
+} vindex_eval_triplet_report;
+
+/* Of params metric, threads and progress (phase "triplets") are read. */
+VINDEX_API vindex_status vindex_eval_triplet_accuracy(const vindex_eval_triplets *triplets,
+                                                      const vindex_eval_params *params,
+                                                      vindex_eval_triplet_report *report);
+
+/* Two systems on the same queries. */
+typedef struct vindex_eval_difference {
+    int64_t queries;       /* that both have an average precision for */
+    double first, second;  /* their MAP over these */
+    double difference;     /* second - first */
+    double low, high;      /* the interval of the difference */
+    int64_t better, worse; /* queries with a higher, a lower average precision in the second */
+} vindex_eval_difference;
+
+/* A paired bootstrap of the difference in MAP: queries are drawn with replacement `samples` times
+ * (0: 10,000), and low and high are the percentiles that hold 95% of the differences between them.
+ * first and second have n average precisions, NaN for what is no query; without a common query
+ * VINDEX_ERR_ARGUMENT. The same seed gives the same bits on any number of threads (0: every core).
+ */
+VINDEX_API vindex_status vindex_eval_compare(const double *first, const double *second, int64_t n,
+                                             int64_t samples, uint64_t seed, int32_t threads,
+                                             vindex_eval_difference *difference);
 
 #ifdef __cplusplus
 }

@@ -16,16 +16,18 @@ typedef enum vindex_field_kind {
     VINDEX_FIELD_DOUBLE = 2,
     VINDEX_FIELD_BOOL = 3,
     VINDEX_FIELD_METRIC = 4, /* a vindex_metric, by name */
-    VINDEX_FIELD_DTYPE = 5   /* a vindex_dtype, by name */
+    VINDEX_FIELD_DTYPE = 5,  /* a vindex_dtype, by name */
+    VINDEX_FIELD_CHOICE = 6  /* an int32_t, by the field's own names */
 } vindex_field_kind;
 
 typedef struct vindex_field {
     const char *name;
     vindex_field_kind kind;
-    size_t offset;      /* in the struct it describes */
-    double least, most; /* the range, ends included */
-    double initial;     /* the default */
-    const char *help;   /* one line, no full stop */
+    size_t offset;              /* in the struct it describes */
+    double least, most;         /* the range, ends included */
+    double initial;             /* the default */
+    const char *help;           /* one line, no full stop */
+    const char *const *choices; /* VINDEX_FIELD_CHOICE: what 0 ... most are called */
 } vindex_field;
 
 typedef struct vindex_field_table {

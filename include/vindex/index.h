@@ -14,6 +14,7 @@
 #define VINDEX_INDEX_H
 
 #include <vindex/status.h>
+#include <vindex/transform.h>
 #include <vindex/types.h>
 
 #ifdef __cplusplus
@@ -35,9 +36,10 @@ typedef struct vindex_filter {
 /* What a search did. A pair is a query and a stored vector; each pair is judged once. */
 typedef struct vindex_search_stats {
     int64_t coded;     /* pairs judged by certified codes first */
-    int64_t survivors; /* of these, not ruled out, so that the vector itself was read */
+    int64_t survivors; /* of these, not ruled out by a first plane */
+    int64_t vectors;   /* of these, not by a second one either, so that the vector was read */
     int64_t plain;     /* pairs judged by the vector alone: no codes, or they did not pay here */
-    int64_t settled;   /* pairs computed in double precision */
+    int64_t settled;   /* pairs computed in double precision, those for a first limit included */
     int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them */
 } vindex_search_stats;
 
@@ -90,7 +92,16 @@ enum {
 
 /* Creates an empty index from a factory string such as "Flat" or "Flat,f16"; the words known are
  * listed by the error for an unknown one. dim is 1 to 1,048,576. *index is the caller's, to be
- * freed with vindex_free. Reentrant. */
+ * freed with vindex_free. Reentrant.
+ *
+ * Words of projections may go before: "PCA256,Flat", "Normalise,GRP128,Flat,f16",
+ * "Rank,Flat,Certified". Those that learn (PCAn, PCAWn, ICAn, Rank, Standardise, Centre) need
+ * vindex_train first; GRPn, Hadamard and Normalise do not. Distances are those of the projected
+ * vectors, and among these the answer is exact as the inner index's is; weights are refused, and
+ * vectors are reconstructed only where every step can be undone (Standardise, Centre, Hadamard).
+ * Rank keeps L2 distances (inner products and cosines under those metrics) of data whose rank is
+ * below its dimension, up to a relative error that is measured on vectors kept back from training
+ * and told by the step's fact "distance_error"; Pearson is refused with it. */
 VINDEX_API vindex_status vindex_create(const char *spec, int64_t dim, vindex_metric metric,
                                        vindex_index **index);
 
@@ -115,6 +126,23 @@ VINDEX_API vindex_status vindex_memory_estimate(const char *spec, int64_t dim, i
  * accept it and do nothing. Exclusive. */
 VINDEX_API vindex_status vindex_train(vindex_index *index, const float *vectors, int64_t n,
                                       const vindex_call *call);
+
+/* The same from rows in memory or read piece by piece, in one call. Exclusive. */
+VINDEX_API vindex_status vindex_train_rows(vindex_index *index, const vindex_rows *rows,
+                                           const vindex_call *call);
+
+/* Creates an index that projects: vectors and queries come in the transform's input dimension, go
+ * through it, and an index of kind `spec` ("Flat,Certified") holds what comes out. The transform is
+ * copied, and saved and loaded with the index, whose own factory string is "Transform," and spec.
+ * The metric compares projected vectors; see vindex_create for what such an index can do. *index as
+ * there. Reentrant. */
+VINDEX_API vindex_status vindex_index_with_transform(const vindex_transform *transform,
+                                                     const char *spec, vindex_metric metric,
+                                                     vindex_index **index);
+
+/* The transform in front of an index, the index's own and as long as that lives and is not trained
+ * again; NULL where there is none or it is not trained yet. Shared-read. */
+VINDEX_API const vindex_transform *vindex_index_transform(const vindex_index *index);
 
 /* Appends n vectors with ids that count up from one past the largest id so far (0 at first). NaN
  * or infinity anywhere, or a number beyond the storage type, refuses the whole call

@@ -30,8 +30,9 @@ typedef struct vindex_embeddings_options {
     size_t struct_size;       /* set by vindex_embeddings_options_init */
     const char *key;          /* the member of a container file; NULL: the only one */
     const char *id_column;    /* .csv, .tsv: the column of ids: its name or, if no column has that
-                               name, its index from 0; NULL: none */
-    const char *label_column; /* .csv, .tsv: likewise for labels */
+                               name, its index from 0; NULL: none. Containers: the member or field
+                               that has them; NULL: one with a name known for ids */
+    const char *label_column; /* likewise for labels */
     vindex_header header;     /* .csv, .tsv */
 } vindex_embeddings_options;
 
@@ -48,7 +49,8 @@ typedef struct vindex_embeddings_info {
     vindex_dtype dtype;       /* of one number in the file; text counts as VINDEX_F64 */
     int64_t rows;             /* 0 or more */
     int64_t dim;              /* numbers per row, 1 to 2,147,483,647 */
-    bool has_ids, has_labels; /* a text file with such columns */
+    bool has_ids, has_labels; /* they are named: in columns, members beside the rows, paths */
+    int64_t skipped; /* files of a folder that are hidden or not of an ending that is read */
 } vindex_embeddings_info;
 
 /* Opens an embedding file. The ending (in either case) names the format and the content must agree;
@@ -66,12 +68,83 @@ typedef struct vindex_embeddings_info {
  *   VINDEX_HEADER_AUTO the first line is a header if a column was given by name, if a cell outside
  *   the columns of ids and labels is no number, or if the line is exactly 0,1,2,... (which is how
  *   tables are saved whose columns have no names).
+ * - .h5 .hdf5: the data set at the path `key`, or without a key the only matrix or list of the
+ *   file, else its only vector. f16 bf16 f32 f64 i8 u8 i16 u16 i32 i64 in either byte order; in
+ *   one block (which is mapped) or in chunks, with deflate and every filter HDF5 has a plugin for.
+ *   One dimension is a row, two are rows x numbers, three are recordings x segments x numbers. A
+ *   group is gathered: its members (those of a deepdish list, i0, i1, ..., in that order; others
+ *   by the bytes of their names, which become ids) are one recording each, of one or more rows.
+ *   Ids and labels: a text or integer data set of a known name (see vindex_labels_read) beside the
+ *   rows with one entry for each row or recording, or an attribute of the rows, of their group or
+ *   of the file. Links into other files are refused. libhdf5 is called under one lock of the
+ *   process, which an application that calls it itself on other threads does not know of: it needs
+ *   a libhdf5 built thread-safe. Reading .h5 trusts libhdf5 with the file: vindex checks first what
+ *   it can (links, filters, sizes, texts in data sets), but damage that libhdf5 1.10 does not see
+ *   itself, as in attributes that are texts of any length, can take memory or end the process.
+ * - A folder: all .npy .npz .pt .pth .h5 .hdf5 .safetensors in it and below, ordered by the bytes
+ *   of their paths, make one matrix of one dtype and dimension; a file is a recording of one or
+ *   more rows. Ids are the paths from the folder on, without ending. Files
+ *   <utt>-<U+2581>start-<seconds> are chunks of one recording <utt>, in the order of time. Links
+ *   are followed. Labels are those inside the files, where each has one. `key` and columns go to
+ *   the files.
+ * - .pt .pth (what torch.save writes, from torch 0.4 on, as zip files or not), .npz (stored or
+ *   deflated), .safetensors, .json and .jsonl (a value per line) are containers: trees of
+ *   dictionaries, lists and arrays. Nothing in them is ever run: a pickle may name tensors and
+ *   plain values, anything else is refused by its name. Arrays are mapped where they lie; what is
+ *   deflated is inflated into memory, and text parsed, when the file is opened.
  *
- * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: an ending or a type of
- * number that is not read. VINDEX_ERR_FORMAT: the content is not what the ending says. */
+ * Several rows of one recording, its segments, are consecutive rows with the same id; where nothing
+ * names the recordings that is their number, from 0.
+ *
+ * In a container rows are a matrix; an array of three dimensions or a list of matrices (recordings
+ * of several segments: consecutive rows, the id of the recording repeated, which is its index from
+ * 0 where nothing names it); a list of vectors; a dictionary from ids to vectors of floating
+ * numbers; or, where there is nothing else, one vector. key says which: names joined by points
+ * ("model.lin1.weight"; names may have points themselves), in lists a place from 0, in lists of
+ * records the name of a field. Without a key there must be one only, else VINDEX_ERR_ARGUMENT names
+ * those there are. Ids and labels come from members beside the rows: those that id_column and
+ * label_column name, by the same rules, or else those with a name that vindex_labels_read knows;
+ * there must be one for each row or for each recording, else VINDEX_ERR_DATA (members that were
+ * not named are left out instead if a key was given).
+ *
+ * Limits: 64 levels of nesting, 8 dimensions; 512 MiB for what a container holds beside arrays that
+ * lie in it; members that inflate more than a hundredfold are refused from 256 MiB on.
+ *
+ * VINDEX_ERR_NOT_FOUND: no such file, column or key. VINDEX_ERR_UNSUPPORTED: an ending, a type of
+ * number or something in a container that is not read. VINDEX_ERR_FORMAT, VINDEX_ERR_CORRUPT: the
+ * content is not what the ending says, or damaged. */
 VINDEX_API vindex_status vindex_embeddings_open(const char *path,
                                                 const vindex_embeddings_options *options,
                                                 vindex_embeddings **embeddings);
+
+/* What a member of a container can be read as. */
+typedef enum vindex_member_use {
+    VINDEX_MEMBER_OTHER = 0,      /* neither */
+    VINDEX_MEMBER_EMBEDDINGS = 1, /* rows of numbers: a key of vindex_embeddings_open */
+    VINDEX_MEMBER_LABELS = 2      /* words or whole numbers: a key of vindex_labels_read */
+} vindex_member_use;
+
+typedef struct vindex_member {
+    const char *key;  /* what to give as key; "" for a file's only member if it has no name */
+    const char *kind; /* in words, with the shape: "tensor (300, 4, 256)", "list of 300 words" */
+    vindex_member_use use;
+    vindex_dtype dtype; /* of embeddings: of one number */
+    int64_t rows, dim;  /* of embeddings, as vindex_embeddings_open gives them; labels have rows */
+} vindex_member;
+
+typedef struct vindex_members {
+    int64_t count;
+    vindex_member *items;
+    char **text; /* the block that holds the strings of the items */
+} vindex_members;
+
+/* Lists what a file that vindex_embeddings_open knows holds, in the file's order; a format that is
+ * no container has one member. *members is filled for vindex_members_free, and left alone by a
+ * failure. Fails as vindex_embeddings_open does, though never for want of a key. Reentrant. */
+VINDEX_API vindex_status vindex_embeddings_members(const char *path, vindex_members *members);
+
+/* Frees what vindex_embeddings_members filled and zeroes it; NULL is fine. Exclusive. */
+VINDEX_API void vindex_members_free(vindex_members *members);
 
 /* Closes a file; NULL is fine. Exclusive. */
 VINDEX_API void vindex_embeddings_close(vindex_embeddings *embeddings);
@@ -142,7 +215,8 @@ typedef struct vindex_labels_options {
     size_t struct_size;       /* set by vindex_labels_options_init */
     const char *label_column; /* name or 0-based index; NULL: as vindex_labels_read finds it */
     const char *id_column;    /* likewise */
-    vindex_header header;
+    vindex_header header;     /* .csv, .tsv */
+    const char *key;          /* containers: the member to read; NULL: the only one */
 } vindex_labels_options;
 
 /* Sets the defaults: every field NULL or 0. Reentrant. */
@@ -156,14 +230,27 @@ static inline void vindex_labels_options_init(vindex_labels_options *options) {
  * be NULL. Reentrant.
  *
  * A .csv or .tsv is a table, its cells as in vindex_embeddings_open. The label column is the first
- * of clique, clique_id, work_id, work, label, labels, class that the header has; the id column the
- * first of track_id, track, id, recording_id, performance_id, utt, path, file, filename, or else a
- * first column without a name; no id column is fine. With VINDEX_HEADER_AUTO there is a header,
- * except in a table of one column, when none is given, that does not begin with a name of a label
- * column: that is one label per line.
+ * of clique, clique_id, work_id, work, label, labels, class, song_id that the header has; the id
+ * column the first of track_id, track, id, recording_id, performance_id, utt, path, file, filename,
+ * ids, anchor_id, or else a first column without a name; no id column is fine. With
+ * VINDEX_HEADER_AUTO there is a header, except in a table of one column, when none is given, that
+ * does not begin with a name of a label column: that is one label per line.
  *
  * A .txt, .lst or .labels, or a path without an ending, is one label per line, taken whole; columns
  * cannot be given. Empty lines may end it.
+ *
+ * A container (.json .jsonl .pt .pth .npz .safetensors; see vindex_embeddings_open) holds labels as
+ * a list of words or whole numbers, one per row; as lists of labels and of ids side by side, under
+ * names as above or those that are given, or as fields of a list of records; or as a dictionary
+ * {label: {id: {...}}}, {label: [id, ...]}, {label: [{"id": id, ...}, ...]}, {id: label} or
+ * {id: {"label": label, ...}}. key says which of several members it is.
+ *
+ * Of a .h5 or .hdf5 the labels are the data set of texts or whole numbers at `key` or label_column
+ * (or the attributes i0, i1, ... of a group, as deepdish has lists of texts); without either, the
+ * first beside the others of the known names above; ids likewise, where their number is the same.
+ *
+ * Of a folder the labels are the names of the folders that its files lie in, one per recording,
+ * with the ids vindex_embeddings_open gives them. Two folders of one name are refused.
  *
  * VINDEX_ERR_NOT_FOUND: no such file or column. VINDEX_ERR_UNSUPPORTED: another ending.
  * VINDEX_ERR_FORMAT: not text, or lines that do not have the same number of cells.

@@ -18,6 +18,7 @@
 #include <vindex/index.h>
 #include <vindex/ivf.h>
 #include <vindex/status.h>
+#include <vindex/transform.h>
 #include <vindex/types.h>
 
 #endif

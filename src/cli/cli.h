@@ -20,6 +20,9 @@ enum {
 /* One of these per verb, listed in main.c. */
 int cmd_info(int argc, const char **argv);
 int cmd_convert(int argc, const char **argv);
+int cmd_fit(int argc, const char **argv);
+int cmd_import(int argc, const char **argv);
+int cmd_apply(int argc, const char **argv);
 int cmd_build(int argc, const char **argv);
 int cmd_search(int argc, const char **argv);
 int cmd_eval(int argc, const char **argv);

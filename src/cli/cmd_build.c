@@ -1,11 +1,11 @@
 /* vindex build: an index from a factory string and embeddings, streamed by blocks. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include <vindex/index.h>
 
+#include "model.h"
 #include "report.h"
 #include "rows.h"
 
@@ -15,6 +15,8 @@ static const struct cli_usage usage = {
     .does = "Builds an index (SPEC: Flat; Flat,f16 or Flat,bf16 in half the bytes; any with "
             ",Certified;\n"
             "IVF1024,Flat or so for lists, of which a search looks through some) and saves it.\n"
+            "Projections may go before, learned from --input where they learn: PCA256,Flat;\n"
+            "Rank,Flat,Certified; GRP128,Flat. --project puts a fitted model before SPEC.\n"
             "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"
             "the ids.",
     .example = "  vindex build Flat --input songs.npy --metric cosine -o songs.vindex",
@@ -24,7 +26,7 @@ static const struct cli_usage usage = {
 
 struct build {
     const char **inputs;
-    char *metric, *output;
+    char *metric, *output, *project;
     const char *spec;
 };
 
@@ -91,39 +93,6 @@ static int report_result(const struct build *build, const vindex_index *index, b
     return cli_report_print(report);
 }
 
-/* Rows to learn from, evenly spread over all. */
-struct learning {
-    int64_t step, count, dim;
-    float *vectors;
-};
-
-static int keep_block(void *context, int64_t first, int64_t count, const float *vectors) {
-    struct learning *learning = context;
-    for (int64_t i = 0; i < count; i++)
-        if ((first + i) % learning->step == 0)
-            memcpy(learning->vectors + learning->count++ * learning->dim,
-                   vectors + i * learning->dim, (size_t)learning->dim * sizeof *vectors);
-    return CLI_DONE;
-}
-
-/* Kinds that learn get at most a gigabyte of vectors to learn from. */
-static int train(vindex_index *index, const struct cli_rows *rows) {
-    enum { NUMBERS_MOST = 1 << 28 };
-    struct cli_span span = {"training", 0, 1};
-    vindex_call call = cli_call(&span);
-    int64_t most = NUMBERS_MOST / rows->dim > 0 ? NUMBERS_MOST / rows->dim : 1;
-    struct learning learning = {.step = (rows->rows + most - 1) / most, .dim = rows->dim};
-    if (vindex_is_trained(index) || rows->rows == 0) return CLI_DONE;
-    learning.vectors = cli_alloc((rows->rows + learning.step - 1) / learning.step,
-                                 (size_t)rows->dim * sizeof(float), "vectors to learn from");
-    if (learning.vectors == NULL) return CLI_FAILED;
-    int answer = cli_rows_each(rows, "reading", keep_block, &learning);
-    if (answer == CLI_DONE)
-        answer = cli_status(vindex_train(index, learning.vectors, learning.count, &call));
-    free(learning.vectors);
-    return answer;
-}
-
 static int fill_and_save(const struct build *build, const struct cli_rows *rows,
                          vindex_index *index) {
     struct adding adding = {.index = index, .rows = rows};
@@ -131,12 +100,28 @@ static int fill_and_save(const struct build *build, const struct cli_rows *rows,
     vindex_call call = cli_call(&span);
     double start = cli_clock();
     int answer = read_ids(rows, &adding.ids);
-    if (answer == CLI_DONE) answer = train(index, rows);
+    if (answer == CLI_DONE) answer = cli_train(index, rows);
     if (answer == CLI_DONE) answer = cli_rows_each(rows, "building", add_block, &adding);
     if (answer == CLI_DONE) answer = cli_status(vindex_save(index, build->output, &call));
     if (answer == CLI_DONE)
         answer = report_result(build, index, adding.ids != NULL, cli_clock() - start);
     free(adding.ids);
+    return answer;
+}
+
+static int create_behind(const struct build *build, const struct cli_rows *rows,
+                         vindex_metric metric, vindex_index **index) {
+    vindex_transform *model = NULL;
+    int answer = cli_status(vindex_transform_load(build->project, &model));
+    if (answer != CLI_DONE) return answer;
+    if (vindex_transform_input_dim(model) != rows->dim)
+        answer = cli_fail("--project %s: it takes rows of %lld numbers and those of %s have %lld; "
+                          "give embeddings of the kind it was fitted on",
+                          build->project, (long long)vindex_transform_input_dim(model),
+                          rows->paths[0], (long long)rows->dim);
+    else
+        answer = cli_status_words(vindex_index_with_transform(model, build->spec, metric, index));
+    vindex_transform_free(model);
     return answer;
 }
 
@@ -149,7 +134,9 @@ static int build_index(const struct build *build) {
     answer = cli_rows_open(build->inputs, "--input", 1, &rows);
     if (answer != CLI_DONE) return answer;
     vindex_index *index = NULL;
-    answer = cli_status_words(vindex_create(build->spec, rows.dim, metric, &index));
+    answer = build->project != NULL
+                 ? create_behind(build, &rows, metric, &index)
+                 : cli_status_words(vindex_create(build->spec, rows.dim, metric, &index));
     if (answer == CLI_DONE) answer = fill_and_save(build, &rows, index);
     vindex_free(index);
     cli_rows_close(&rows);
@@ -163,6 +150,8 @@ int cmd_build(int argc, const char **argv) {
          "embeddings; given several times, their rows are appended", "FILE"},
         {"metric", 0, POPT_ARG_STRING, &build.metric, 0, "l2 (the default), ip, cosine or pearson",
          "METRIC"},
+        {"project", 0, POPT_ARG_STRING, &build.project, 0,
+         "a model that `vindex fit` wrote: the index projects by it", "MODEL"},
         {"output", 'o', POPT_ARG_STRING, &build.output, 0, "the index file to write", "INDEX"},
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_column_options, 0, NULL, NULL},
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_common_options, 0, "Common to all verbs:", NULL},

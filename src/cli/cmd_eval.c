@@ -1,239 +1,132 @@
 /* vindex eval: retrieval measures of embeddings, of an index over them, or of a ready matrix. */
+#include "eval.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include <vindex/eval.h>
-
-#include "measures.h"
-#include "rows.h"
-#include "truth.h"
+#include "model.h"
 
 static const struct cli_usage usage = {
     .verb = "eval",
-    .form = "--input X --labels L [--metric M] [--queries Q --query-labels LQ] [--index SPEC]",
+    .form = "--input X --labels L [--metric M] [--preset P] [--queries Q --query-labels LQ]",
     .does = "Ranks all items for each query and prints MAP, MR1 and the other measures. Without\n"
-            "--queries each item queries all others. --index measures what an index returns;\n"
-            "--similarity and --distance a ready matrix, one row per query.",
+            "--queries each item queries all others. --preset counts as one of the field's public\n"
+            "scripts does; --index measures what an index returns; --similarity and --distance a\n"
+            "ready matrix, one row per query.",
     .example = "  vindex eval --input songs.npy --labels labels.csv --metric cosine\n"
+               "  vindex eval --input songs.npy --labels labels.csv --preset re-move --metric l2\n"
+               "  vindex eval --input new.npy --labels labels.csv --compare old.npy\n"
                "  vindex eval --input train.csv --queries test.csv --label-column class --knn 1\n"
+               "  vindex eval --input folder --labels labels.csv --segments meanmin\n"
                "  vindex eval --similarity qmax.npy --labels labels.csv --json",
     .words = "flags",
     .word_count = 0,
 };
 
-struct eval {
-    const char **inputs, **labels, **queries, **query_labels;
-    char *metric, *preset, *spec, *similarity, *distance, *per_query;
-    long long knn, precision_at, depth;
-    vindex_eval_params params;
-};
-
-/* What the library is asked about and what it answered. */
-struct task {
-    const struct eval *eval;
-    struct cli_rows candidates, queries; /* queries.rows is 0: the candidates query each other */
-    struct cli_truth truth, query_truth;
-    int32_t *cliques; /* of the candidates, then of the queries */
-    vindex_eval_report report;
-    vindex_eval_detail detail;
-};
-
-static void close_task(struct task *task) {
-    vindex_eval_detail_free(&task->detail);
-    free(task->cliques);
-    cli_truth_free(&task->truth);
-    cli_truth_free(&task->query_truth);
-    cli_rows_close(&task->candidates);
-    cli_rows_close(&task->queries);
-}
-
-static int finish(const struct task *task, const char *metric, const char *index, bool square) {
+static int report_all(const struct eval_task *task) {
     const struct eval *eval = task->eval;
     int answer = CLI_DONE;
-    if (eval->per_query != NULL)
-        answer =
-            cli_measures_per_query(eval->per_query, &task->detail,
-                                   task->query_truth.count > 0 ? &task->query_truth : &task->truth);
-    struct cli_measured how = {metric, index, square, eval->params.precision_at, eval->params.knn};
-    return answer == CLI_DONE ? cli_measures_print(&how, &task->report) : answer;
-}
-
-static vindex_eval_detail *wanted_detail(struct task *task) {
-    return task->eval->per_query != NULL ? &task->detail : NULL;
-}
-
-/* ---- embeddings ---- */
-
-static int open_sets(struct task *task) {
-    const struct eval *eval = task->eval;
-    int answer = cli_rows_open(eval->inputs, "--input", 1, &task->candidates);
-    if (answer == CLI_DONE && eval->queries != NULL)
-        answer = cli_rows_open(eval->queries, "--queries", 1, &task->queries);
+    if (eval->per_query != NULL) answer = eval_queries_write(task);
+    if (answer == CLI_DONE && eval->plot != NULL) answer = eval_plot(task);
+    if (answer == CLI_DONE && eval->scatter != NULL) answer = eval_scatter(task);
     if (answer != CLI_DONE) return answer;
-    if (eval->queries != NULL && task->queries.dim != task->candidates.dim)
-        return cli_fail("--queries %s: they have %lld numbers and --input %s %lld; give both in "
-                        "one dimension",
-                        eval->queries[0], (long long)task->queries.dim, eval->inputs[0],
-                        (long long)task->candidates.dim);
-    struct cli_wanted wanted = {"--labels", eval->labels, &task->candidates, task->candidates.rows,
-                                "rows of --input"};
-    answer = cli_truth_read(&wanted, &task->truth);
-    if (answer == CLI_DONE && eval->queries != NULL) {
-        wanted = (struct cli_wanted){"--query-labels", eval->query_labels, &task->queries,
-                                     task->queries.rows, "rows of --queries"};
-        answer = cli_truth_read(&wanted, &task->query_truth);
-    }
-    if (answer != CLI_DONE) return answer;
-    return cli_truth_number(&task->truth, eval->queries != NULL ? &task->query_truth : NULL,
-                            &task->cliques);
-}
-
-/* Ranks with an index of the candidates, made for the purpose. */
-static int run_index(struct task *task, const vindex_eval_sets *sets) {
-    const struct eval *eval = task->eval;
-    bool square = eval->queries == NULL;
-    vindex_call call = cli_call(&(struct cli_span){"building", 0, 1});
-    vindex_search_params search;
-    vindex_search_params_init(&search);
-    search.threads = cli_common.threads;
-    vindex_index *index = NULL;
-    int answer =
-        cli_status_words(vindex_create(eval->spec, sets->dim, eval->params.metric, &index));
-    if (answer == CLI_DONE)
-        answer = cli_status(vindex_add(index, sets->candidates, sets->candidate_count, &call));
-    if (answer == CLI_DONE)
-        answer =
-            cli_status_words(vindex_eval_index(index, sets, square, eval->depth, &search,
-                                               &eval->params, &task->report, wanted_detail(task)));
-    if (answer == CLI_DONE)
-        answer = finish(task, vindex_metric_name(eval->params.metric), vindex_spec(index), square);
-    vindex_free(index);
+    struct cli_report *report = eval_report(task);
+    if (report == NULL) return CLI_FAILED;
+    answer = eval_more(task, report);
+    if (answer == CLI_DONE && eval->compare != NULL) answer = eval_compare(task, report);
+    if (answer == CLI_DONE) return cli_report_print(report);
+    cli_report_free(report);
     return answer;
-}
-
-static int run_exhaustive(struct task *task, const vindex_eval_sets *sets) {
-    const vindex_eval_params *params = &task->eval->params;
-    bool square = task->eval->queries == NULL;
-    int answer = cli_status(
-        square ? vindex_eval(sets->candidates, sets->candidate_cliques, sets->candidate_count,
-                             sets->dim, params, &task->report, wanted_detail(task))
-               : vindex_eval_split(sets, params, &task->report, wanted_detail(task)));
-    if (answer != CLI_DONE) return answer;
-    return finish(task, vindex_metric_name(params->metric), NULL, square);
-}
-
-static int eval_embeddings(struct task *task) {
-    bool square = task->eval->queries == NULL;
-    float *candidates = NULL, *queries = NULL;
-    int answer = open_sets(task);
-    if (answer == CLI_DONE) answer = cli_rows_load(&task->candidates, &candidates);
-    if (answer == CLI_DONE && !square) answer = cli_rows_load(&task->queries, &queries);
-    if (answer == CLI_DONE) {
-        int64_t rows = task->candidates.rows;
-        vindex_eval_sets sets = {
-            .queries = square ? candidates : queries,
-            .query_cliques = square ? task->cliques : task->cliques + rows,
-            .query_count = square ? rows : task->queries.rows,
-            .candidates = candidates,
-            .candidate_cliques = task->cliques,
-            .candidate_count = rows,
-            .dim = task->candidates.dim,
-        };
-        answer = task->eval->spec != NULL ? run_index(task, &sets) : run_exhaustive(task, &sets);
-    }
-    free(candidates);
-    free(queries);
-    return answer;
-}
-
-/* ---- a matrix: candidates.rows are its rows, candidates.dim its columns ---- */
-
-static vindex_status read_row(void *context, int64_t query, float *values) {
-    return vindex_embeddings_read(context, query, 1, values);
-}
-
-static int open_matrix(struct task *task, const char *path) {
-    const struct eval *eval = task->eval;
-    const char *paths[] = {path, NULL};
-    int answer = cli_rows_open(paths, eval->similarity ? "--similarity" : "--distance", 1,
-                               &task->candidates);
-    if (answer != CLI_DONE) return answer;
-    int64_t rows = task->candidates.rows, columns = task->candidates.dim;
-    if (eval->query_labels == NULL && rows != columns)
-        return cli_fail("%s: it has %lld rows and %lld columns; give --query-labels for the rows "
-                        "and --labels for the columns",
-                        path, (long long)rows, (long long)columns);
-    struct cli_wanted wanted = {"--labels", eval->labels, NULL, columns, "columns of the matrix"};
-    answer = cli_truth_read(&wanted, &task->truth);
-    if (answer == CLI_DONE && eval->query_labels != NULL) {
-        wanted = (struct cli_wanted){"--query-labels", eval->query_labels, NULL, rows,
-                                     "rows of the matrix"};
-        answer = cli_truth_read(&wanted, &task->query_truth);
-    }
-    if (answer != CLI_DONE) return answer;
-    return cli_truth_number(&task->truth, eval->query_labels != NULL ? &task->query_truth : NULL,
-                            &task->cliques);
-}
-
-static int eval_matrix(struct task *task) {
-    const struct eval *eval = task->eval;
-    bool square = eval->query_labels == NULL;
-    int answer = open_matrix(task, eval->similarity ? eval->similarity : eval->distance);
-    if (answer != CLI_DONE) return answer;
-    int64_t columns = task->candidates.dim;
-    vindex_eval_matrix matrix = {
-        .row = read_row,
-        .context = task->candidates.files[0],
-        .similarity = eval->similarity != NULL,
-        .query_cliques = square ? task->cliques : task->cliques + columns,
-        .query_count = task->candidates.rows,
-        .candidate_cliques = task->cliques,
-        .candidate_count = columns,
-        .square = square,
-    };
-    answer = cli_status(
-        vindex_eval_from_matrix(&matrix, &eval->params, &task->report, wanted_detail(task)));
-    if (answer != CLI_DONE) return answer;
-    return finish(task, eval->similarity ? "similarity matrix" : "distance matrix", NULL, square);
 }
 
 /* ---- words ---- */
 
-static int check_words(struct eval *eval) {
-    bool matrix = eval->similarity != NULL || eval->distance != NULL;
-    if (eval->preset != NULL && strcmp(eval->preset, "default") != 0)
-        return cli_words("--preset: '%s' is not known; use default", eval->preset);
+static int check_matrix(const struct eval *eval) {
     if (eval->similarity != NULL && eval->distance != NULL)
         return cli_words("--similarity, --distance: both were given; give one of them");
-    if (matrix && (eval->inputs || eval->queries || eval->spec || eval->metric))
-        return cli_words("--similarity, --distance: beside --input, --queries, --index or --metric "
-                         "they have no meaning; give the matrix and its labels alone");
+    if (eval->inputs || eval->queries || eval->spec || eval->project || eval->metric)
+        return cli_words("--similarity, --distance: beside --input, --queries, --index, --project "
+                         "or --metric they have no meaning; give the matrix and its labels alone");
+    if (eval->segments || eval->padding || eval->dims || eval->triplets || eval->prototypes ||
+        eval->silhouette || eval->scatter)
+        return cli_words("--similarity, --distance: --segments, --padding, --dims, --triplets, "
+                         "--prototypes, --silhouette and --scatter look at embeddings; give those "
+                         "with --input");
+    return CLI_DONE;
+}
+
+static int check_segments(struct eval *eval) {
+    if (eval->padding != NULL && (eval->segments == NULL || (strcmp(eval->padding, "zeros") != 0 &&
+                                                             strcmp(eval->padding, "nan") != 0)))
+        return cli_words("--padding: '%s' was given; give zeros or nan, beside --segments",
+                         eval->padding);
+    if (eval->segments == NULL) return CLI_DONE;
+    if (!vindex_eval_reduction_parse(eval->segments, &eval->reduction))
+        return cli_words("--segments: '%s' is not known; use min, max, mean, minmean, meanmin "
+                         "(maxmean), best-K or bpwr-N, with an s in front for both directions",
+                         eval->segments);
+    if (eval->spec || eval->triplets || eval->prototypes || eval->silhouette || eval->scatter)
+        return cli_words("--segments: --index, --triplets, --prototypes, --silhouette and "
+                         "--scatter look at single vectors; leave them out");
+    return CLI_DONE;
+}
+
+/* The metric; l2/d is l2 with its distances shown divided by the number of dimensions. */
+static int check_metric(struct eval *eval) {
+    eval->per_dim = eval->metric != NULL && strcmp(eval->metric, "l2/d") == 0;
+    return cli_metric(eval->per_dim ? "l2" : eval->metric, &eval->params.metric);
+}
+
+static int check_words(struct eval *eval) {
+    vindex_eval_params *params = &eval->params;
+    bool matrix = eval_is_matrix(eval);
+    if (eval->preset != NULL && !vindex_eval_preset_parse(eval->preset, &params->preset))
+        return cli_words("--preset: '%s' is not known; use default, re-move, acoss, clews, "
+                         "discogs-vinet or coverhunter",
+                         eval->preset);
     if (eval->query_labels != NULL && !matrix && eval->queries == NULL)
         return cli_words("--query-labels: there are no --queries; add them");
+    if (eval->compare != NULL && !cli_ends(eval->compare, ".jsonl") && !eval_is_square(eval))
+        return cli_words("--compare: beside --queries or --query-labels another system is known by "
+                         "the .jsonl that --per-query wrote for it; give that");
+    if (eval->silhouette && eval->queries != NULL)
+        return cli_words("--silhouette: it is of one set; leave --queries out");
     if (eval->depth < 0)
         return cli_words("--depth: %lld was given; give 0 (all) or more", eval->depth);
-    vindex_eval_params *params = &eval->params;
+    if (eval->depth > 0 && eval->spec == NULL && params->preset != VINDEX_EVAL_COVERHUNTER)
+        return cli_words("--depth: it is for --index and for --preset coverhunter; the other "
+                         "measures look at all candidates");
+    int answer = matrix ? check_matrix(eval) : CLI_DONE;
+    if (answer == CLI_DONE) answer = check_segments(eval);
+    if (answer == CLI_DONE) answer = check_metric(eval);
+    if (answer != CLI_DONE) return answer;
     params->threads = cli_common.threads;
     params->knn = eval->knn;
     params->precision_at = eval->precision_at;
     params->progress = cli_progress;
-    int answer = cli_metric(eval->metric, &params->metric);
-    if (answer != CLI_DONE) return answer;
+    params->depth = eval->depth;
+    params->top = eval->per_query != NULL ? eval->top : 0;
     return cli_status_words(vindex_fields_check(vindex_eval_fields(), params));
 }
 
 static int run_eval(struct eval *eval) {
     int answer = check_words(eval);
     if (answer != CLI_DONE) return answer;
-    struct task task = {.eval = eval};
-    bool matrix = eval->similarity != NULL || eval->distance != NULL;
-    answer = matrix ? eval_matrix(&task) : eval_embeddings(&task);
-    close_task(&task);
+    struct eval_task task = {.eval = eval};
+    if (eval->spec != NULL || eval->scatter != NULL) cli_tune_blas(); /* what they use learns */
+    answer = eval_run(&task);
+    bool ranked = task.cliques != NULL;
+    if (answer == CLI_DONE && !ranked &&
+        (eval->per_query || eval->compare || eval->plot || eval->scatter || eval->prototypes ||
+         eval->silhouette))
+        answer = cli_words("--labels: not given; without labels only --triplets can be measured");
+    if (answer == CLI_DONE) answer = report_all(&task);
+    eval_close(&task);
     return answer;
 }
 
 int cmd_eval(int argc, const char **argv) {
-    struct eval eval = {0};
+    struct eval eval = {.top = 10};
     vindex_eval_params_init(&eval.params);
     eval.precision_at = eval.params.precision_at;
     struct poptOption options[] = {
@@ -243,22 +136,52 @@ int cmd_eval(int argc, const char **argv) {
         {"queries", 0, POPT_ARG_ARGV, &eval.queries, 0, "embeddings that query --input", "FILE"},
         {"query-labels", 0, POPT_ARG_ARGV, &eval.query_labels, 0, "the clique of each query",
          "FILE"},
-        {"metric", 0, POPT_ARG_STRING, &eval.metric, 0, "l2 (the default), ip, cosine or pearson",
-         "METRIC"},
-        {"preset", 0, POPT_ARG_STRING, &eval.preset, 0, "how to count: default", "NAME"},
+        {"metric", 0, POPT_ARG_STRING, &eval.metric, 0,
+         "l2 (the default), l2/d, ip, cosine or pearson", "METRIC"},
+        {"preset", 0, POPT_ARG_STRING, &eval.preset, 0,
+         "whose script's convention: default, re-move, acoss, clews, discogs-vinet, coverhunter",
+         "NAME"},
         {"index", 0, POPT_ARG_STRING, &eval.spec, 0, "rank with an index, such as Flat,f16",
          "SPEC"},
+        {"project", 0, POPT_ARG_STRING, &eval.project, 0,
+         "measure what a model that `vindex fit` wrote makes of the embeddings", "MODEL"},
         {"depth", 0, POPT_ARG_LONGLONG, &eval.depth, 0,
-         "neighbours to ask the index for; 0 (the default): all", "N"},
+         "neighbours to ask the index for, 0 (the default): all; how deep coverhunter's AP looks, "
+         "0: 10,000",
+         "N"},
         {"similarity", 0, POPT_ARG_STRING, &eval.similarity, 0,
          "a matrix of similarities, larger is better", "FILE"},
         {"distance", 0, POPT_ARG_STRING, &eval.distance, 0,
          "a matrix of distances, smaller is better", "FILE"},
+        {"segments", 0, POPT_ARG_STRING, &eval.segments, 0,
+         "rows in a row with one id are a recording; their distances become one by min, max, mean, "
+         "minmean, meanmin, best-K, bpwr-N, or s and one of these",
+         "HOW"},
+        {"padding", 0, POPT_ARG_STRING, &eval.padding, 0, "rows of zeros or of nan are no segments",
+         "zeros|nan"},
+        {"dims", 0, POPT_ARG_STRING, &eval.dims, 0,
+         "dimensions to compare, such as 0-63,128, or a file with a weight for each", "LIST|FILE"},
         {"knn", 0, POPT_ARG_LONGLONG, &eval.knn, 0, "also k-NN accuracy, with N neighbours", "N"},
         {"precision-at", 0, POPT_ARG_LONGLONG, &eval.precision_at, 0,
          "k of precision@k (default 10)", "K"},
+        {"triplets", 0, POPT_ARG_STRING, &eval.triplets, 0,
+         "also triplet accuracy: lines of anchor, positive, negative (ids, or rows from 0)",
+         "FILE"},
+        {"prototypes", 0, POPT_ARG_NONE, &eval.prototypes, 0,
+         "also retrieval by class means, and its AUC", NULL},
+        {"silhouette", 0, POPT_ARG_NONE, &eval.silhouette, 0, "also the mean silhouette", NULL},
         {"per-query", 0, POPT_ARG_STRING, &eval.per_query, 0,
-         "write a JSON line per query: id, AP, first rank, relevant", "FILE"},
+         "write a JSON line per query: id, AP, first rank, nearest", "FILE"},
+        {"top", 0, POPT_ARG_LONGLONG, &eval.top, 0,
+         "nearest candidates in --per-query (default 10)", "N"},
+        {"compare", 0, POPT_ARG_STRING, &eval.compare, 0,
+         "show another system beside this one: its embeddings (or matrix), or the .jsonl that "
+         "--per-query wrote",
+         "FILE"},
+        {"plot", 0, POPT_ARG_STRING, &eval.plot, 0,
+         "draw first ranks, precision and recall, MAP by clique size (.svg or .png)", "FILE"},
+        {"scatter", 0, POPT_ARG_STRING, &eval.scatter, 0,
+         "draw the first two principal components, coloured by label (.svg or .png)", "FILE"},
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_column_options, 0, NULL, NULL},
         {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_common_options, 0, "Common to all verbs:", NULL},
         POPT_TABLEEND,

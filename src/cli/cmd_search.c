@@ -85,6 +85,7 @@ struct timing {
 static void add_stats(vindex_search_stats *sum, const vindex_search_stats *call) {
     sum->coded += call->coded;
     sum->survivors += call->survivors;
+    sum->vectors += call->vectors;
     sum->plain += call->plain;
     sum->settled += call->settled;
     sum->bytes += call->bytes;
@@ -166,6 +167,7 @@ static void report_stats(struct cli_report *report, const vindex_search_stats *s
     bool coded = stats->coded > 0;
     cli_report_int(report, "pairs_by_codes", coded ? "pairs by codes" : NULL, stats->coded);
     cli_report_int(report, "codes_survivors", coded ? "not ruled out" : NULL, stats->survivors);
+    cli_report_int(report, "vectors_read", coded ? "vectors read" : NULL, stats->vectors);
     cli_report_int(report, "pairs_by_vectors", coded ? "pairs by vectors" : NULL, stats->plain);
     cli_report_int(report, "pairs_settled", NULL, stats->settled);
     cli_report_int(report, "bytes_read", NULL, stats->bytes);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "model.h"
 
 static const struct verb {
     const char *name, *does;
@@ -11,6 +12,9 @@ static const struct verb {
 } verbs[] = {
     {"info", "say what a file is and whether it is sound", cmd_info},
     {"convert", "write an embedding file in another format", cmd_convert},
+    {"fit", "learn a projection", cmd_fit},
+    {"import", "make a model of a layer that was trained elsewhere", cmd_import},
+    {"apply", "project embeddings by a model", cmd_apply},
     {"build", "build an index from embeddings", cmd_build},
     {"search", "find the nearest neighbours of queries", cmd_search},
     {"eval", "measure retrieval: MAP, MR1 and friends", cmd_eval},
@@ -55,6 +59,7 @@ static int run(int argc, const char **argv, const struct verb **verb) {
 
 int main(int argc, char **argv) {
     cli_catch_signals();
+    cli_keep_words(argv);
     const struct verb *verb = NULL;
     int status = run(argc, (const char **)(void *)argv, &verb);
     cli_progress_end();

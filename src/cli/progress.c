@@ -9,7 +9,7 @@
 
 static volatile sig_atomic_t caught;
 static bool drawn;
-static double drawn_at;
+static double drawn_at, started_at, drawn_fraction;
 
 static void catch_signal(int number) {
     caught = number;
@@ -34,18 +34,23 @@ double cli_clock(void) {
 }
 
 static void draw(const char *phase, double fraction) {
-    enum { WIDTH = 40, REDRAW_MS = 50 };
+    enum { WIDTH = 40, REDRAW_MS = 50, TELL_AFTER = 2 };
     double now = cli_clock();
+    if (!drawn || fraction < drawn_fraction) started_at = now;
     if (drawn && fraction < 1 && (now - drawn_at) * 1000 < REDRAW_MS) return;
     char bar[WIDTH + 1];
     int filled = (int)(fraction * WIDTH);
     memset(bar, '#', (size_t)filled);
     memset(bar + filled, ' ', (size_t)(WIDTH - filled));
     bar[WIDTH] = 0;
-    fprintf(stderr, "\r%-12s [%s] %3d%%", phase, bar, (int)(fraction * 100));
+    double left = fraction > 0 ? (now - started_at) * (1 - fraction) / fraction : 0;
+    fprintf(stderr, "\r\033[K%-12s [%s] %3d%%", phase, bar, (int)(fraction * 100));
+    if (now - started_at > TELL_AFTER && fraction > 0 && fraction < 1)
+        fprintf(stderr, ", %.0f s left", left);
     fflush(stderr);
     drawn = true;
     drawn_at = now;
+    drawn_fraction = fraction;
 }
 
 int cli_progress(void *span, const char *phase, double fraction) {

@@ -10,7 +10,7 @@
 struct cli_report {
     json_t *json;
     struct cli_line {
-        char label[32], text[224];
+        char label[32], text[640];
     } * lines;
     int count, room;
     bool failed; /* no memory */

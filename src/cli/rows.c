@@ -9,9 +9,10 @@ struct cli_columns cli_columns;
 struct poptOption cli_column_options[] = {
     {"key", 0, POPT_ARG_STRING, &cli_columns.key, 0, "member of a container file to read", "NAME"},
     {"id-column", 0, POPT_ARG_STRING, &cli_columns.id_column, 0,
-     "column of ids in .csv and .tsv: name or 0-based number", "COL"},
-    {"label-column", 0, POPT_ARG_STRING, &cli_columns.label_column, 0,
-     "column of labels in .csv and .tsv: name or 0-based number", "COL"},
+     "ids: column of .csv and .tsv, by name or 0-based number, or member of a container", "COL"},
+    {"label-column", 0, POPT_ARG_STRING, &cli_columns.label_column, 0, "labels: likewise", "COL"},
+    {"labels-key", 0, POPT_ARG_STRING, &cli_columns.labels_key, 0,
+     "member of a container of labels to read", "NAME"},
     POPT_TABLEEND,
 };
 
@@ -19,12 +20,27 @@ bool cli_is_table(const char *path) {
     return cli_ends(path, ".csv") || cli_ends(path, ".tsv");
 }
 
+bool cli_has_columns(const char *path) {
+    static const char *const plain[] = {".npy",  ".fvecs", ".bvecs", ".ivecs",
+                                        ".fbin", ".u8bin", ".i8bin", ".ibin"};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (cli_ends(path, plain[i])) return false;
+    return true;
+}
+
+/* A folder is read without what is no embeddings in it, which is said. */
+static void note_skipped(const char *flag, const char *path, const vindex_embeddings_info *info) {
+    if (info->skipped > 0)
+        cli_note("note: %s %s: %lld files that are hidden or of another ending were skipped", flag,
+                 path, (long long)info->skipped);
+}
+
 static int open_file(const char *flag, struct cli_rows *rows) {
     const char *path = rows->paths[rows->count];
     vindex_embeddings_options options;
     vindex_embeddings_options_init(&options);
     options.key = cli_columns.key;
-    if (cli_is_table(path)) {
+    if (cli_has_columns(path)) {
         options.id_column = cli_columns.id_column;
         options.label_column = cli_columns.label_column;
     }
@@ -39,6 +55,7 @@ static int open_file(const char *flag, struct cli_rows *rows) {
                         "of one dimension",
                         flag, path, (long long)info.dim, rows->paths[0], (long long)rows->dim);
     }
+    note_skipped(flag, path, &info);
     rows->has_ids = info.has_ids && (rows->count == 0 || rows->has_ids);
     rows->has_labels = info.has_labels && (rows->count == 0 || rows->has_labels);
     rows->files[rows->count++] = file;
@@ -93,18 +110,31 @@ int cli_rows_finite(const struct cli_rows *rows, int64_t first, int64_t count,
     return CLI_DONE;
 }
 
-int cli_rows_read(const struct cli_rows *rows, int64_t first, int64_t count, float *vectors) {
-    int answer = CLI_DONE;
-    for (int64_t done = 0; done < count && answer == CLI_DONE;) {
+static vindex_status read_rows(void *context, int64_t first, int64_t count, float *vectors) {
+    const struct cli_rows *rows = context;
+    vindex_status status = VINDEX_OK;
+    for (int64_t done = 0; done < count && status == VINDEX_OK;) {
         int file = file_of(rows, first + done);
         int64_t here = first + done - rows->starts[file];
         int64_t left = rows->starts[file + 1] - first - done;
         int64_t take = left < count - done ? left : count - done;
-        answer = cli_status(
-            vindex_embeddings_read(rows->files[file], here, take, vectors + done * rows->dim));
+        status = vindex_embeddings_read(rows->files[file], here, take, vectors + done * rows->dim);
         done += take;
     }
-    return answer;
+    return status;
+}
+
+int cli_rows_read(const struct cli_rows *rows, int64_t first, int64_t count, float *vectors) {
+    return cli_status(read_rows((void *)(uintptr_t)rows, first, count, vectors));
+}
+
+void cli_rows_source(const struct cli_rows *rows, vindex_rows *source) {
+    *source = (vindex_rows){
+        .count = rows->rows,
+        .dim = rows->dim,
+        .read = read_rows,
+        .context = (void *)(uintptr_t)rows,
+    };
 }
 
 int64_t cli_block_rows(int64_t dim) {

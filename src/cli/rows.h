@@ -3,6 +3,7 @@
 #define CLI_ROWS_H
 
 #include <vindex/io.h>
+#include <vindex/transform.h>
 
 #include "cli.h"
 
@@ -11,6 +12,7 @@ struct cli_columns {
     char *key;
     char *id_column;
     char *label_column;
+    char *labels_key; /* the member of a label file */
 };
 extern struct cli_columns cli_columns;
 extern struct poptOption cli_column_options[];
@@ -24,8 +26,11 @@ struct cli_rows {
     bool has_ids, has_labels; /* every file has */
 };
 
-/* Whether a path is a text table, to which column flags apply. */
+/* Whether a path is a text table. */
 bool cli_is_table(const char *path);
+
+/* Whether a path holds more than rows, so that flags can name columns or members of it. */
+bool cli_has_columns(const char *path);
 
 /* Opens files (NULL-ended, or NULL); flag ("--input") is for errors. Their dims must agree, and
  * they must hold that many rows together. */
@@ -48,6 +53,9 @@ int64_t cli_block_rows(int64_t dim);
 
 /* All rows in memory and finite, to be freed by the caller; NULL when that failed. */
 int cli_rows_load(const struct cli_rows *rows, float **vectors);
+
+/* The rows as the library reads them while it learns; they must stay open. */
+void cli_rows_source(const struct cli_rows *rows, vindex_rows *source);
 
 const char *cli_rows_id(const struct cli_rows *rows, int64_t row);
 const char *cli_rows_label(const struct cli_rows *rows, int64_t row);

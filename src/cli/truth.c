@@ -1,12 +1,15 @@
 #include "truth.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Column flags name columns of the embedding tables; of the label file where there are none. */
+#include "join.h"
+
+/* Column flags are for the embeddings; for the label file where those have no columns. */
 static bool columns_are_of_labels(const struct cli_rows *rows) {
     for (int i = 0; rows != NULL && i < rows->count; i++)
-        if (cli_is_table(rows->paths[i])) return false;
+        if (cli_has_columns(rows->paths[i])) return false;
     return true;
 }
 
@@ -18,10 +21,10 @@ static int read_files(const struct cli_wanted *wanted, struct cli_truth *truth) 
     for (int i = 0; i < count; i++) {
         vindex_labels_options options;
         vindex_labels_options_init(&options);
-        if (columns_are_of_labels(wanted->rows) && cli_is_table(wanted->paths[i])) {
-            options.label_column = cli_columns.label_column;
-            options.id_column = cli_columns.id_column;
-        }
+        bool columns = columns_are_of_labels(wanted->rows) && cli_has_columns(wanted->paths[i]);
+        if (columns) options.label_column = cli_columns.label_column;
+        if (columns) options.id_column = cli_columns.id_column;
+        options.key = cli_columns.labels_key;
         int answer = cli_status(
             vindex_labels_read(wanted->paths[i], &options, &truth->files[truth->file_count]));
         if (answer != CLI_DONE) return answer;
@@ -53,54 +56,134 @@ static int collect_files(struct cli_truth *truth) {
     return CLI_DONE;
 }
 
-struct entry {
-    const char *id, *name;
-};
+/* ---- recordings: consecutive rows of one id ---- */
 
-static int compare_entries(const void *a, const void *b) {
-    return strcmp(((const struct entry *)a)->id, ((const struct entry *)b)->id);
+/* Rows of two files are of two recordings, whatever they are called. */
+static bool begins_recording(const struct cli_rows *rows, int64_t row) {
+    for (int file = 0; file < rows->count; file++)
+        if (row == rows->starts[file]) return true;
+    return strcmp(cli_rows_id(rows, row), cli_rows_id(rows, row - 1)) != 0;
 }
 
-/* Finds each row's label by its id among the sorted entries of the files. */
-static int look_up(const struct cli_wanted *wanted, const struct entry *entries, int64_t count,
-                   struct cli_truth *joined) {
-    for (int64_t i = 1; i < count; i++)
-        if (strcmp(entries[i].id, entries[i - 1].id) == 0)
-            return cli_fail("%s %s: id '%s' has two labels; keep one", wanted->flag,
-                            wanted->paths[0], entries[i].id);
-    for (int64_t i = 0; i < joined->count; i++) {
-        struct entry key = {cli_rows_id(wanted->rows, i), NULL};
-        const struct entry *found =
-            bsearch(&key, entries, (size_t)count, sizeof *entries, compare_entries);
-        if (found == NULL)
-            return cli_fail("%s %s: it has no label for id '%s'; add one, or leave the ids away "
-                            "to join by row order",
-                            wanted->flag, wanted->paths[0], key.id);
-        joined->ids[i] = found->id;
-        joined->names[i] = found->name;
+static int find_recordings(const struct cli_rows *rows, struct cli_truth *truth) {
+    truth->starts = cli_alloc(rows->rows + 1, sizeof *truth->starts, "recordings");
+    if (truth->starts == NULL) return CLI_FAILED;
+    for (int64_t row = 0; row < rows->rows; row++)
+        if (begins_recording(rows, row)) truth->starts[truth->recordings++] = row;
+    truth->starts[truth->recordings] = rows->rows;
+    return CLI_DONE;
+}
+
+/* Whether ids only count the recordings of each file, as those do that a file of segments without
+ * names is given. */
+static bool ids_only_count(const struct cli_rows *rows, const struct cli_truth *truth) {
+    int64_t number = 0;
+    int file = 0;
+    for (int64_t i = 0; i < truth->recordings; i++, number++) {
+        int64_t row = truth->starts[i];
+        for (; row >= rows->starts[file + 1]; file++) number = 0;
+        char text[24];
+        snprintf(text, sizeof text, "%lld", (long long)number);
+        if (strcmp(cli_rows_id(rows, row), text) != 0) return false;
     }
+    return true;
+}
+
+/* Whether labels are of such numbers, so that they are ids after all. */
+static bool labels_count_too(const struct cli_truth *truth) {
+    for (int64_t i = 0; truth->ids != NULL && i < truth->count; i++) {
+        char *end;
+        const char *id = truth->ids[i];
+        long long number = strtoll(id, &end, 10);
+        if (*id >= '0' && *id <= '9' && *end == 0 && number < truth->recordings) return true;
+    }
+    return false;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    return strcmp(**(const char *const *const *)a, **(const char *const *const *)b);
+}
+
+/* An id that comes again later is a mistake; in consecutive rows, unless segments are wanted. */
+static int check_ids(const struct cli_wanted *wanted, const struct cli_truth *truth) {
+    const struct cli_rows *rows = wanted->rows;
+    for (int64_t i = 0; i < truth->recordings && !wanted->segments; i++)
+        if (truth->starts[i + 1] - truth->starts[i] > 1)
+            return cli_fail("%s: rows %lld and %lld have one id, '%s', and %lld rows are of %lld "
+                            "recordings; give one row for each, or say --segments",
+                            rows->paths[0], (long long)truth->starts[i],
+                            (long long)truth->starts[i] + 1, cli_rows_id(rows, truth->starts[i]),
+                            (long long)rows->rows, (long long)truth->recordings);
+    if (ids_only_count(rows, truth)) return CLI_DONE;
+    const char **ids = cli_alloc(truth->recordings, sizeof *ids, "recordings");
+    const char ***order = cli_alloc(truth->recordings, sizeof *order, "recordings");
+    int answer = ids != NULL && order != NULL ? CLI_DONE : CLI_FAILED;
+    for (int64_t i = 0; i < truth->recordings && answer == CLI_DONE; i++) {
+        ids[i] = cli_rows_id(rows, truth->starts[i]);
+        order[i] = &ids[i];
+    }
+    if (answer == CLI_DONE) qsort(order, (size_t)truth->recordings, sizeof *order, compare_ids);
+    for (int64_t i = 1; i < truth->recordings && answer == CLI_DONE; i++)
+        if (strcmp(*order[i], *order[i - 1]) == 0)
+            answer =
+                cli_fail("%s: two recordings have one id, '%s', at rows %lld and %lld; give "
+                         "each an id of its own",
+                         rows->paths[0], *order[i], (long long)truth->starts[order[i - 1] - ids],
+                         (long long)truth->starts[order[i] - ids]);
+    free(ids);
+    free(order);
+    return answer;
+}
+
+/* ---- joining ---- */
+
+/* Gives each row the label that is number which[recording] of the files; NULL: those in order. */
+static int spread(const struct cli_wanted *wanted, struct cli_truth *truth, const int64_t *which) {
+    int64_t rows = wanted->rows->rows;
+    const char **names = cli_alloc(rows, sizeof *names, "labels");
+    const char **ids = cli_alloc(rows, sizeof *ids, "labels");
+    if (names == NULL || ids == NULL) {
+        free(names);
+        free(ids);
+        return CLI_FAILED;
+    }
+    for (int64_t i = 0; i < truth->recordings; i++)
+        for (int64_t row = truth->starts[i]; row < truth->starts[i + 1]; row++) {
+            names[row] = truth->names[which != NULL ? which[i] : i];
+            ids[row] = cli_rows_id(wanted->rows, row);
+        }
+    free(truth->names);
+    free(truth->ids);
+    truth->count = rows;
+    truth->names = names;
+    truth->ids = ids;
     return CLI_DONE;
 }
 
 static int join_by_id(const struct cli_wanted *wanted, struct cli_truth *truth) {
-    struct cli_truth joined = {.count = wanted->rows->rows};
-    struct entry *entries = cli_alloc(truth->count, sizeof *entries, "labels");
-    joined.names = cli_alloc(joined.count, sizeof *joined.names, "labels");
-    joined.ids = cli_alloc(joined.count, sizeof *joined.ids, "labels");
-    int answer = CLI_FAILED;
-    if (entries != NULL && joined.names != NULL && joined.ids != NULL) {
-        for (int64_t i = 0; i < truth->count; i++)
-            entries[i] = (struct entry){truth->ids[i], truth->names[i]};
-        qsort(entries, (size_t)truth->count, sizeof *entries, compare_entries);
-        answer = look_up(wanted, entries, truth->count, &joined);
-    }
-    free(entries);
-    free(truth->names);
-    free(truth->ids);
-    truth->count = joined.count;
-    truth->names = joined.names;
-    truth->ids = joined.ids;
+    const char **ids = cli_alloc(truth->recordings, sizeof *ids, "labels");
+    int64_t *found = cli_alloc(truth->recordings, sizeof *found, "labels");
+    int answer = ids != NULL && found != NULL ? CLI_DONE : CLI_FAILED;
+    for (int64_t i = 0; i < truth->recordings && answer == CLI_DONE; i++)
+        ids[i] = cli_rows_id(wanted->rows, truth->starts[i]);
+    struct cli_join join = {wanted->flag, wanted->paths[0], ids,          truth->recordings,
+                            truth->ids,   truth->names,     truth->count, found};
+    if (answer == CLI_DONE) answer = cli_join(&join);
+    if (answer == CLI_DONE) answer = spread(wanted, truth, found);
+    free(ids);
+    free(found);
     return answer;
+}
+
+/* Labels of files to the rows that are wanted: by id where both have one, else by order of rows or
+ * of recordings. */
+static int join(const struct cli_wanted *wanted, struct cli_truth *truth) {
+    bool by_id = truth->starts != NULL && truth->ids != NULL &&
+                 (!ids_only_count(wanted->rows, truth) || labels_count_too(truth));
+    if (by_id) return join_by_id(wanted, truth);
+    if (truth->starts != NULL && truth->count == truth->recordings)
+        return spread(wanted, truth, NULL);
+    return CLI_DONE;
 }
 
 /* The label column of the rows themselves. */
@@ -123,19 +206,22 @@ static int collect_rows(const struct cli_wanted *wanted, struct cli_truth *truth
 
 int cli_truth_read(const struct cli_wanted *wanted, struct cli_truth *truth) {
     *truth = (struct cli_truth){0};
-    int answer;
-    if (wanted->paths == NULL || wanted->paths[0] == NULL) {
+    int answer = CLI_DONE;
+    if (wanted->rows != NULL && wanted->rows->has_ids)
+        answer = find_recordings(wanted->rows, truth);
+    if (answer == CLI_DONE && truth->starts != NULL) answer = check_ids(wanted, truth);
+    if (answer == CLI_DONE && (wanted->paths == NULL || wanted->paths[0] == NULL)) {
         answer = collect_rows(wanted, truth);
-    } else {
+    } else if (answer == CLI_DONE) {
         answer = read_files(wanted, truth);
         if (answer == CLI_DONE) answer = collect_files(truth);
-        bool by_id = wanted->rows != NULL && wanted->rows->has_ids && truth->ids != NULL;
-        if (answer == CLI_DONE && by_id) answer = join_by_id(wanted, truth);
+        if (answer == CLI_DONE) answer = join(wanted, truth);
         if (answer == CLI_DONE && wanted->count >= 0 && truth->count != wanted->count)
             answer = cli_fail("%s %s: it has %lld labels for %lld %s; give one label for each",
                               wanted->flag, wanted->paths[0], (long long)truth->count,
                               (long long)wanted->count, wanted->things);
     }
+    if (answer == CLI_DONE && truth->starts == NULL) truth->recordings = truth->count;
     if (answer != CLI_DONE) cli_truth_free(truth);
     return answer;
 }
@@ -145,6 +231,7 @@ void cli_truth_free(struct cli_truth *truth) {
     free(truth->files);
     free(truth->names);
     free(truth->ids);
+    free(truth->starts);
     *truth = (struct cli_truth){0};
 }
 

@@ -8,6 +8,8 @@ struct cli_truth {
     int64_t count;
     const char **names; /* the label of each row */
     const char **ids;   /* the recording of each row, or NULL */
+    int64_t recordings; /* of wanted->rows: consecutive rows of one id are one recording */
+    int64_t *starts;    /* the first row of each, then count; NULL: every row is a recording */
     vindex_labels *files;
     int file_count;
 };
@@ -19,6 +21,7 @@ struct cli_wanted {
     const struct cli_rows *rows; /* what they are joined to by id, where both have ids; or NULL */
     int64_t count;               /* how many there must be; negative: any number */
     const char *things;          /* of what: "rows of songs.npy" */
+    bool segments;               /* a recording may have several rows */
 };
 
 int cli_truth_read(const struct cli_wanted *wanted, struct cli_truth *truth);

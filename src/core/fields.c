@@ -10,6 +10,7 @@ static void store(const vindex_field *field, void *params, double value) {
     char *where = (char *)params + field->offset;
     switch (field->kind) {
     case VINDEX_FIELD_INT32:
+    case VINDEX_FIELD_CHOICE:
         *(int32_t *)where = (int32_t)value;
         break;
     case VINDEX_FIELD_INT64:
@@ -34,6 +35,7 @@ static double fetch(const vindex_field *field, const void *params) {
     const char *where = (const char *)params + field->offset;
     switch (field->kind) {
     case VINDEX_FIELD_INT32:
+    case VINDEX_FIELD_CHOICE:
         return *(const int32_t *)where;
     case VINDEX_FIELD_INT64:
         return (double)*(const int64_t *)where;
@@ -52,6 +54,7 @@ static double fetch(const vindex_field *field, const void *params) {
 static size_t width(vindex_field_kind kind) {
     switch (kind) {
     case VINDEX_FIELD_INT32:
+    case VINDEX_FIELD_CHOICE:
         return sizeof(int32_t);
     case VINDEX_FIELD_INT64:
         return sizeof(int64_t);
@@ -83,6 +86,8 @@ static const char *name_of(const vindex_field *field, int i) {
         return vindex_metric_name((vindex_metric)i);
     case VINDEX_FIELD_DTYPE:
         return vindex_dtype_name((vindex_dtype)i);
+    case VINDEX_FIELD_CHOICE:
+        return i <= (int)field->most ? field->choices[i] : NULL;
     default:
         return NULL;
     }
@@ -137,14 +142,19 @@ static vindex_status unknown(const vindex_field_table *table, const char *name) 
                    known);
 }
 
-/* A number, or the name of a metric, a type or a truth value. */
+/* Whether values have names, and nothing else will do. */
+static bool named(vindex_field_kind kind) {
+    return kind == VINDEX_FIELD_METRIC || kind == VINDEX_FIELD_DTYPE || kind == VINDEX_FIELD_CHOICE;
+}
+
+/* A number, or the name of a metric, a type, a choice or a truth value. */
 static bool parse(const vindex_field *field, const char *text, double *value) {
     for (int i = 0; name_of(field, i); i++)
         if (!strcmp(text, name_of(field, i))) {
             *value = i;
             return true;
         }
-    if (field->kind == VINDEX_FIELD_METRIC || field->kind == VINDEX_FIELD_DTYPE) return false;
+    if (named(field->kind)) return false;
     char *end;
     errno = 0;
     *value = strtod(text, &end);

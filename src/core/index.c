@@ -85,7 +85,7 @@ const char *vindex_spec(const vindex_index *index) {
     return index->spec;
 }
 uint32_t vindex_capabilities(const vindex_index *index) {
-    return index->ops->capabilities;
+    return index->capabilities;
 }
 size_t vindex_memory(const vindex_index *index) {
     return index->ops->memory(index);
@@ -97,6 +97,11 @@ bool vindex_is_trained(const vindex_index *index) {
 
 static vindex_status unsupported(const vindex_index *index, const char *verb) {
     return vx_fail(VINDEX_ERR_UNSUPPORTED, "%s: an index '%s' cannot do that", verb, index->spec);
+}
+
+static vindex_status check_trained(const vindex_index *index, const char *verb) {
+    if (vindex_is_trained(index)) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_STATE, "%s: the index is not trained; call vindex_train first", verb);
 }
 
 /* Vectors that a call brings: there, countable, finite. */
@@ -122,7 +127,23 @@ vindex_status vindex_train(vindex_index *index, const float *vectors, int64_t n,
     vindex_call resolved;
     VX_TRY(check_vectors(index, "train", vectors, n));
     VX_TRY(vx_call_resolve(call, &resolved));
-    return index->ops->train ? index->ops->train(index, vectors, (size_t)n, &resolved) : VINDEX_OK;
+    vindex_rows rows = {n, (int64_t)index->dim, vectors, NULL, NULL};
+    return index->ops->train ? index->ops->train(index, &rows, &resolved) : VINDEX_OK;
+}
+
+vindex_status vindex_train_rows(vindex_index *index, const vindex_rows *rows,
+                                const vindex_call *call) {
+    vindex_call resolved;
+    if (!index || !rows || rows->count < 0 || (!rows->vectors && !rows->read))
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "train: NULL, or rows that neither lie in memory nor can be read; give an "
+                       "index and rows");
+    if (rows->dim != (int64_t)index->dim)
+        return vx_fail(VINDEX_ERR_DIMENSION,
+                       "train: the rows have %lld numbers and the index %zu; they must agree",
+                       (long long)rows->dim, index->dim);
+    VX_TRY(vx_call_resolve(call, &resolved));
+    return index->ops->train ? index->ops->train(index, rows, &resolved) : VINDEX_OK;
 }
 
 /* ids NULL: they count up. */
@@ -132,8 +153,7 @@ static vindex_status add(vindex_index *index, const float *vectors, int64_t n, c
     VX_TRY(check_vectors(index, "add", vectors, n));
     VX_TRY(vx_call_resolve(call, &resolved));
     if (!index->ops->add) return unsupported(index, "add");
-    if (!vindex_is_trained(index))
-        return vx_fail(VINDEX_ERR_STATE, "add: the index is not trained; call vindex_train first");
+    VX_TRY(check_trained(index, "add"));
     return index->ops->add(index, vectors, (size_t)n, ids, &resolved);
 }
 
@@ -194,6 +214,7 @@ static vindex_status make_request(const vindex_index *index, const float *querie
                                   const vindex_search_params *given, vx_request *request) {
     vindex_search_params params;
     VX_TRY(check_vectors(index, "search", queries, nq));
+    VX_TRY(check_trained(index, "search"));
     vindex_search_params_init(&params);
     if (given) take_params(given, &params);
     VX_TRY(vindex_fields_check(&search_table, &params));
@@ -213,9 +234,9 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         .progress_context = params.progress_context,
         .stats = params.stats,
     };
-    if (params.filter && !(index->ops->capabilities & VINDEX_CAN_FILTER))
+    if (params.filter && !(index->capabilities & VINDEX_CAN_FILTER))
         return unsupported(index, "search with a filter");
-    if (params.weights && !(index->ops->capabilities & VINDEX_CAN_WEIGHT))
+    if (params.weights && !(index->capabilities & VINDEX_CAN_WEIGHT))
         return unsupported(index, "search in a subspace");
     return VINDEX_OK;
 }
@@ -380,7 +401,22 @@ vindex_status vindex_save(const vindex_index *index, const char *path, const vin
     VX_TRY(check_ids(index, "save", NULL, 0));
     if (!path) return vx_fail(VINDEX_ERR_ARGUMENT, "save: the path is NULL");
     VX_TRY(vx_call_resolve(call, &resolved));
-    return index->ops->save(index, path, &resolved);
+    if (!index->ops->saves_untrained) VX_TRY(check_trained(index, "save"));
+    vx_container_writer *writer;
+    uint32_t sections = 1 + index->ops->section_count(index);
+    VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
+    vx_index_header header = {.dim = index->dim, .metric = index->metric};
+    strcpy(header.spec, index->spec);
+    index->ops->describe(index, &header);
+    vindex_status status = vx_index_header_save(writer, &header);
+    if (status == VINDEX_OK) status = index->ops->save(index, writer, &resolved);
+    if (status == VINDEX_OK) return vx_container_commit(writer);
+    vx_container_abort(writer);
+    return status;
+}
+
+const vindex_transform *vindex_index_transform(const vindex_index *index) {
+    return index && index->ops->transform ? index->ops->transform(index) : NULL;
 }
 
 vindex_status vindex_load(const char *path, uint32_t flags, vindex_index **index) {
@@ -399,7 +435,7 @@ vindex_status vindex_load(const char *path, uint32_t flags, vindex_index **index
     if (status == VINDEX_OK) status = vx_index_header_load(file, &header);
     if (status == VINDEX_OK) status = vx_spec_parse(header.spec, &spec, &kind);
     if (status == VINDEX_OK)
-        status = kind->load(&spec, file, flags & VINDEX_LOAD_MAP, verify, index);
+        status = kind->load(&spec, &header, file, flags & VINDEX_LOAD_MAP, verify, index);
     if (status != VINDEX_OK) vx_container_close(file);
     return status;
 }

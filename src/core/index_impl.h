@@ -27,14 +27,21 @@ typedef struct vx_request {
     void *answer_context;
 } vx_request;
 
+/* The section every index file has, tag "index". */
+typedef struct vx_index_header {
+    char spec[128];
+    uint64_t dim, rows;
+    uint32_t metric;
+    int64_t largest_id;
+} vx_index_header;
+
 typedef struct vx_index_ops {
     const char *word; /* the factory word, "Flat" */
-    uint32_t capabilities;
     void (*free)(vindex_index *index);
     size_t (*count)(const vindex_index *index);
     size_t (*memory)(const vindex_index *index);
     bool (*trained)(const vindex_index *index); /* NULL: always */
-    vindex_status (*train)(vindex_index *index, const float *vectors, size_t n,
+    vindex_status (*train)(vindex_index *index, const vindex_rows *rows,
                            const vindex_call *call); /* NULL: nothing to learn */
     vindex_status (*add)(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                          const vindex_call *call);
@@ -44,7 +51,14 @@ typedef struct vx_index_ops {
                                  float *vectors);
     vindex_status (*remove)(vindex_index *index, const int64_t *ids, size_t n, size_t *removed);
     vindex_status (*compact)(vindex_index *index, const vindex_call *call);
-    vindex_status (*save)(const vindex_index *index, const char *path, const vindex_call *call);
+    /* What it saves beside the section "index": rows and the largest id for that one, the number of
+     * its own sections, and these. */
+    void (*describe)(const vindex_index *index, vx_index_header *header);
+    uint32_t (*section_count)(const vindex_index *index);
+    vindex_status (*save)(const vindex_index *index, vx_container_writer *writer,
+                          const vindex_call *call);
+    bool saves_untrained; /* what it will learn with is worth a file */
+    const vindex_transform *(*transform)(const vindex_index *index); /* NULL: it has none */
 } vx_index_ops;
 
 /* The first member of every index struct. */
@@ -52,6 +66,7 @@ struct vindex_index {
     const vx_index_ops *ops;
     size_t dim;
     vindex_metric metric;
+    uint32_t capabilities;
     char spec[128];     /* canonical factory string */
     vx_container *file; /* the file it was loaded from, NULL for one made in memory */
 };
@@ -67,31 +82,24 @@ typedef struct vx_spec {
 /* How a kind of index comes to be: registry.c lists all. */
 typedef struct vx_index_kind {
     const char *word, *help;
-    bool numbered; /* a whole number follows the word, as in "IVF4096" */
+    bool (*begins)(const char *word); /* whether it is this kind's; NULL: only `word` is */
     vindex_status (*create)(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index);
     vindex_status (*estimate)(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
     /* Takes over the container on success. */
-    vindex_status (*load)(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                          vindex_index **index);
+    vindex_status (*load)(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                          bool map, bool verify, vindex_index **index);
 } vx_index_kind;
 
 /* Parses a factory string and finds the kind of index it asks for. */
 vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind);
 
-/* The number behind the first word of a numbered kind, least to most; VINDEX_ERR_ARGUMENT for
+/* The number behind the first word of a kind that has one, least to most; VINDEX_ERR_ARGUMENT for
  * another. */
 vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least, size_t most,
                              size_t *number);
 
-/* The section every index file has, tag "index". */
-typedef struct vx_index_header {
-    char spec[128];
-    uint64_t dim, rows;
-    uint32_t metric;
-    int64_t largest_id;
-} vx_index_header;
-
+/* Writing and reading that section. */
 vindex_status vx_index_header_save(vx_container_writer *writer, const vx_index_header *header);
 vindex_status vx_index_header_load(const vx_container *file, vx_index_header *header);
 

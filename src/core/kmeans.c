@@ -46,12 +46,68 @@ static void free_run(run *r) {
     vx_free(r->seen);
 }
 
-/* Copies `count` of n points, drawn without repetition and kept in their order: Knuth's selection
- * sampling (The Art of Computer Programming, 3.4.2, algorithm S). */
-static void draw(vx_rng *rng, const float *points, size_t n, size_t dim, size_t count, float *to) {
-    for (size_t i = 0, taken = 0; taken < count; i++)
-        if (vx_rng_below(rng, n - i) < count - taken)
-            memcpy(to + taken++ * dim, points + i * dim, dim * sizeof *to);
+static vindex_status check_finite(const float *vectors, size_t first, size_t count, size_t dim) {
+    size_t where;
+    if (vx_all_finite(vectors, count * dim, &where)) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_DATA,
+                   "train: vector %zu has %s in dimension %zu; remove or replace it",
+                   first + where / dim, isnan(vectors[where]) ? "NaN" : "infinity", where % dim);
+}
+
+/* Rows first ... first+count-1. */
+static vindex_status read_rows(const vindex_rows *rows, size_t first, size_t count, float *to) {
+    size_t dim = (size_t)rows->dim;
+    if (rows->vectors)
+        memcpy(to, rows->vectors + first * dim, count * dim * sizeof *to);
+    else
+        VX_TRY(rows->read(rows->context, (int64_t)first, (int64_t)count, to));
+    return check_finite(to, first, count, dim);
+}
+
+/* Copies `count` rows, drawn without repetition and kept in their order: Knuth's selection sampling
+ * (The Art of Computer Programming, 3.4.2, algorithm S). Neighbours are read together. */
+static vindex_status draw(vx_rng *rng, const vindex_rows *rows, size_t count, float *to) {
+    enum { TOGETHER = 1 << 12 };
+    size_t n = (size_t)rows->count, dim = (size_t)rows->dim, taken = 0, together = 0;
+    for (size_t i = 0; taken < count; i++) {
+        bool wanted = vx_rng_below(rng, n - i) < count - taken - together;
+        together += wanted;
+        bool last = taken + together == count;
+        if (!together || (wanted && together < TOGETHER && !last)) continue;
+        VX_TRY(read_rows(rows, i + wanted - together, together, to + taken * dim));
+        taken += together;
+        together = 0;
+    }
+    return VINDEX_OK;
+}
+
+static vindex_rows in_memory(const float *points, size_t n, size_t dim) {
+    return (vindex_rows){.count = (int64_t)n, .dim = (int64_t)dim, .vectors = points};
+}
+
+static size_t sample_size(const vx_kmeans_params *params, size_t n) {
+    size_t most;
+    return params->points_each && vx_mul(params->k, params->points_each, &most) ? VX_MIN(most, n)
+                                                                                : n;
+}
+
+vindex_status vx_kmeans_sample(const vindex_rows *rows, const vx_kmeans_params *params,
+                               const float **sample, float **owned, size_t *count) {
+    size_t n = (size_t)rows->count, dim = (size_t)rows->dim, most = sample_size(params, n);
+    *owned = NULL;
+    *count = most;
+    *sample = rows->vectors;
+    if (rows->vectors && most == n) return check_finite(rows->vectors, 0, n, dim);
+    float *drawn = vx_alloc(most, dim * sizeof *drawn);
+    if (!drawn) return vx_fail_memory(most, dim * sizeof *drawn, "train: the points to learn from");
+    vx_rng rng = vx_rng_seed(params->seed, STREAM_SAMPLE);
+    vindex_status status = draw(&rng, rows, most, drawn);
+    if (status != VINDEX_OK) {
+        vx_free(drawn);
+        return status;
+    }
+    *sample = *owned = drawn;
+    return VINDEX_OK;
 }
 
 /* Scales a vector to length 1; one of length 0 stays. */
@@ -69,21 +125,21 @@ static void centre(float *vector, size_t dim) {
 }
 
 /* Draws the points to learn from and brings them into their form. */
-static void take_sample(run *r, const float *points, size_t n) {
+static vindex_status take_sample(run *r, const float *points, size_t n) {
     vx_rng rng = vx_rng_seed(r->params->seed, STREAM_SAMPLE);
-    draw(&rng, points, n, r->dim, r->n, r->sample);
+    vindex_rows rows = in_memory(points, n, r->dim);
+    VX_TRY(draw(&rng, &rows, r->n, r->sample));
     for (size_t i = 0; i < r->n && r->params->form != VX_KMEANS_AS_IS; i++) {
         if (r->params->form == VX_KMEANS_CENTRED_UNIT) centre(r->sample + i * r->dim, r->dim);
         normalise(r->sample + i * r->dim, r->dim);
     }
     r->points = r->sample;
+    return VINDEX_OK;
 }
 
 static vindex_status open_run(const float *points, size_t n, size_t dim,
                               const vx_kmeans_params *params, float *centroids, run *r) {
-    size_t most = n, bytes;
-    if (params->points_each && vx_mul(params->k, params->points_each, &most))
-        most = VX_MIN(most, n);
+    size_t most = sample_size(params, n), bytes;
     *r = (run){.params = params, .points = points, .n = most, .dim = dim, .k = params->k};
     r->centroids = centroids;
     r->batch_size = params->batch ? VX_MIN(params->batch, most) : most;
@@ -100,7 +156,7 @@ static vindex_status open_run(const float *points, size_t n, size_t dim,
     if (!room || (copied && !r->sample) || (r->batch_size < most && !r->drawn))
         return vx_fail_memory(most, vx_mul(dim, sizeof(float), &bytes) ? bytes : SIZE_MAX,
                               "train: the points to learn from");
-    if (copied) take_sample(r, points, n);
+    if (copied) VX_TRY(take_sample(r, points, n));
     r->batch = r->drawn ? r->drawn : r->points;
     return VINDEX_OK;
 }
@@ -222,8 +278,8 @@ static vindex_status move_small(run *r, vx_rng *rng) {
 
 /* A random sample as the first centroids. */
 static vindex_status start_sampled(run *r, vx_rng *rng) {
-    draw(rng, r->points, r->n, r->dim, r->k, r->centroids);
-    return VINDEX_OK;
+    vindex_rows rows = in_memory(r->points, r->n, r->dim);
+    return draw(rng, &rows, r->k, r->centroids);
 }
 
 /* Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, 2007: each centroid is a
@@ -261,10 +317,11 @@ static vindex_status start_plus_plus(run *r, vx_rng *rng) {
 
 static vindex_status iterate(run *r, size_t *done) {
     const vx_kmeans_params *params = r->params;
+    vindex_rows points = in_memory(r->points, r->n, r->dim);
     for (size_t i = 0; i < params->iterations; i++) {
         vx_rng rng = vx_rng_seed(params->seed, STREAM_FIRST_ITERATION + i);
         double before = r->loss;
-        if (r->drawn) draw(&rng, r->points, r->n, r->dim, r->batch_size, r->drawn);
+        if (r->drawn) VX_TRY(draw(&rng, &points, r->batch_size, r->drawn));
         VX_TRY(assign_batch(r));
         VX_TRY(update_centroids(r));
         *done = i + 1;

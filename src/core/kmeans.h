@@ -6,6 +6,8 @@
 #ifndef VX_CORE_KMEANS_H
 #define VX_CORE_KMEANS_H
 
+#include <vindex/transform.h>
+
 #include "base.h"
 
 /* From here on k is reached in two levels: the points are cut into about sqrt(k) cells first, and
@@ -50,6 +52,13 @@ typedef struct vx_kmeans_report {
 VX_SHARED vindex_status vx_kmeans(const float *points, size_t n, size_t dim,
                                   const vx_kmeans_params *params, float *centroids,
                                   vx_kmeans_report *report);
+
+/* The rows that k-means learns from, of rows in memory or read piece by piece: all, or points_each
+ * per centroid of them. vx_kmeans over them gives the bits that it gives over all rows. *sample is
+ * *owned, to be freed with vx_free, or where the rows lie in memory and *owned is NULL.
+ * VINDEX_ERR_DATA where a number is not finite. */
+VX_SHARED vindex_status vx_kmeans_sample(const vindex_rows *rows, const vx_kmeans_params *params,
+                                         const float **sample, float **owned, size_t *count);
 
 /* The nearest centroid of each of n points, ties to the smaller number. */
 VX_SHARED vindex_status vx_kmeans_assign(const float *points, size_t n, size_t dim,

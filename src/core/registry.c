@@ -5,8 +5,9 @@
 #include "flat/flat.h"
 #include "index_impl.h"
 #include "ivf/ivf.h"
+#include "transform/projected.h"
 
-static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_ivf_kind};
+static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_ivf_kind, &vx_projected_kind};
 
 static vindex_status split(const char *text, vx_spec *spec) {
     *spec = (vx_spec){0};
@@ -27,13 +28,6 @@ static vindex_status split(const char *text, vx_spec *spec) {
     return VINDEX_OK;
 }
 
-/* Whether a word of a factory string asks for that kind. */
-static bool asks_for(const char *word, const vx_index_kind *kind) {
-    size_t length = strlen(kind->word);
-    if (!kind->numbered) return !strcmp(word, kind->word);
-    return !strncmp(word, kind->word, length) && word[length] >= '0' && word[length] <= '9';
-}
-
 vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least, size_t most,
                              size_t *number) {
     const char *digits = spec->words[0] + strlen(word);
@@ -51,7 +45,8 @@ vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least
 vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind) {
     VX_TRY(split(text, spec));
     for (size_t i = 0; i < VX_COUNT(kinds); i++)
-        if (asks_for(spec->words[0], kinds[i])) {
+        if (kinds[i]->begins ? kinds[i]->begins(spec->words[0])
+                             : !strcmp(kinds[i]->word, spec->words[0])) {
             *kind = kinds[i];
             return VINDEX_OK;
         }

@@ -1,5 +1,7 @@
 /* Evaluation through any index, by its public interface alone: what an approximate index loses
  * shows in the measures users know. */
+#include <math.h>
+
 #include "job.h"
 
 typedef struct searched {
@@ -13,6 +15,7 @@ typedef struct searched {
     int64_t *sorted;  /* the ids of one answer by row */
     int64_t *rows;    /* relevant rows of one query */
     int64_t *ranks;   /* and their ranks */
+    vx_hit *nearest;  /* of one query, for the vote and to keep */
 } searched;
 
 static int compare(const void *a, const void *b) {
@@ -51,20 +54,22 @@ static vindex_status clean(const searched *s, size_t query, int64_t *ids, float 
     return VINDEX_OK;
 }
 
-/* Ranks of the relevant candidates that the answer holds; how many there are. */
+/* Ranks of the relevant candidates that the answer holds, ascending; how many there are. *tied
+ * receives how many of them share their distance. */
 static size_t rank_found(searched *s, size_t query, size_t count, const int64_t *ids,
-                         const float *distances) {
+                         const float *distances, int64_t *tied) {
     size_t found = 0;
+    *tied = 0;
     for (size_t i = 0; i < count; i++) {
         if (s->job->candidate_cliques[ids[i]] != s->job->query_cliques[query]) continue;
         s->ranks[found++] = (int64_t)i + 1;
-        s->job->measures.tied += (i && distances[i - 1] == distances[i]) ||
-                                 (i + 1 < count && distances[i + 1] == distances[i]);
+        *tied += (i && distances[i - 1] == distances[i]) ||
+                 (i + 1 < count && distances[i + 1] == distances[i]);
     }
     return found;
 }
 
-/* Ranks of the others: after everything returned, in row order. */
+/* Ranks of the others: after everything returned, in row order, so that they ascend too. */
 static void rank_missing(searched *s, size_t query, size_t count, const int64_t *ids,
                          size_t found) {
     memcpy(s->sorted, ids, count * sizeof *ids);
@@ -80,17 +85,20 @@ static void rank_missing(searched *s, size_t query, size_t count, const int64_t 
 }
 
 static vindex_status take(searched *s, size_t query, int64_t *ids, float *distances) {
-    size_t count, relevant = s->job->relevant[query];
+    size_t count, relevant = s->job->relevant[query], nearest = vx_eval_nearest(s->job);
     VX_TRY(clean(s, query, ids, distances, &count));
     if (relevant) {
-        size_t found = rank_found(s, query, count, ids, distances);
+        int64_t tied;
+        size_t found = rank_found(s, query, count, ids, distances, &tied);
         if (found < relevant) rank_missing(s, query, count, ids, found);
-        vx_measures_add(&s->job->measures, query, s->ranks, relevant, vx_eval_others(s->job));
+        vx_measures_add(&s->job->measures, query, s->ranks, relevant, vx_eval_others(s->job), tied);
     }
-    if (s->job->knn) {
-        if (count < s->job->knn) ids[count] = -1;
-        vx_eval_vote(s->job, query, ids);
-    }
+    for (size_t i = 0; i < nearest; i++)
+        s->nearest[i] = i < count ? (vx_hit){s->job->similarity ? 0 - (double)distances[i]
+                                                                : (double)distances[i],
+                                             ids[i]}
+                                  : (vx_hit){NAN, -1};
+    if (nearest) vx_eval_take_nearest(s->job, query, s->nearest);
     return VINDEX_OK;
 }
 
@@ -122,8 +130,9 @@ static vindex_status evaluate(vx_eval_job *job, searched *s) {
     s->sorted = vx_alloc(k, sizeof *s->sorted);
     s->rows = vx_alloc(most, sizeof *s->rows);
     s->ranks = vx_alloc(most, sizeof *s->ranks);
+    s->nearest = vx_alloc(vx_eval_nearest(job), sizeof *s->nearest);
     vindex_status status;
-    if (s->ids && s->distances && s->sorted && s->rows && s->ranks)
+    if (s->ids && s->distances && s->sorted && s->rows && s->ranks && s->nearest)
         status = search_all(s, batch);
     else
         status = vx_fail_memory(batch * k, sizeof *s->ids, "eval: search results");
@@ -132,6 +141,7 @@ static vindex_status evaluate(vx_eval_job *job, searched *s) {
     vx_free(s->sorted);
     vx_free(s->rows);
     vx_free(s->ranks);
+    vx_free(s->nearest);
     return status;
 }
 
@@ -149,11 +159,11 @@ static vindex_status check(const searched *s, const vindex_eval_sets *sets, int6
                        "eval: the index holds %lld vectors and there are %lld candidates; it must "
                        "hold exactly those",
                        (long long)vindex_count(index), (long long)sets->candidate_count);
-    if (depth < 0 || (depth > 0 && (size_t)depth < job->knn))
+    if (depth < 0 || (depth > 0 && (size_t)depth < vx_eval_nearest(job)))
         return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "eval: depth is %lld with %zu neighbours voting; give 0 for all candidates "
-                       "or at least knn",
-                       (long long)depth, job->knn);
+                       "eval: depth is %lld with %zu neighbours voting and %zu to keep; give 0 for "
+                       "all candidates or at least as many",
+                       (long long)depth, job->knn, job->top);
     if (s->search.weights && s->search.weight_rows != 1 &&
         s->search.weight_rows != sets->query_count)
         return vx_fail(VINDEX_ERR_DIMENSION,
@@ -173,6 +183,7 @@ vindex_status vindex_eval_index(const vindex_index *index, const vindex_eval_set
     vx_eval_job job;
     VX_TRY(vx_eval_open(&job, params, (vx_side){sets->query_cliques, sets->query_count},
                         (vx_side){sets->candidate_cliques, sets->candidate_count}, square));
+    job.similarity = vindex_metric_of(index) != VINDEX_L2;
     searched s = {.job = &job, .index = index, .queries = sets->queries};
     vindex_search_params_init(&s.search);
     if (search) s.search = *search;

@@ -1,6 +1,8 @@
 /* The frame of every evaluation; what differs is only where the ranks come from. */
 #include "job.h"
 
+#include <math.h>
+
 static const vindex_field fields[] = {
     {"metric", VINDEX_FIELD_METRIC, offsetof(vindex_eval_params, metric), 0, 3, VINDEX_L2,
      "how two vectors are compared"},
@@ -10,6 +12,12 @@ static const vindex_field fields[] = {
      "k of precision@k"},
     {"knn", VINDEX_FIELD_INT64, offsetof(vindex_eval_params, knn), 0, 0x1p31, 0,
      "neighbours that vote in k-NN accuracy; 0 for none"},
+    {"preset", VINDEX_FIELD_INT32, offsetof(vindex_eval_params, preset), 0, VINDEX_EVAL_COVERHUNTER,
+     VINDEX_EVAL_DEFAULT, "whose script's convention, by number"},
+    {"depth", VINDEX_FIELD_INT64, offsetof(vindex_eval_params, depth), 0, 0x1p31, 0,
+     "how deep coverhunter's AP looks; 0 for 10,000"},
+    {"top", VINDEX_FIELD_INT64, offsetof(vindex_eval_params, top), 0, 0x1p31, 0,
+     "nearest candidates to keep of each query; 0 for none"},
 };
 
 static const vindex_field_table table = {"eval", sizeof(vindex_eval_params), fields,
@@ -69,13 +77,15 @@ static size_t lower_bound(const vx_eval_job *job, double clique) {
 }
 
 static vindex_status prepare(vx_eval_job *job) {
-    VX_TRY(vx_measures_open(&job->measures, job->query_count, job->params.precision_at));
+    VX_TRY(vx_measures_open(&job->measures, job->query_count, &job->params));
     job->members = vx_alloc(job->candidate_count, sizeof *job->members);
     job->relevant = vx_alloc(job->query_count, sizeof *job->relevant);
     job->ballot = vx_alloc(job->knn, sizeof *job->ballot);
-    if (!job->members || !job->relevant || !job->ballot)
-        return vx_fail_memory(job->candidate_count + job->query_count + job->knn, sizeof(vx_hit),
-                              "eval: cliques");
+    job->top_rows = vx_alloc(job->query_count, job->top * sizeof *job->top_rows);
+    job->top_distances = vx_alloc(job->query_count, job->top * sizeof *job->top_distances);
+    if (!job->members || !job->relevant || !job->ballot || !job->top_rows || !job->top_distances)
+        return vx_fail_memory(job->candidate_count + job->query_count + job->knn,
+                              (1 + job->top) * sizeof(vx_hit), "eval: cliques and nearest");
     for (size_t c = 0; c < job->candidate_count; c++)
         job->members[c] = (vx_hit){.key = job->candidate_cliques[c], .id = (int64_t)c};
     vx_hits_sort(job->members, job->candidate_count);
@@ -89,6 +99,14 @@ static vindex_status prepare(vx_eval_job *job) {
 
 static void release(vx_eval_job *job, vindex_eval_detail *detail) {
     vx_measures_close(&job->measures, detail);
+    if (detail && job->top) {
+        detail->top = (int64_t)job->top;
+        detail->nearest = job->top_rows;
+        detail->distances = job->top_distances;
+    } else {
+        vx_free(job->top_rows);
+        vx_free(job->top_distances);
+    }
     vx_free(job->members);
     vx_free(job->relevant);
     vx_free(job->ballot);
@@ -113,6 +131,7 @@ vindex_status vx_eval_open(vx_eval_job *job, const vindex_eval_params *params, v
     job->query_count = (size_t)queries.count;
     job->candidate_count = (size_t)candidates.count;
     job->knn = VX_MIN((size_t)job->params.knn, vx_eval_others(job));
+    job->top = VX_MIN((size_t)job->params.top, vx_eval_others(job));
     vindex_status status = prepare(job);
     if (status) release(job, NULL);
     return status;
@@ -143,12 +162,12 @@ void vx_eval_relevant(const vx_eval_job *job, size_t query, int64_t *rows) {
 }
 
 /* The majority's clique; a tie in votes goes to the clique whose nearest member is closer. */
-void vx_eval_vote(vx_eval_job *job, size_t query, const int64_t *neighbours) {
+static void vote(vx_eval_job *job, size_t query, const vx_hit *nearest) {
     size_t count = 0, most = 0;
     vx_hit winner = {.key = -1, .id = INT64_MAX}; /* clique, place of its nearest member */
-    for (; count < job->knn && neighbours[count] >= 0; count++)
+    for (; count < job->knn && nearest[count].id >= 0; count++)
         job->ballot[count] =
-            (vx_hit){.key = job->candidate_cliques[neighbours[count]], .id = (int64_t)count};
+            (vx_hit){.key = job->candidate_cliques[nearest[count].id], .id = (int64_t)count};
     vx_hits_sort(job->ballot, count);
     for (size_t start = 0, end; start < count; start = end) {
         for (end = start + 1; end < count && job->ballot[end].key == job->ballot[start].key;) end++;
@@ -159,6 +178,17 @@ void vx_eval_vote(vx_eval_job *job, size_t query, const int64_t *neighbours) {
     }
     job->measures.votes_right =
         VX_MAX(job->measures.votes_right, 0) + (winner.key == (double)job->query_cliques[query]);
+}
+
+void vx_eval_take_nearest(vx_eval_job *job, size_t query, const vx_hit *nearest) {
+    bool none = false;
+    for (size_t i = 0; i < job->top; i++) {
+        size_t at = query * job->top + i;
+        none = none || nearest[i].id < 0;
+        job->top_rows[at] = none ? -1 : nearest[i].id;
+        job->top_distances[at] = none ? NAN : job->similarity ? 0 - nearest[i].key : nearest[i].key;
+    }
+    if (job->knn) vote(job, query, nearest);
 }
 
 vindex_status vx_eval_progress(const vx_eval_job *job, const char *phase, size_t done,

@@ -23,7 +23,10 @@ typedef struct vx_eval_job {
     const int32_t *query_cliques, *candidate_cliques;
     size_t query_count, candidate_count;
     bool square;
-    size_t knn;       /* neighbours that vote: no more than there are candidates */
+    bool similarity; /* keys are negated similarities; set after vx_eval_open */
+    size_t knn, top; /* neighbours that vote, that are kept: no more than there are candidates */
+    int64_t *top_rows;
+    double *top_distances;
     vx_hit *members;  /* the candidates by clique (key), then row (id) */
     vx_hit *ballot;   /* knn entries, for the vote */
     size_t *relevant; /* per query row, how many candidates are relevant */
@@ -40,6 +43,9 @@ vindex_status vx_eval_open(vx_eval_job *job, const vindex_eval_params *params, v
 vindex_status vx_eval_close(vx_eval_job *job, vindex_status status, vindex_eval_report *report,
                             vindex_eval_detail *detail);
 
+/* Shapes and numbers of the vectors of both sets (of the candidates, in a square set). */
+vindex_status vx_eval_check_vectors(const vindex_eval_sets *sets, bool square);
+
 /* Candidates other than the query itself. */
 static inline size_t vx_eval_others(const vx_eval_job *job) {
     return job->candidate_count - (job->square ? 1 : 0);
@@ -48,8 +54,14 @@ static inline size_t vx_eval_others(const vx_eval_job *job) {
 /* Writes the rows relevant to a query (job->relevant[query] of them), ascending. */
 void vx_eval_relevant(const vx_eval_job *job, size_t query, int64_t *rows);
 
-/* Lets a query's job->knn neighbours vote: rows, best first, -1 from where there are fewer. */
-void vx_eval_vote(vx_eval_job *job, size_t query, const int64_t *neighbours);
+/* How many of a query's nearest candidates are needed, for the vote and to keep. */
+static inline size_t vx_eval_nearest(const vx_eval_job *job) {
+    return VX_MAX(job->knn, job->top);
+}
+
+/* Takes vx_eval_nearest of a query's candidates, best first (smaller keys are better), id -1 from
+ * where there are fewer. */
+void vx_eval_take_nearest(vx_eval_job *job, size_t query, const vx_hit *nearest);
 
 /* Reports done of total to the caller's callback. */
 vindex_status vx_eval_progress(const vx_eval_job *job, const char *phase, size_t done,

@@ -1,136 +1,134 @@
 /* Evaluation of a ready-made matrix, such as the similarity matrices of Qmax, Dmax or SiMPle in
- * "Less is more", Table 2: one row in memory at a time. */
+ * "Less is more", Table 2: some megabytes of rows in memory at a time, read by the caller's thread,
+ * ranked by all. */
 #include <math.h>
+#include <omp.h>
 
-#include "job.h"
+#include "row.h"
 
+/* What ranking one row needs; each thread has one. */
 typedef struct workspace {
-    float *values;  /* one row */
-    int64_t *rows;  /* the relevant rows, then their ranks */
-    vx_hit *hits;   /* the same, best first */
-    size_t *before; /* per hit, candidates that rank right before it; one more for those after */
-    bool *tied;
-    vx_hit *nearest; /* memory of the top-k for the vote */
-    int64_t *neighbours;
+    vx_row row;
+    double *keys; /* per candidate */
 } workspace;
+
+/* Rows in memory. */
+typedef struct block {
+    size_t first, count, capacity;
+    float *values;
+    vx_hit *nearest;      /* per row: the best candidates, for the vote and to keep */
+    size_t *not_a_number; /* per row: the first column that is NaN, or SIZE_MAX */
+    workspace *work;
+    int threads;
+} block;
 
 static bool left_out(const vx_eval_job *job, size_t query, size_t candidate) {
     return job->square && candidate == query;
 }
 
-static double key_of(const vindex_eval_matrix *matrix, float value) {
-    return matrix->similarity ? -(double)value : (double)value;
-}
-
-/* How many of the sorted hits rank before `hit` or are it. */
-static size_t place(const vx_hit *hits, size_t count, vx_hit hit) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (vx_hit_before(hit, hits[middle]))
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-/* Ranks by counting: every candidate finds its place among the sorted relevant ones, which costs a
- * logarithm of their number where sorting the row costs one of its length. */
-static void rank_row(vx_eval_job *job, const vindex_eval_matrix *matrix, workspace *work,
-                     size_t query) {
-    size_t count = job->relevant[query];
-    vx_eval_relevant(job, query, work->rows);
-    for (size_t i = 0; i < count; i++) {
-        int64_t row = work->rows[i];
-        work->hits[i] = (vx_hit){.key = key_of(matrix, work->values[row]), .id = row};
-        work->before[i] = 0;
-        work->tied[i] = false;
-    }
-    vx_hits_sort(work->hits, count);
-    work->before[count] = 0;
+/* Smaller is better; NaN leaves out what the preset does. */
+static void make_keys(const vx_eval_job *job, const vindex_eval_matrix *matrix, const float *values,
+                      double *keys) {
+    bool negatives_left = job->measures.preset->negatives_left && !matrix->similarity;
     for (size_t c = 0; c < job->candidate_count; c++) {
-        vx_hit hit = {.key = key_of(matrix, work->values[c]), .id = (int64_t)c};
-        if (hit.key > work->hits[count - 1].key || left_out(job, query, c)) continue;
-        size_t at = place(work->hits, count, hit);
-        work->before[at]++;
-        if (at < count && work->hits[at].key == hit.key) work->tied[at] = true;
-        if (at && work->hits[at - 1].key == hit.key && work->hits[at - 1].id != hit.id)
-            work->tied[at - 1] = true;
+        double value = (double)values[c];
+        keys[c] = matrix->similarity ? -value : negatives_left && value < 0 ? NAN : value;
     }
-    size_t before = 0;
-    for (size_t i = 0; i < count; i++) {
-        before += work->before[i]; /* a hit counts itself as before the next one */
-        work->rows[i] = (int64_t)before + 1;
-        bool shared = (i && work->hits[i - 1].key == work->hits[i].key) ||
-                      (i + 1 < count && work->hits[i + 1].key == work->hits[i].key);
-        job->measures.tied += work->tied[i] || shared;
-    }
-    vx_measures_add(&job->measures, query, work->rows, count, vx_eval_others(job));
 }
 
-static void vote_row(vx_eval_job *job, const vindex_eval_matrix *matrix, workspace *work,
-                     size_t query) {
-    vx_topk top;
-    vx_topk_init(&top, job->knn, work->nearest);
+static size_t find_nan(const vx_eval_job *job, size_t query, const float *values) {
     for (size_t c = 0; c < job->candidate_count; c++)
-        if (!left_out(job, query, c))
-            vx_topk_push(&top, (vx_hit){.key = key_of(matrix, work->values[c]), .id = (int64_t)c});
-    size_t found = vx_topk_finish(&top);
-    for (size_t i = 0; i < job->knn; i++) work->neighbours[i] = i < found ? top.hits[i].id : -1;
-    vx_eval_vote(job, query, work->neighbours);
+        if (isnan(values[c]) && !left_out(job, query, c)) return c;
+    return SIZE_MAX;
 }
 
-static vindex_status read_row(vx_eval_job *job, const vindex_eval_matrix *matrix, float *values,
-                              size_t query) {
-    VX_TRY(matrix->row(matrix->context, (int64_t)query, values));
-    for (size_t c = 0; c < job->candidate_count; c++)
-        if (isnan(values[c]) && !left_out(job, query, c))
+static bool wanted(const vx_eval_job *job, size_t query) {
+    return job->relevant[query] || vx_eval_nearest(job);
+}
+
+static void rank_one(vx_eval_job *job, const vindex_eval_matrix *matrix, const block *b, size_t at,
+                     workspace *work) {
+    size_t query = b->first + at, k = vx_eval_nearest(job);
+    const float *values = b->values + at * job->candidate_count;
+    b->not_a_number[at] = find_nan(job, query, values);
+    if (b->not_a_number[at] != SIZE_MAX) return;
+    make_keys(job, matrix, values, work->keys);
+    if (job->relevant[query]) vx_row_rank(job, &work->row, query, work->keys);
+    if (k)
+        memcpy(b->nearest + at * k, vx_row_nearest(job, &work->row, query, work->keys),
+               k * sizeof *b->nearest);
+}
+
+/* Ranks all rows of the block at once; what changes the job is then done in their order. */
+static vindex_status rank_block(vx_eval_job *job, const vindex_eval_matrix *matrix,
+                                const block *b) {
+#pragma omp parallel for schedule(dynamic) num_threads(b->threads)
+    for (size_t row = 0; row < b->count; row++)
+        if (wanted(job, b->first + row))
+            rank_one(job, matrix, b, row, &b->work[omp_get_thread_num()]);
+    for (size_t row = 0; row < b->count; row++) {
+        if (!wanted(job, b->first + row)) continue;
+        if (b->not_a_number[row] != SIZE_MAX)
             return vx_fail(VINDEX_ERR_DATA,
                            "eval: row %zu, column %zu of the matrix is NaN; every candidate needs "
                            "a number",
-                           query, c);
+                           b->first + row, b->not_a_number[row]);
+        if (vx_eval_nearest(job))
+            vx_eval_take_nearest(job, b->first + row, b->nearest + row * vx_eval_nearest(job));
+    }
     return VINDEX_OK;
 }
 
-static vindex_status rank_rows(vx_eval_job *job, const vindex_eval_matrix *matrix,
-                               workspace *work) {
-    for (size_t q = 0; q < job->query_count; q++) {
-        if (q % 64 == 0) VX_TRY(vx_eval_progress(job, "rank", q, job->query_count));
-        if (!job->relevant[q] && !job->knn) continue;
-        VX_TRY(read_row(job, matrix, work->values, q));
-        if (job->relevant[q]) rank_row(job, matrix, work, q);
-        if (job->knn) vote_row(job, matrix, work, q);
+/* Blocks begin and end with a row that is wanted. */
+static vindex_status rank_rows(vx_eval_job *job, const vindex_eval_matrix *matrix, block *b) {
+    for (size_t next = 0; next < job->query_count;) {
+        if (!wanted(job, next)) {
+            next++;
+            continue;
+        }
+        VX_TRY(vx_eval_progress(job, "rank", next, job->query_count));
+        b->first = next;
+        for (size_t i = 0; i < b->capacity && next + i < job->query_count; i++)
+            if (wanted(job, next + i)) b->count = i + 1;
+        VX_TRY(matrix->rows(matrix->context, (int64_t)b->first, (int64_t)b->count, b->values));
+        VX_TRY(rank_block(job, matrix, b));
+        next += b->count;
     }
     return vx_eval_progress(job, "rank", 1, 1);
 }
 
+static vindex_status open_workspace(const vx_eval_job *job, workspace *work) {
+    VX_TRY(vx_row_create(job, &work->row));
+    work->keys = vx_alloc(job->candidate_count, sizeof *work->keys);
+    return work->keys ? VINDEX_OK
+                      : vx_fail_memory(job->candidate_count, sizeof *work->keys, "eval: a row");
+}
+
+static void close_workspace(workspace *work) {
+    vx_row_free(&work->row);
+    vx_free(work->keys);
+}
+
 static vindex_status evaluate(vx_eval_job *job, const vindex_eval_matrix *matrix) {
-    size_t most = 0;
-    for (size_t q = 0; q < job->query_count; q++) most = VX_MAX(most, job->relevant[q]);
-    workspace work = {
-        .values = vx_alloc(job->candidate_count, sizeof *work.values),
-        .rows = vx_alloc(most, sizeof *work.rows),
-        .hits = vx_alloc(most, sizeof *work.hits),
-        .before = vx_alloc(most + 1, sizeof *work.before),
-        .tied = vx_alloc(most, sizeof *work.tied),
-        .nearest = vx_alloc(vx_topk_capacity(job->knn), sizeof *work.nearest),
-        .neighbours = vx_alloc(job->knn, sizeof *work.neighbours),
-    };
-    vindex_status status;
-    if (work.values && work.rows && work.hits && work.before && work.tied && work.nearest &&
-        work.neighbours)
-        status = rank_rows(job, matrix, &work);
-    else
-        status = vx_fail_memory(job->candidate_count + most + job->knn, sizeof(vx_hit),
-                                "eval: a matrix row");
-    vx_free(work.values);
-    vx_free(work.rows);
-    vx_free(work.hits);
-    vx_free(work.before);
-    vx_free(work.tied);
-    vx_free(work.nearest);
-    vx_free(work.neighbours);
+    enum { BLOCK_BYTES = 16 << 20 };
+    size_t row_bytes = job->candidate_count * sizeof(float);
+    block b = {.threads = vx_threads(job->params.threads)};
+    b.capacity = VX_MIN(VX_MAX(BLOCK_BYTES / row_bytes, (size_t)1), job->query_count);
+    b.values = vx_alloc(b.capacity, row_bytes);
+    b.nearest = vx_alloc(b.capacity, vx_eval_nearest(job) * sizeof *b.nearest);
+    b.not_a_number = vx_alloc(b.capacity, sizeof *b.not_a_number);
+    b.work = vx_alloc_zero((size_t)b.threads, sizeof *b.work);
+    vindex_status status =
+        b.values && b.nearest && b.not_a_number && b.work
+            ? VINDEX_OK
+            : vx_fail_memory(b.capacity, row_bytes, "eval: some rows of a matrix");
+    for (int i = 0; i < b.threads && !status; i++) status = open_workspace(job, &b.work[i]);
+    if (!status) status = rank_rows(job, matrix, &b);
+    for (int i = 0; i < b.threads && b.work; i++) close_workspace(&b.work[i]);
+    vx_free(b.work);
+    vx_free(b.not_a_number);
+    vx_free(b.nearest);
+    vx_free(b.values);
     return status;
 }
 
@@ -138,12 +136,13 @@ vindex_status vindex_eval_from_matrix(const vindex_eval_matrix *matrix,
                                       const vindex_eval_params *params, vindex_eval_report *report,
                                       vindex_eval_detail *detail) {
     if (detail) *detail = (vindex_eval_detail){0};
-    if (!matrix || !matrix->row || !report)
+    if (!matrix || !matrix->rows || !report)
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "eval: the matrix, its row function or the report is NULL; give all");
     vx_eval_job job;
     VX_TRY(vx_eval_open(&job, params, (vx_side){matrix->query_cliques, matrix->query_count},
                         (vx_side){matrix->candidate_cliques, matrix->candidate_count},
                         matrix->square));
+    job.similarity = matrix->similarity;
     return vx_eval_close(&job, evaluate(&job, matrix), report, detail);
 }

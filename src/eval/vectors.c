@@ -56,15 +56,17 @@ static vindex_status rank_batch(vx_eval_job *job, vx_rank_task *task, pairs *bat
         vx_eval_relevant(job, first + q, batch->rows + batch->offsets[q]);
     vindex_call call = stage_call(job, s);
     VX_TRY(vx_rank(task, &call));
+#pragma omp parallel for num_threads(vx_threads(job->params.threads)) schedule(static)
     for (size_t q = 0; q < task->query_count; q++) {
         size_t start = batch->offsets[q], count = batch->offsets[q + 1] - start;
+        int64_t tied = 0;
         if (!count) continue;
         for (size_t i = start; i < start + count; i++) {
-            job->measures.tied += batch->tied[i] > 0;
+            tied += batch->tied[i] > 0;
             batch->before[i]++; /* one more than before it: the rank */
         }
         vx_measures_add(&job->measures, first + q, batch->before + start, count,
-                        vx_eval_others(job));
+                        vx_eval_others(job), tied);
     }
     return VINDEX_OK;
 }
@@ -114,11 +116,13 @@ static vindex_status rank_all(vx_eval_job *job, const vindex_eval_sets *sets, co
     return status;
 }
 
-static vindex_status vote_all(vx_eval_job *job, const vindex_eval_sets *sets, const int64_t *self) {
-    if (!job->knn) return VINDEX_OK;
-    size_t rows = VX_MIN(job->query_count, VX_MAX(VX_EVAL_BATCH / job->knn, (size_t)1));
-    int64_t *neighbours = vx_alloc(rows, job->knn * sizeof *neighbours);
-    if (!neighbours) return vx_fail_memory(rows, job->knn * sizeof *neighbours, "eval: neighbours");
+static vindex_status find_nearest(vx_eval_job *job, const vindex_eval_sets *sets,
+                                  const int64_t *self) {
+    size_t k = vx_eval_nearest(job);
+    if (!k) return VINDEX_OK;
+    size_t rows = VX_MIN(job->query_count, VX_MAX(VX_EVAL_BATCH / k, (size_t)1));
+    vx_hit *nearest = vx_alloc(rows, k * sizeof *nearest);
+    if (!nearest) return vx_fail_memory(rows, k * sizeof *nearest, "eval: neighbours");
     vindex_status status = VINDEX_OK;
     for (size_t first = 0; first < job->query_count && !status; first += rows) {
         vx_rank_task task = task_of(job, sets, self, first);
@@ -126,11 +130,11 @@ static vindex_status vote_all(vx_eval_job *job, const vindex_eval_sets *sets, co
         double total = (double)job->query_count;
         stage s = {job, "vote", (double)first / total, (double)task.query_count / total};
         vindex_call call = stage_call(job, &s);
-        status = vx_rank_nearest(&task, job->knn, &call, neighbours);
+        status = vx_rank_nearest(&task, k, &call, nearest);
         for (size_t q = 0; q < task.query_count && !status; q++)
-            vx_eval_vote(job, first + q, neighbours + q * job->knn);
+            vx_eval_take_nearest(job, first + q, nearest + q * k);
     }
-    vx_free(neighbours);
+    vx_free(nearest);
     return status ? status : vx_eval_progress(job, "vote", 1, 1);
 }
 
@@ -150,9 +154,14 @@ static vindex_status check_vectors(const float *vectors, int64_t n, int64_t dim,
                    where / (size_t)dim, where % (size_t)dim, name, (double)vectors[where]);
 }
 
-static vindex_status evaluate(vx_eval_job *job, const vindex_eval_sets *sets) {
+vindex_status vx_eval_check_vectors(const vindex_eval_sets *sets, bool square) {
     VX_TRY(check_vectors(sets->candidates, sets->candidate_count, sets->dim, "candidates"));
-    if (!job->square) VX_TRY(check_vectors(sets->queries, sets->query_count, sets->dim, "queries"));
+    return square ? VINDEX_OK
+                  : check_vectors(sets->queries, sets->query_count, sets->dim, "queries");
+}
+
+static vindex_status evaluate(vx_eval_job *job, const vindex_eval_sets *sets) {
+    VX_TRY(vx_eval_check_vectors(sets, job->square));
     int64_t *self = NULL;
     if (job->square) {
         self = vx_alloc(job->query_count, sizeof *self);
@@ -160,7 +169,7 @@ static vindex_status evaluate(vx_eval_job *job, const vindex_eval_sets *sets) {
         for (size_t q = 0; q < job->query_count; q++) self[q] = (int64_t)q;
     }
     vindex_status status = rank_all(job, sets, self);
-    if (!status) status = vote_all(job, sets, self);
+    if (!status) status = find_nearest(job, sets, self);
     vx_free(self);
     return status;
 }
@@ -174,6 +183,7 @@ static vindex_status run(const vindex_eval_sets *sets, bool square,
     vx_eval_job job;
     VX_TRY(vx_eval_open(&job, params, (vx_side){sets->query_cliques, sets->query_count},
                         (vx_side){sets->candidate_cliques, sets->candidate_count}, square));
+    job.similarity = job.params.metric != VINDEX_L2;
     return vx_eval_close(&job, evaluate(&job, sets), report, detail);
 }
 

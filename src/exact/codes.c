@@ -11,126 +11,320 @@ enum { SMALLEST_CODE_TILE = 5 /* smaller groups look at the codes query by query
 #define NORM_LEAST 1e-9
 #define NORM_MOST 1e9
 
+/* The step of the best 16-level uniform quantiser of a Gaussian is 0.3352 sigma (Max, Quantizing
+ * for minimum distortion, 1960). Before a second plane, which takes a fixed share of that step, it
+ * is better to have fewer numbers beyond the last level. */
+#define STEP_ALONE 0.3352
+#define STEP_REFINED 0.37
+#define SECOND_STEP (1.0 / 11) /* of the first */
+
 static bool fits(double norm) {
     return norm == 0 || (norm >= NORM_LEAST && norm <= NORM_MOST);
 }
 
-/* The row as its codes see it: single precision, centred for Pearson, rotated. */
-static void rotate_row(const vx_space *space, const vx_kernels *kernels, const void *row,
-                       double mean, float *values) {
-    kernels->widen[space->dtype](row, space->dim, values);
-    for (size_t j = 0; mean != 0 && j < space->dim; j++)
-        values[j] = (float)((double)values[j] - mean);
-    size_t padded = vx_padded(space->dim);
-    vx_rotation_apply(space->rotation, kernels, values, values + padded);
-    memset(values + space->dim, 0, (padded - space->dim) * sizeof *values);
+static bool is_unit(const vx_space *space) {
+    return space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON;
+}
+
+/* The bf16 nearest to x, and the smallest that is not below x (which is not negative). */
+static uint32_t bf16_near(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return isnan(x) ? 0x7fc0u : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+static uint32_t bf16_up(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits + 0xffff) >> 16;
+}
+static float bf16_value(uint32_t stored) {
+    uint32_t bits = stored << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Scratch memory of vx_codes_encode. */
+typedef struct scratch {
+    float *v, *y, *rotation;
+    unsigned char *levels; /* one row's */
+} scratch;
+
+static scratch place(const vx_coder *coder, float *work) {
+    size_t padded = vx_padded(coder->dim);
+    float *y = work + VX_CODER_ROWS * padded;
+    float *levels = y + VX_CODER_ROWS * vx_padded(coder->head);
+    return (scratch){work, y, levels + padded, (unsigned char *)(void *)levels};
+}
+
+size_t vx_codes_work(const vx_coder *coder) {
+    size_t padded = vx_padded(coder->dim);
+    return VX_CODER_ROWS * (padded + vx_padded(coder->head)) + padded + vx_coder_scratch(coder);
+}
+
+/* The row as its codes see it: as the metric does, less the mean. */
+static void form_row(const vx_space *space, const vx_kernels *kernels, const void *row,
+                     const vx_measure *measure, float *v) {
+    const float *mean = space->coder->mean;
+    double factor = !is_unit(space) ? 1 : measure->square > 0 ? 1 / sqrt(measure->square) : 0;
+    kernels->widen[space->dtype](row, space->dim, v);
+    for (size_t j = 0; j < space->dim; j++)
+        v[j] = (float)(((double)v[j] - measure->mean) * factor - (double)mean[j]);
+    memset(v + space->dim, 0, (vx_padded(space->dim) - space->dim) * sizeof *v);
+}
+
+/* Nibbles into lane `lane` of a group's lines of dimensions. */
+static void store_levels(const unsigned char *levels, size_t head, unsigned char *lines,
+                         size_t lane) {
+    for (size_t i = 0; i < head; i += VX_CODE_DIMS) {
+        uint32_t low, high;
+        memcpy(&low, levels + i, sizeof low);
+        memcpy(&high, levels + i + 4, sizeof high);
+        low |= high << 4;
+        memcpy(lines + i / VX_CODE_DIMS * VX_CODE_LINE + lane * 4, &low, sizeof low);
+    }
+}
+
+/* |y - scale u|, rounded up; the sums may err by the term with 2^-50. */
+static float rest_of(vx_code_sums sums, double scale, size_t dim) {
+    double square = sums.square - 2 * scale * sums.dot + scale * scale * sums.units;
+    square = fmax(square, 0) + (double)(dim + 64) * 0x1p-50 * sums.square;
+    return vx_round_up(sqrt(square) * (1 + 0x1p-22));
+}
+
+/* The second plane: what the first leaves of y, which is mostly within one of its scales. */
+static void encode_plane(const vx_space *space, const vx_kernels *kernels, const scratch *own,
+                         const float *y, float scale, unsigned char *plane) {
+    size_t dim = space->dim, nibbles = vx_plane_nibbles(dim);
+    float *rest = own->rotation;
+    for (size_t j = 0; j < dim; j++) rest[j] = y[j] - scale * ((float)own->levels[j] - 7.5f);
+    memset(rest + dim, 0, (vx_padded(dim) - dim) * sizeof *rest);
+    float step = scale * (float)SECOND_STEP;
+    vx_code_sums sums = kernels->encode(rest, dim, step > 0 ? 1 / step : 0, own->levels);
+    vx_plane_numbers numbers = {.scale = (float)(2 * sums.dot / sums.units)};
+    numbers.rest = rest_of(sums, (double)numbers.scale / 2, dim);
+    memcpy(plane, &numbers, sizeof numbers);
+    for (size_t i = 0; i < nibbles; i++)
+        plane[sizeof numbers + i] = (unsigned char)(own->levels[i] | own->levels[nibbles + i] << 4);
+}
+
+/* The numbers of a row in front of its group's lines. NaN: always looked at again. */
+typedef struct row_numbers {
+    float scale, rest, second, tail;
+} row_numbers;
+
+static void store_numbers(const vx_code_shape *shape, const row_numbers *numbers,
+                          unsigned char *group, size_t lane) {
+    uint32_t pair = bf16_near(numbers->scale) << 16 | bf16_up(numbers->rest);
+    unsigned char *dword = group + lane * 4;
+    memcpy(dword, &pair, sizeof pair);
+    if (shape->second != VX_CODE_NOTHING)
+        memcpy(dword += VX_CODE_LINE, &numbers->second, sizeof numbers->second);
+    if (shape->tailed) memcpy(dword + VX_CODE_LINE, &numbers->tail, sizeof numbers->tail);
 }
 
 /* With the least-squares scale s = sum y u / sum u^2 the rest y - s u is orthogonal to s u, and its
- * square is |y|^2 - (sum y u)^2 / sum u^2. The first scale is that of the best 16-level uniform
- * quantiser of a Gaussian, whose step is 0.3352 sigma (Max, Quantizing for minimum distortion,
- * 1960). */
-void vx_codes_encode(const vx_space *space, const vx_kernels *kernels, const void *row,
-                     const vx_measure *measure, unsigned char *codes, size_t at, float *work) {
-    double norm = sqrt(measure->square), divisor = 1;
-    float numbers[VX_CODE_NUMBERS] = {[VX_CODE_SCALE] = NAN}; /* NaN: always looked at again */
-    bool unit = space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON;
-    if (unit && norm > 0) divisor = norm;
-    bool judged = fits(norm) && !isnan(vx_aux_of(space, measure));
-    unsigned char *group = codes + vx_codes_bytes(space, at / VX_CODE_ROWS * VX_CODE_ROWS);
-    unsigned char *lines = group + vx_code_numbers(vx_space_biased(space)) * VX_CODE_LINE;
+ * square is |y|^2 - (sum y u)^2 / sum u^2. The scale that is kept is the bf16 next to it. */
+static void encode_row(const vx_space *space, const vx_kernels *kernels, const vx_code_task *task,
+                       size_t r, double norm, const scratch *own) {
+    const vx_coder *coder = space->coder;
+    vx_code_shape shape = vx_coder_shape(coder, space->metric);
+    size_t at = task->at + r, lane = at % VX_CODE_ROWS, head = coder->head;
+    unsigned char *group = task->codes + vx_codes_bytes(&shape, at - lane);
+    const float *y = own->y + r * vx_padded(head);
+    double head_norm = norm, step = coder->refined ? STEP_REFINED : STEP_ALONE;
+    row_numbers numbers = {.scale = NAN};
+    unsigned char *plane = task->planes + at * vx_plane_stride(space->dim);
+    if (coder->refined) memset(plane, 0, vx_plane_stride(space->dim));
+    bool judged = fits(norm) && !isnan(vx_aux_of(space, &task->measures[r]));
     if (judged) {
-        rotate_row(space, kernels, row, measure->mean, work);
-        float steps = norm > 0 ? (float)(sqrt((double)space->dim) / (0.3352 * norm)) : 0;
-        vx_code_sums sums = kernels->encode(work, space->dim, steps, lines, at % VX_CODE_ROWS);
-        double rest = fmax(sums.square - sums.dot * sums.dot / sums.units, 0);
-        rest += (double)(space->dim + 64) * 0x1p-50 * sums.square; /* what these sums may err by */
-        double scale = sums.dot / sums.units, length = scale * sqrt(sums.units);
-        numbers[VX_CODE_SCALE] = (float)(2 * scale / divisor);
-        numbers[VX_CODE_REST] = vx_round_up(sqrt(rest) / divisor * (1 + 0x1p-22));
-        numbers[VX_CODE_LENGTH] =
-            vx_round_up(fmax(length * (1 + 0x1p-22), norm / 2) / divisor + 1e-30);
-        numbers[VX_CODE_HALF] = (float)(measure->square / 2 * (1 - 0x1p-20));
+        if (coder->matrix)
+            head_norm = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, y, head, 0).square);
+        float steps = head_norm > norm * 0x1p-30 && norm > 0
+                          ? (float)(sqrt((double)head) / (step * head_norm))
+                          : 0;
+        vx_code_sums sums = kernels->encode(y, head, steps, own->levels);
+        store_levels(own->levels, head, group + vx_code_numbers(&shape) * VX_CODE_LINE, lane);
+        double scale = (double)bf16_value(bf16_near((float)(2 * sums.dot / sums.units))) / 2;
+        numbers.scale = (float)(2 * scale);
+        numbers.rest = rest_of(sums, scale, head);
+        numbers.second = (float)(norm * norm / 2 * (1 - 0x1p-20));
+        if (space->metric == VINDEX_INNER_PRODUCT)
+            numbers.second = vx_round_up(norm * (1 + (double)VX_CODE_SCALE_ERROR) + 1e-30);
+        numbers.tail = vx_round_up(vx_coder_tail(coder, norm, head_norm));
+        if (coder->refined) encode_plane(space, kernels, own, y, numbers.scale, plane);
     }
-    for (size_t n = 0; n < vx_code_numbers(vx_space_biased(space)); n++)
-        *vx_codes_number(space, codes, at, n) = numbers[n];
+    store_numbers(&shape, &numbers, group, lane);
 }
 
-void vx_codes_move(const vx_space *space, const unsigned char *source, size_t from,
-                   unsigned char *target, size_t to) {
-    size_t bytes = vx_codes_bytes(space, VX_CODE_ROWS);
-    source += from / VX_CODE_ROWS * bytes + from % VX_CODE_ROWS * 4;
-    target += to / VX_CODE_ROWS * bytes + to % VX_CODE_ROWS * 4;
-    for (size_t line = 0; line < bytes; line += VX_CODE_LINE)
-        memcpy(target + line, source + line, 4);
+void vx_codes_encode(const vx_space *space, const vx_kernels *kernels, const vx_code_task *task) {
+    scratch own = place(space->coder, task->work);
+    size_t stride = vx_space_stride(space), padded = vx_padded(space->dim);
+    double norms[VX_CODER_ROWS];
+    for (size_t r = 0; r < task->count; r++) {
+        float *v = own.v + r * padded;
+        form_row(space, kernels, (const char *)task->rows + r * stride, &task->measures[r], v);
+        norms[r] = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, v, space->dim, 0).square);
+        /* What is never judged may not overflow on its way either. */
+        if (!fits(norms[r])) memset(v, 0, space->dim * sizeof *v);
+    }
+    vx_coder_rotate(space->coder, kernels, own.v, task->count, own.y, own.rotation);
+    for (size_t r = 0; r < task->count; r++) encode_row(space, kernels, task, r, norms[r], &own);
+}
+
+vx_codes vx_codes_at(const vx_space *space, const unsigned char *codes, size_t first,
+                     size_t count) {
+    vx_code_shape shape = vx_coder_shape(space->coder, space->metric);
+    return (vx_codes){
+        .groups = codes + vx_codes_bytes(&shape, first),
+        .count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS,
+        .shape = shape,
+        .length = vx_round_up((1 + space->coder->mean_norm) * (1 + (double)VX_CODE_SCALE_ERROR))};
+}
+
+float vx_codes_refine(const vx_group *group, size_t q, const vx_block *block, size_t i,
+                      float known) {
+    size_t dim = group->space.dim, nibbles = vx_plane_nibbles(dim);
+    const unsigned char *plane = block->planes + i * vx_plane_stride(dim);
+    vx_plane_numbers numbers;
+    memcpy(&numbers, plane, sizeof numbers);
+    const int8_t *z = group->second + q * 2 * vx_padded(nibbles);
+    int32_t sum = group->kernels->code_refine(plane + sizeof numbers, nibbles, z);
+    double product = (double)numbers.scale * ((double)sum + group->codes.start[q]);
+    double reach = (double)group->codes.norm[q] + (double)group->codes.error[q];
+    return (float)((double)known + product + reach * (double)numbers.rest);
+}
+
+void vx_codes_move(const vx_space *space, const vx_block *source, size_t from,
+                   const vx_block *target, size_t to) {
+    vx_code_shape shape = vx_coder_shape(space->coder, space->metric);
+    size_t bytes = vx_codes_bytes(&shape, VX_CODE_ROWS), stride = vx_plane_stride(space->dim);
+    const unsigned char *old =
+        source->codes + from / VX_CODE_ROWS * bytes + from % VX_CODE_ROWS * 4;
+    unsigned char *new = target->codes + to / VX_CODE_ROWS *bytes + to % VX_CODE_ROWS * 4;
+    for (size_t line = 0; line < bytes; line += VX_CODE_LINE) memcpy(new + line, old + line, 4);
+    if (space->coder->refined)
+        memmove(target->planes + to * stride, source->planes + from * stride, stride);
 }
 
 /* Word w of query q, where its kernel looks for it. */
 static int32_t *word_of(const vx_group *group, size_t q, size_t w) {
     size_t width = group->code_panels ? group->kernels->code_tile_queries : 1;
-    size_t words = 2 * vx_code_lines(group->space.dim);
+    size_t words = 2 * vx_code_lines(group->space.coder->head);
     int32_t *all = (int32_t *)(uintptr_t)group->codes.words;
     return all + q / width * width * words + w * width + q % width;
 }
 
-/* The query as codes multiply it: |y| times larger is better for every metric. */
-static void code_form(const vx_group *group, size_t q, float *form, float *spare) {
-    double norm = group->norms[q];
-    bool unit = group->space.metric == VINDEX_COSINE || group->space.metric == VINDEX_PEARSON;
-    double scale = !unit ? 1 : norm > 0 ? 1 / norm : 0;
-    const double *settle = group->settle + q * group->padded;
-    for (size_t j = 0; j < group->space.dim; j++) form[j] = (float)(settle[j] * scale);
-    vx_rotation_apply(group->space.rotation, group->kernels, form, spare);
+/* Scratch memory of load_query. */
+typedef struct query_scratch {
+    double *w; /* padded */
+    float *y, *rotation;
+    int8_t *z;
+} query_scratch;
+
+static size_t query_scratch_size(const vx_coder *coder) {
+    size_t padded = vx_padded(coder->dim);
+    return padded * sizeof(double) + 2 * padded * sizeof(float) + padded;
 }
 
-/* Rounds form / unit to integers with an even sum, so that 7.5 times the sum is one too: the number
+static query_scratch place_query(const vx_coder *coder, char *memory) {
+    size_t padded = vx_padded(coder->dim);
+    double *w = (double *)(void *)memory;
+    float *y = (float *)(void *)(w + padded);
+    return (query_scratch){w, y, y + padded, (int8_t *)(void *)(y + 2 * padded)};
+}
+
+/* The query as the metric sees it, less the mean where distances are compared; answers its norm. */
+static double form_query(const vx_group *group, size_t q, double *w) {
+    const vx_space *space = &group->space;
+    double norm = group->norms[q], scale = !is_unit(space) ? 1 : norm > 0 ? 1 / norm : 0;
+    const double *settle = group->settle + q * group->padded;
+    double square = 0;
+    for (size_t j = 0; j < group->padded; j++) {
+        w[j] = settle[j] * scale;
+        if (space->metric == VINDEX_L2 && j < space->dim) w[j] -= (double)space->coder->mean[j];
+        square += w[j] * w[j];
+    }
+    return sqrt(square);
+}
+
+/* What the mean adds to every key of the query, and what that may be off by. */
+static double code_base(const vx_group *group, double norm, const double *w) {
+    const vx_coder *coder = group->space.coder;
+    if (group->space.metric == VINDEX_L2) return norm * norm * (1 - 0x1p-30) / 2;
+    double product = 0;
+    for (size_t j = 0; j < coder->dim; j++) product += w[j] * (double)coder->mean[j];
+    return -product - norm * coder->mean_norm * (double)(coder->dim + 64) * 0x1p-51;
+}
+
+/* Rounds y / unit to integers with an even sum, so that 7.5 times the sum is one too: the number
  * nearest to the middle between two integers goes to the other one. */
-static int32_t quantise(const float *form, double inverse, size_t dim, int8_t *z) {
+static int32_t quantise(const float *y, double inverse, size_t dim, int8_t *z) {
     int32_t sum = 0;
     size_t closest = 0;
     double least = -1;
     for (size_t j = 0; j < dim; j++) {
-        double exact = (double)form[j] * inverse, rounded = nearbyint(exact);
+        double exact = (double)y[j] * inverse, rounded = nearbyint(exact);
         z[j] = (int8_t)rounded;
         sum += (int32_t)rounded;
         if (fabs(exact - rounded) > least) least = fabs(exact - rounded), closest = j;
     }
     if (sum % 2 == 0) return sum;
-    int step = (double)form[closest] * inverse > z[closest] ? 1 : -1;
+    int step = (double)y[closest] * inverse > z[closest] ? 1 : -1;
     if (z[closest] + step > 127 || z[closest] + step < -127) step = -step;
     z[closest] = (int8_t)(z[closest] + step);
     return sum + step;
 }
 
-static void load_query(const vx_group *group, size_t q, float *form) {
-    size_t dim = group->space.dim;
-    float largest = 0;
-    code_form(group, q, form, form + dim);
-    for (size_t j = 0; j < dim; j++) largest = fmaxf(largest, fabsf(form[j]));
-    float inverse = largest > 0 ? 126.99f / largest : 1;
-    int8_t *z = (int8_t *)(void *)(form + dim);
-    int32_t sum = quantise(form, (double)inverse, dim, z);
+static void store_query(const vx_group *group, size_t q, const int8_t *z) {
+    const vx_coder *coder = group->space.coder;
+    size_t head = coder->head, nibbles = vx_plane_nibbles(coder->dim);
+    for (size_t first = 0; first < head; first += 4) {
+        int8_t four[4] = {0};
+        memcpy(four, z + first, VX_MIN(head - first, (size_t)4));
+        memcpy(word_of(group, q, first / 4), four, sizeof four);
+    }
+    if (!coder->refined) return;
+    int8_t *halves = (int8_t *)(uintptr_t)group->second + q * 2 * vx_padded(nibbles);
+    memset(halves, 0, 2 * vx_padded(nibbles));
+    memcpy(halves, z, VX_MIN(head, nibbles));
+    if (head > nibbles) memcpy(halves + vx_padded(nibbles), z + nibbles, head - nibbles);
+}
+
+static void load_query(const vx_group *group, size_t q, const query_scratch *own) {
+    const vx_coder *coder = group->space.coder;
+    size_t head = coder->head;
+    double whole = form_query(group, q, own->w);
+    group->code_base[q] = code_base(group, whole, own->w);
+    vx_coder_rotate_query(coder, group->kernels, own->w, own->y, own->rotation);
+    /* A head next to nothing beside the whole has a larger unit than it needs, lest that leave the
+     * range of single precision. */
+    double largest = whole * 0x1p-20;
+    for (size_t j = 0; j < head; j++) largest = fmax(largest, fabs((double)own->y[j]));
+    float inverse = largest > 0 ? (float)(126.99 / largest) : 1;
+    int32_t sum = quantise(own->y, (double)inverse, head, own->z);
     double square = 0, error = 0;
-    for (size_t j = 0; j < dim; j++) {
-        double exact = (double)form[j] * (double)inverse, off = exact - z[j];
+    for (size_t j = 0; j < head; j++) {
+        double exact = (double)own->y[j] * (double)inverse, off = exact - own->z[j];
         square += exact * exact;
         error += off * off;
     }
-    for (size_t first = 0; first < dim; first += 4) {
-        int8_t four[4] = {0};
-        memcpy(four, z + first, VX_MIN(dim - first, (size_t)4));
-        memcpy(word_of(group, q, first / 4), four, sizeof four);
-    }
+    store_query(group, q, own->z);
     /* Rounded outward by far more than these sums can err. Every rounding of the rotations and of
-     * the kernel errs by a share of |q| |x|, and a row's length is at least |x| / 2: so twice that
-     * share of |q|, times the length, makes up for all of them. */
-    double norm = sqrt(square) * (1 + 0x1p-20), slack = sqrt(error);
-    size_t chain = VX_CODE_CHAIN + 2 * vx_rotation_chain(group->space.rotation);
-    slack += (norm + slack) * (2 * vx_gamma(chain) + 0x1p-20);
+     * the kernel errs by a share of |q| |v|: so that share of |q|, times the row's length, makes up
+     * for all of them. */
+    double units = whole * (double)inverse * (1 + 0x1p-20), slack = sqrt(error);
+    double norm = sqrt(square) * (1 + 0x1p-20), share = 2 * vx_gamma(VX_CODE_CHAIN);
+    share += 2 * vx_coder_error(coder) + 0x1p-20;
+    slack += (units + norm + slack) * share;
+    double tail = vx_coder_tail(coder, whole, sqrt(square) / (double)inverse);
+    /* The looser test multiplies with at least an eighth of the whole, so that error / norm, of
+     * which a panel of queries shares the largest, stays small. */
     ((int32_t *)(uintptr_t)group->codes.start)[q] = -(sum / 2 * 15);
-    ((float *)(uintptr_t)group->codes.norm)[q] = vx_round_up(norm);
+    ((float *)(uintptr_t)group->codes.norm)[q] = vx_round_up(fmax(norm, units / 8));
     ((float *)(uintptr_t)group->codes.square)[q] = vx_round_up(norm * norm);
     ((float *)(uintptr_t)group->codes.error)[q] = vx_round_up(slack);
+    ((float *)(uintptr_t)group->codes.tail)[q] = vx_round_up(tail * (double)inverse);
     ((float *)(uintptr_t)group->codes.inverse)[q] = inverse;
 }
 
@@ -148,20 +342,29 @@ static void load_ratios(const vx_group *group) {
     }
 }
 
+/* Whether the codes can judge all queries of the group. */
+static bool can_judge(const vx_group *group, double *w) {
+    for (size_t q = 0; q < group->count && !is_unit(&group->space); q++)
+        if (!fits(form_query(group, q, w))) return false;
+    return true;
+}
+
 vindex_status vx_group_load_codes(vx_group *group, int threads) {
-    size_t width = group->kernels->code_tile_queries, dim = group->space.dim;
-    bool unit = group->space.metric == VINDEX_COSINE || group->space.metric == VINDEX_PEARSON;
-    group->coded = true;
-    for (size_t q = 0; q < group->count; q++) group->coded &= unit || fits(group->norms[q]);
-    if (!group->coded) return VINDEX_OK;
-    float *forms = vx_alloc((size_t)threads * 2 * dim, sizeof *forms);
-    if (!forms) return vx_fail_memory((size_t)threads * 2 * dim, sizeof *forms, "search");
+    size_t width = group->kernels->code_tile_queries;
+    const vx_coder *coder = group->space.coder;
+    size_t each = query_scratch_size(coder);
+    char *memory = vx_alloc((size_t)threads, each);
+    if (!memory) return vx_fail_memory((size_t)threads, each, "search");
+    group->coded = can_judge(group, place_query(coder, memory).w);
     group->code_panels =
-        group->count >= SMALLEST_CODE_TILE ? (group->count + width - 1) / width : 0;
+        group->coded && group->count >= SMALLEST_CODE_TILE ? (group->count + width - 1) / width : 0;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (size_t q = 0; q < group->count; q++)
-        load_query(group, q, forms + (threads > 1 ? (size_t)omp_get_thread_num() : 0) * 2 * dim);
-    load_ratios(group);
-    vx_free(forms);
+    for (size_t q = 0; q < (group->coded ? group->count : 0); q++) {
+        size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
+        query_scratch own = place_query(coder, memory + thread * each);
+        load_query(group, q, &own);
+    }
+    if (group->coded) load_ratios(group);
+    vx_free(memory);
     return VINDEX_OK;
 }

@@ -76,12 +76,12 @@ static void *take(char *memory, size_t *used, size_t bytes) {
 /* Places the group's arrays one after the other from `memory` on; NULL only measures. */
 static size_t place(vx_group *group, char *memory, bool weighted) {
     const vx_kernels *kernels = group->kernels;
-    bool coded = group->space.rotation && !weighted;
+    const vx_coder *coder = weighted ? NULL : group->space.coder;
     size_t width = kernels->tile_queries, codes = kernels->code_tile_queries;
     size_t capacity = group->capacity, padded = group->padded, used = 0;
     size_t tiled = capacity < SMALLEST_TILE_GROUP ? 0 : (capacity + width - 1) / width * width;
-    size_t coded_queries = coded ? (capacity + codes - 1) / codes * codes : 0;
-    size_t single = weighted || (tiled && !coded) ? SMALLEST_TILE_GROUP : capacity;
+    size_t coded = coder ? (capacity + codes - 1) / codes * codes : 0;
+    size_t single = weighted || (tiled && !coder) ? SMALLEST_TILE_GROUP : capacity;
     group->filter = take(memory, &used, tiled * padded * sizeof(float));
     group->single = take(memory, &used, VX_MIN(single, capacity) * padded * sizeof(float));
     group->settle = take(memory, &used, capacity * padded * sizeof(double));
@@ -89,14 +89,19 @@ static size_t place(vx_group *group, char *memory, bool weighted) {
     group->norms = take(memory, &used, capacity * sizeof(double));
     group->aux_one = take(memory, &used, VX_TILE_ROWS * sizeof(float));
     group->aux_zero = take(memory, &used, VX_TILE_ROWS * sizeof(float));
-    group->codes.words =
-        take(memory, &used, coded_queries * 2 * vx_code_lines(padded) * sizeof(int32_t));
-    group->codes.start = take(memory, &used, coded_queries * sizeof(int32_t));
-    group->codes.norm = take(memory, &used, coded_queries * sizeof(float));
-    group->codes.square = take(memory, &used, coded_queries * sizeof(float));
-    group->codes.error = take(memory, &used, coded_queries * sizeof(float));
-    group->codes.ratio = take(memory, &used, coded_queries * sizeof(float));
-    group->codes.inverse = take(memory, &used, coded_queries * sizeof(float));
+    size_t words = coder ? 2 * vx_code_lines(coder->head) : 0;
+    group->codes.words = take(memory, &used, coded * words * sizeof(int32_t));
+    group->codes.start = take(memory, &used, coded * sizeof(int32_t));
+    group->codes.norm = take(memory, &used, coded * sizeof(float));
+    group->codes.square = take(memory, &used, coded * sizeof(float));
+    group->codes.error = take(memory, &used, coded * sizeof(float));
+    group->codes.ratio = take(memory, &used, coded * sizeof(float));
+    group->codes.tail = take(memory, &used, coded * sizeof(float));
+    group->codes.inverse = take(memory, &used, coded * sizeof(float));
+    group->code_base = take(memory, &used, coded * sizeof(double));
+    if (coder && coder->refined)
+        group->second =
+            take(memory, &used, coded * 2 * vx_padded(vx_plane_nibbles(group->space.dim)));
     return used;
 }
 
@@ -197,15 +202,14 @@ vindex_status vx_group_load(vx_group *group, const float *queries, size_t count,
     for (size_t q = 0; q < count; q++) {
         load_settle(group, queries + q * group->space.dim, q);
         if (group->weights) continue;
-        if (!tiles || group->space.rotation)
+        if (!tiles || group->space.coder)
             vx_group_form(group, VX_PASS_SCAN, q, group->single + q * group->padded);
     }
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t p = 0; p < group->panels; p++)
         pack_panel(group, p, forms + (threads > 1 ? (size_t)omp_get_thread_num() : 0) * each);
     vx_free(forms);
-    return group->space.rotation && !group->weights ? vx_group_load_codes(group, threads)
-                                                    : VINDEX_OK;
+    return group->space.coder && !group->weights ? vx_group_load_codes(group, threads) : VINDEX_OK;
 }
 
 double vx_group_settle(const vx_group *group, size_t q, const void *row) {
@@ -269,10 +273,23 @@ void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, 
     *high = vx_round_up(key + gamma * reach + under);
 }
 
+vx_code_queries vx_group_codes(const vx_group *group, size_t q) {
+    const vx_code_queries *all = &group->codes;
+    return (vx_code_queries){all->words + q * 2 * vx_code_lines(group->space.coder->head),
+                             all->start + q,
+                             all->norm + q,
+                             all->square + q,
+                             all->error + q,
+                             all->ratio + q,
+                             all->tail + q,
+                             all->inverse + q};
+}
+
 float vx_group_code_limit(const vx_group *group, size_t q, double key) {
-    double norm = group->norms[q], inverse = (double)group->codes.inverse[q];
-    /* |q - x|^2 <= key where q . x - |x|^2 / 2 >= (|q|^2 - key) / 2; |q|^2 is rounded. */
-    double least = -key;
-    if (vx_space_biased(&group->space)) least = (norm * norm * (1 - 0x1p-30) - key) / 2;
+    /* |w - v|^2 <= key where w . v - |v|^2 / 2 >= (|w|^2 - key) / 2; and -(q . x) <= key where
+     * q . v >= -key - q . mean. */
+    double share = group->space.metric == VINDEX_L2 ? 0.5 : 1;
+    double least = group->code_base[q] - key * share;
+    double inverse = (double)group->codes.inverse[q];
     return -vx_round_up(-least * inverse * (1 + copysign(0x1p-50, -least)));
 }

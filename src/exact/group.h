@@ -9,9 +9,10 @@
 
 /* A run of stored rows. */
 typedef struct vx_block {
-    const void *data;     /* count x dim numbers of the storage type, rows without gaps */
-    const float *aux;     /* per row what the filter needs, see vx_aux_fill */
-    unsigned char *codes; /* where the space has a rotation: see exact/codes.h */
+    const void *data;      /* count x dim numbers of the storage type, rows without gaps */
+    const float *aux;      /* per row what the filter needs, see vx_aux_fill */
+    unsigned char *codes;  /* where the space has a coder: see exact/codes.h */
+    unsigned char *planes; /* where that refines */
     size_t count;
 } vx_block;
 
@@ -20,13 +21,8 @@ typedef struct vx_space {
     vindex_metric metric;
     vindex_dtype dtype; /* of the rows: f32, f16 or bf16 */
     size_t dim;
-    const struct vx_rotation *rotation; /* of the certified codes; NULL: there are none */
+    const struct vx_coder *coder; /* of the certified codes; NULL: there are none */
 } vx_space;
-
-/* Whether keys made of codes take |x|^2 / 2 off. */
-static inline bool vx_space_biased(const vx_space *space) {
-    return space->metric == VINDEX_L2;
-}
 
 static inline size_t vx_space_stride(const vx_space *space) {
     return space->dim * vindex_dtype_size(space->dtype);
@@ -65,9 +61,11 @@ typedef struct vx_group {
     bool coded;             /* there are codes, and these queries can be multiplied with them */
     size_t code_panels; /* of code_tile_queries; 0 when the group is small enough for single ones */
     vx_code_queries codes;
-    double *settle;  /* count x padded */
-    double *norms;   /* |q| (|q - mean(q)| for Pearson) */
-    double *weights; /* weight_rows x padded, NULL without weights: then nothing is filtered */
+    const int8_t *second; /* z for second planes, see code_refine; NULL: there are none */
+    double *code_base;    /* what connects keys and limits of codes, see vx_group_code_limit */
+    double *settle;       /* count x padded */
+    double *norms;        /* |q| (|q - mean(q)| for Pearson) */
+    double *weights;      /* weight_rows x padded, NULL without weights: then nothing is filtered */
     size_t weight_rows;
     const float *aux_one, *aux_zero; /* the scale 1 and the bias 0 of a tile's rows */
     void *memory;
@@ -105,16 +103,7 @@ VX_SHARED double vx_group_offset(const vx_group *group, size_t q);
 VX_SHARED double vx_group_slack(const vx_group *group, size_t q, float largest_aux);
 
 /* Query q alone, or the panel that begins with it. */
-static inline vx_code_queries vx_group_codes(const vx_group *group, size_t q) {
-    const vx_code_queries *all = &group->codes;
-    return (vx_code_queries){all->words + q * 2 * vx_code_lines(group->space.dim),
-                             all->start + q,
-                             all->norm + q,
-                             all->square + q,
-                             all->error + q,
-                             all->ratio + q,
-                             all->inverse + q};
-}
+VX_SHARED vx_code_queries vx_group_codes(const vx_group *group, size_t q);
 
 /* The limit of query q for the code kernels: a row with a code key below it comes after `key`.
  * Codes carry their slack with them, row by row. */

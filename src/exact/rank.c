@@ -13,13 +13,16 @@ enum {
     GROUP_BYTES = 16 << 20, /* of a group's queries in single precision */
     GROUP_LEAST = 48,
     GROUP_MOST = 1024,
-    SPAN = 256 /* candidates that a thread takes at a time */
+    GROUP_ENTRIES = 1 << 15, /* as many as a core's second-level cache holds, on average */
+    SPAN = 256,              /* candidates that a thread takes at a time */
+    RUN = 32,                /* keys that are passed over together where none needs settling */
+    BISECT_LEAST = 64 /* landmarks of a query from which on candidates look for their place */
 };
 
-/* A relevant candidate: its true key and the filter keys that bracket it. */
+/* A relevant candidate and its true key. Those of a query are sorted by key and row. */
 typedef struct landmark {
     double key;
-    float low, high;
+    int64_t row;
 } landmark;
 
 typedef struct ranking {
@@ -28,14 +31,18 @@ typedef struct ranking {
     size_t first_query; /* of the group */
     float *aux;         /* per candidate */
     float largest_aux;
-    landmark *marks; /* per entry of the group, from offsets[first_query] on */
+    landmark *marks;   /* per entry of the group, from offsets[first_query] on */
+    float *low, *high; /* likewise, the filter keys that bracket it: sorted as the marks are */
     int threads;
 } ranking;
 
 /* One thread's scratch memory: packed rows, and filter keys, one row of SPAN per query of a panel
- * (or of the group, when the dimensions take several slices). */
+ * (or of the group, when the dimensions take several slices). Where a query's candidates look for
+ * their place, before counts those right before a landmark and not before the one in front, and
+ * tied, at the first of some landmarks of one key, all candidates of that key. */
 typedef struct scratch {
     float *packed, *keys;
+    float largest_aux;      /* of the span */
     int64_t *before, *tied; /* per entry of the group */
 } scratch;
 
@@ -48,17 +55,42 @@ static vx_pass pass_of(const ranking *r) {
     return r->group.panels ? VX_PASS_TILE : VX_PASS_SCAN;
 }
 
+static bool comes_before(double key, int64_t row, const landmark *mark) {
+    return key < mark->key || (key == mark->key && row < mark->row);
+}
+
+static int compare_marks(const void *a, const void *b) {
+    const landmark *x = a, *y = b;
+    return comes_before(x->key, x->row, y) ? -1 : comes_before(y->key, y->row, x);
+}
+
 static void place_marks(ranking *r) {
     const vx_rank_task *task = r->task;
     const size_t *offsets = task->offsets + r->first_query;
 #pragma omp parallel for num_threads(r->threads) schedule(dynamic, 16) if (r->threads > 1)
-    for (size_t q = 0; q < r->group.count; q++)
-        for (size_t e = offsets[q]; e < offsets[q + 1]; e++) {
-            landmark *mark = &r->marks[e - offsets[0]];
-            mark->key = vx_group_settle(&r->group, q, candidate(r, (size_t)task->rows[e]));
-            vx_group_limits(&r->group, pass_of(r), q, mark->key, r->largest_aux, &mark->low,
-                            &mark->high);
+    for (size_t q = 0; q < r->group.count; q++) {
+        landmark *marks = r->marks + offsets[q] - offsets[0];
+        size_t count = offsets[q + 1] - offsets[q];
+        int64_t *rows = task->rows + offsets[q];
+        for (size_t e = 0; e < count; e++) {
+            marks[e].row = rows[e];
+            marks[e].key = vx_group_settle(&r->group, q, candidate(r, (size_t)rows[e]));
         }
+        qsort(marks, count, sizeof *marks, compare_marks);
+        for (size_t e = 0; e < count; e++) {
+            rows[e] = marks[e].row;
+            size_t entry = offsets[q] - offsets[0] + e;
+            vx_group_limits(&r->group, pass_of(r), q, marks[e].key, r->largest_aux, &r->low[entry],
+                            &r->high[entry]);
+        }
+    }
+}
+
+/* Whether one of RUN keys lies between, or is NaN. */
+static bool any_between(const float *keys, float low, float high) {
+    int any = 0;
+    for (size_t i = 0; i < RUN; i++) any |= !(keys[i] < low) & !(keys[i] > high);
+    return any;
 }
 
 /* Settles the candidates of a span whose filter keys do not tell. The largest aux of all candidates
@@ -69,13 +101,16 @@ static void settle_within(const ranking *r, scratch *own, size_t q, size_t entry
     const vx_rank_task *task = r->task;
     size_t base = task->offsets[r->first_query];
     const landmark *mark = &r->marks[entry - base];
+    float outer_low = r->low[entry - base], outer_high = r->high[entry - base], low, high;
     int64_t self = task->self ? task->self[r->first_query + q] : -1;
-    float low, high;
-    vx_group_limits(&r->group, pass_of(r), q, mark->key, vx_aux_largest(r->aux + first, count),
-                    &low, &high);
+    vx_group_limits(&r->group, pass_of(r), q, mark->key, own->largest_aux, &low, &high);
     for (size_t i = 0; i < count; i++) {
+        if (i % RUN == 0 && i + RUN <= count && !any_between(keys + i, outer_low, outer_high)) {
+            i += RUN - 1;
+            continue;
+        }
         int64_t row = (int64_t)(first + i);
-        if (keys[i] < mark->low || keys[i] > mark->high) continue; /* counted already */
+        if (keys[i] < outer_low || keys[i] > outer_high) continue; /* counted already */
         if (keys[i] < low) {
             own->before[entry - base]++;
             continue;
@@ -83,26 +118,102 @@ static void settle_within(const ranking *r, scratch *own, size_t q, size_t entry
         if (keys[i] > high || row == self || row == task->rows[entry]) continue;
         double key = vx_group_settle(&r->group, q, candidate(r, first + i));
         own->tied[entry - base] += key == mark->key;
-        own->before[entry - base] +=
-            key < mark->key || (key == mark->key && row < task->rows[entry]);
+        own->before[entry - base] += comes_before(key, row, mark);
     }
+}
+
+/* Counts the candidates of a span before each landmark. Those that come after a landmark come after
+ * all in front of it too: where the span has none left, it is done. */
+static void count_marks(const ranking *r, scratch *own, size_t q, const float *keys, size_t first,
+                        size_t count) {
+    const vx_rank_task *task = r->task;
+    size_t base = task->offsets[r->first_query], start = task->offsets[r->first_query + q];
+    for (size_t e = task->offsets[r->first_query + q + 1]; e-- > start;) {
+        const landmark *mark = &r->marks[e - base];
+        size_t below, within;
+        r->group.kernels->count(keys, count, r->low[e - base], r->high[e - base], &below, &within);
+        if (!below && !within) return;
+        own->before[e - base] += (int64_t)below;
+        /* Its own filter key lies within the bounds for certain, and needs no settling. */
+        bool own_span = mark->row >= (int64_t)first && mark->row < (int64_t)(first + count);
+        if (within > own_span) settle_within(r, own, q, e, keys, first, count);
+    }
+}
+
+/* Settles a candidate that lies within the bounds of some landmarks, of which `at` is the first,
+ * and counts it. */
+static void settle_place(const ranking *r, scratch *own, size_t q, size_t at, float filter_key,
+                         int64_t row) {
+    const size_t *offsets = r->task->offsets + r->first_query;
+    const landmark *mark = r->marks;
+    size_t marks = offsets[q + 1] - offsets[0], end = at + 1;
+    for (size_t step = 1; end < marks && !(filter_key < r->low[end]); step *= 2) end += step;
+    end = VX_MIN(end, marks);
+    double key = vx_group_settle(&r->group, q, candidate(r, (size_t)row));
+    size_t low = at, high = end, tie = at;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (comes_before(key, row, &mark[middle]))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low < marks) own->before[low]++;
+    for (high = low; tie < high;) {
+        size_t middle = tie + (high - tie) / 2;
+        if (mark[middle].key >= key)
+            high = middle;
+        else
+            tie = middle + 1;
+    }
+    if (tie < marks && mark[tie].key == key) own->tied[tie]++;
+}
+
+/* Lets the candidates of a span look for their places among many landmarks: a logarithm of their
+ * number each, where counting goes over the span once for every landmark. */
+static void place_candidates(const ranking *r, scratch *own, size_t q, const float *keys,
+                             size_t first, size_t count) {
+    const size_t *offsets = r->task->offsets + r->first_query;
+    size_t base = offsets[0], entry = offsets[q] - base, marks = offsets[q + 1] - offsets[q];
+    int64_t self = r->task->self ? r->task->self[r->first_query + q] : -1;
+    uint32_t places[SPAN];
+    r->group.kernels->place(r->high + entry, marks, keys, count, places);
+    for (size_t i = 0; i < count; i++) {
+        int64_t row = (int64_t)(first + i);
+        size_t at = places[i];
+        if (at == marks || row == self) continue;
+        if (keys[i] < r->low[entry + at])
+            own->before[entry + at]++;
+        else
+            settle_place(r, own, q, entry + at, keys[i], row);
+    }
+}
+
+static bool looks_for_places(const vx_rank_task *task, size_t query) {
+    return task->offsets[query + 1] - task->offsets[query] >= BISECT_LEAST;
 }
 
 static void count_query(const ranking *r, scratch *own, size_t q, float *keys, size_t first,
                         size_t count) {
     const vx_rank_task *task = r->task;
-    size_t query = r->first_query + q, base = task->offsets[r->first_query];
+    size_t query = r->first_query + q;
     if (task->self && task->self[query] >= (int64_t)first &&
         task->self[query] < (int64_t)(first + count))
         keys[task->self[query] - (int64_t)first] = INFINITY; /* before nothing */
-    for (size_t e = task->offsets[query]; e < task->offsets[query + 1]; e++) {
-        const landmark *mark = &r->marks[e - base];
-        size_t below, within;
-        r->group.kernels->count(keys, count, mark->low, mark->high, &below, &within);
-        own->before[e - base] += (int64_t)below;
-        /* Its own filter key lies within the bounds for certain, and needs no settling. */
-        bool own_span = task->rows[e] >= (int64_t)first && task->rows[e] < (int64_t)(first + count);
-        if (within > own_span) settle_within(r, own, q, e, keys, first, count);
+    (looks_for_places(task, query) ? place_candidates : count_marks)(r, own, q, keys, first, count);
+}
+
+/* Makes ranks of the places that candidates took. A landmark is among the candidates of its key. */
+static void sum_places(const ranking *r, size_t query) {
+    const vx_rank_task *task = r->task;
+    size_t base = task->offsets[r->first_query], start = task->offsets[query];
+    const landmark *marks = r->marks - base;
+    int64_t before = 0, same = 0;
+    for (size_t e = start; e < task->offsets[query + 1]; e++) {
+        before += task->before[e];
+        if (e == start || marks[e].key != marks[e - 1].key) same = task->tied[e];
+        task->before[e] = before;
+        task->tied[e] = same - 1;
     }
 }
 
@@ -156,6 +267,7 @@ static void count_slice(const ranking *r, scratch *own, size_t first, size_t cou
 
 static void count_span(const ranking *r, scratch *own, size_t first) {
     size_t count = VX_MIN(r->task->candidate_count - first, (size_t)SPAN);
+    own->largest_aux = vx_aux_largest(r->aux + first, count);
     if (!r->group.panels) {
         count_scans(r, own, first, count);
         return;
@@ -188,6 +300,8 @@ static void count_group(ranking *r, scratch *threads) {
             task->tied[base + e] += threads[t].tied[e];
         }
     }
+    for (size_t q = r->first_query; q < r->first_query + r->group.count; q++)
+        if (looks_for_places(task, q)) sum_places(r, q);
 }
 
 /* The most entries that any group of that many queries has. */
@@ -250,14 +364,18 @@ vindex_status vx_rank(const vx_rank_task *task, const vindex_call *given) {
     if (!task->query_count) return VINDEX_OK;
     vx_space space = {task->metric, VINDEX_F32, task->dim, NULL};
     size_t size = VX_MAX(GROUP_BYTES / (task->dim * sizeof(float)), (size_t)GROUP_LEAST);
-    size = VX_MIN(VX_MIN(size, (size_t)GROUP_MOST), task->query_count);
+    size_t asked = task->offsets[task->query_count] / task->query_count + 1; /* of each query */
+    size = VX_MIN(VX_MIN(size, (size_t)GROUP_MOST), VX_MAX(GROUP_ENTRIES / asked, GROUP_LEAST));
+    size = VX_MIN(size, task->query_count);
     size_t entries = most_entries(task, size);
     ranking r = {.task = task, .threads = vx_threads(call.threads)};
     scratch *threads = vx_alloc_zero((size_t)r.threads, sizeof *threads);
     r.aux = aux_of(task, &space, r.threads);
     r.marks = vx_alloc(entries, sizeof *r.marks);
+    r.low = vx_alloc(entries, sizeof *r.low);
+    r.high = vx_alloc(entries, sizeof *r.high);
     vindex_status status = VINDEX_OK;
-    if (!threads || !r.aux || !r.marks)
+    if (!threads || !r.aux || !r.marks || !r.low || !r.high)
         status = vx_fail_memory(task->candidate_count + entries, sizeof *r.marks, "rank");
     if (status == VINDEX_OK) status = vx_group_create(&space, size, false, &r.group);
     for (int t = 0; status == VINDEX_OK && t < r.threads; t++)
@@ -270,22 +388,25 @@ vindex_status vx_rank(const vx_rank_task *task, const vindex_call *given) {
     vx_free(threads);
     vx_free(r.aux);
     vx_free(r.marks);
+    vx_free(r.low);
+    vx_free(r.high);
     vx_group_free(&r.group);
     return status;
 }
 
 typedef struct nearest {
-    int64_t *rows;
+    vx_hit *hits;
     size_t k;
 } nearest;
 
 static void answer_nearest(void *context, size_t query, const vx_hit *hits, size_t count) {
     const nearest *out = context;
-    for (size_t i = 0; i < out->k; i++) out->rows[query * out->k + i] = i < count ? hits[i].id : -1;
+    for (size_t i = 0; i < out->k; i++)
+        out->hits[query * out->k + i] = i < count ? hits[i] : (vx_hit){.key = NAN, .id = -1};
 }
 
 vindex_status vx_rank_nearest(const vx_rank_task *task, size_t k, const vindex_call *given,
-                              int64_t *rows) {
+                              vx_hit *hits) {
     vindex_call call;
     VX_TRY(vx_call_resolve(given, &call));
     if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
@@ -304,7 +425,7 @@ vindex_status vx_rank_nearest(const vx_rank_task *task, size_t k, const vindex_c
                          .threads = threads,
                          .progress = call.progress,
                          .progress_context = call.progress_context};
-    nearest out = {rows, k};
+    nearest out = {hits, k};
     vindex_status status = vx_search_topk(&job, k, answer_nearest, &out);
     vx_free(aux);
     return status;

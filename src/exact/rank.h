@@ -7,7 +7,7 @@
 
 #include <vindex/types.h>
 
-#include "core/base.h"
+#include "core/topk.h"
 
 typedef struct vx_rank_task {
     vindex_metric metric;
@@ -18,17 +18,19 @@ typedef struct vx_rank_task {
     size_t candidate_count;
     const int64_t *self;   /* per query the candidate row to leave out, or -1; NULL: none */
     const size_t *offsets; /* query_count + 1: query q owns entries offsets[q] ... offsets[q+1]-1 */
-    const int64_t *rows;   /* per entry, the candidate row whose rank is asked (never self) */
-    int64_t *before;       /* out, per entry: candidates, self left out, that rank before it */
-    int64_t *tied;         /* out, per entry: other candidates at exactly the same distance */
+    int64_t *rows;   /* per entry, the candidate row whose rank is asked (never self); sorted best
+                        first within each query by the call */
+    int64_t *before; /* out, per entry: candidates, self left out, that rank before it */
+    int64_t *tied;   /* out, per entry: other candidates at exactly the same distance */
 } vx_rank_task;
 
-/* Fills before and tied. Numbers must be finite. */
+/* Fills before and tied, and sorts rows. Numbers must be finite. A query with many entries costs a
+ * logarithm of their number per candidate. */
 VX_SHARED vindex_status vx_rank(const vx_rank_task *task, const vindex_call *call);
 
-/* The k nearest candidates of each query, self left out: rows (query_count x k), best first, -1
+/* The k nearest candidates of each query, self left out: hits (query_count x k), best first, id -1
  * where there are fewer. Uses metric, dim, queries, candidates and self of the task. */
 VX_SHARED vindex_status vx_rank_nearest(const vx_rank_task *task, size_t k, const vindex_call *call,
-                                        int64_t *rows);
+                                        vx_hit *hits);
 
 #endif

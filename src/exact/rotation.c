@@ -7,6 +7,10 @@
 enum { SEED = 0x76696e64 }; /* fixed: the rotation is part of the file format */
 
 vindex_status vx_rotation_create(size_t dim, vx_rotation *rotation) {
+    return vx_rotation_seeded(dim, SEED, rotation);
+}
+
+vindex_status vx_rotation_seeded(size_t dim, uint64_t seed, vx_rotation *rotation) {
     size_t window = 1, log2 = 0;
     while (window * 2 <= dim) window *= 2, log2++;
     /* 2^(-k/2) from exact powers of two and one rounded root. */
@@ -15,7 +19,7 @@ vindex_status vx_rotation_create(size_t dim, vx_rotation *rotation) {
     rotation->rounds = window == dim ? 2 : 4;
     rotation->signs = vx_alloc((size_t)rotation->rounds * dim, sizeof *rotation->signs);
     if (!rotation->signs) return vx_fail_memory(dim, sizeof(float), "rotation");
-    vx_rng rng = vx_rng_seed(SEED, dim);
+    vx_rng rng = vx_rng_seed(seed, dim);
     for (size_t i = 0; i < (size_t)rotation->rounds * dim; i++)
         rotation->signs[i] = vx_rng_next(&rng) >> 63 ? -1.0f : 1.0f;
     return VINDEX_OK;
@@ -33,6 +37,16 @@ void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels, f
         for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
         size_t start = round % 2 ? rotation->dim - rotation->window : 0;
         kernels->hadamard(values + start, spare, rotation->window, rotation->factor);
+    }
+}
+
+void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels, float *values,
+                      float *spare) {
+    for (int round = rotation->rounds - 1; round >= 0; round--) {
+        const float *signs = rotation->signs + (size_t)round * rotation->dim;
+        size_t start = round % 2 ? rotation->dim - rotation->window : 0;
+        kernels->hadamard(values + start, spare, rotation->window, rotation->factor);
+        for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
     }
 }
 

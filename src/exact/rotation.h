@@ -14,12 +14,18 @@ typedef struct vx_rotation {
     float *signs; /* rounds x dim */
 } vx_rotation;
 
+/* That of the certified codes, the same for all indexes of one dimension; and one of many. */
 VX_SHARED vindex_status vx_rotation_create(size_t dim, vx_rotation *rotation);
+VX_SHARED vindex_status vx_rotation_seeded(size_t dim, uint64_t seed, vx_rotation *rotation);
 VX_SHARED void vx_rotation_free(vx_rotation *rotation);
 
 /* Rotates values in place; spare holds dim numbers too. */
 VX_SHARED void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels,
                                  float *values, float *spare);
+
+/* The way back: what was rotated, as it was up to rounding. */
+VX_SHARED void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels,
+                                float *values, float *spare);
 
 /* Roundings that one number passes through: |computed - true| <= vx_gamma(chain) |x|. */
 VX_SHARED size_t vx_rotation_chain(const vx_rotation *rotation);

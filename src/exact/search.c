@@ -2,6 +2,7 @@
  * whichever thread is free; since hits have one total order, who looked at what does not matter. */
 #include "search.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdatomic.h>
 
@@ -19,7 +20,7 @@ enum {
     SMALL_WORK = 1 << 21 /* multiplications below which a second thread costs more than it brings */
 };
 
-enum { CODED, SURVIVORS, PLAIN, SETTLED, BYTES, STATS }; /* of vindex_search_stats */
+enum { CODED, SURVIVORS, VECTORS, PLAIN, SETTLED, BYTES, STATS }; /* of vindex_search_stats */
 
 typedef struct search_run {
     const vx_search_job *job;
@@ -59,7 +60,53 @@ static void search_spans(search_run *run, vx_worker *worker, atomic_size_t *next
                            VX_MIN(run->span_rows, job->blocks[b].count - first));
         report(run, caller);
     }
+    vx_worker_finish(worker);
     record(run, worker->status);
+}
+
+/* A sample of the rows: pieces spread over all of them. */
+enum { SAMPLE_PIECE = VX_CASCADE_ROWS, SAMPLE_SHARE = 32, SAMPLE_NEIGHBOURS = 64, SAMPLE_MOST = 8 };
+
+static size_t sample_pieces(const search_run *run) {
+    size_t rows = VX_MAX(run->rows / SAMPLE_SHARE, run->k * SAMPLE_NEIGHBOURS);
+    return VX_MIN(rows, run->rows / SAMPLE_MOST) / SAMPLE_PIECE;
+}
+
+static void sample_spans(const search_run *run, vx_worker *worker, atomic_size_t *next) {
+    const vx_search_job *job = run->job;
+    size_t pieces = sample_pieces(run), all = run->rows / SAMPLE_PIECE;
+    for (size_t i; (i = atomic_fetch_add(next, 1)) < pieces;) {
+        size_t row = i * all / pieces * SAMPLE_PIECE;
+        size_t b = row / job->block_rows, at = row % job->block_rows / VX_CODE_ROWS * VX_CODE_ROWS;
+        size_t count = VX_MIN(job->blocks[b].count - at, (size_t)SAMPLE_PIECE);
+        vx_worker_sample(worker, &job->blocks[b], b * job->block_rows, at, count);
+    }
+}
+
+/* The k-th best of all threads' samples together. */
+static void take_bests(vx_worker *workers, int threads, size_t count, vx_best *bests) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (size_t q = 0; q < count; q++) {
+        vx_topk *top = &workers[0].tops[q];
+        for (int t = 1; t < threads; t++)
+            for (size_t i = 0; i < workers[t].tops[q].count; i++)
+                vx_topk_push(top, workers[t].tops[q].hits[i]);
+        vx_topk_cut(top);
+        if (top->worst.key < atomic_load(&bests[q])) atomic_store(&bests[q], top->worst.key);
+    }
+}
+
+/* A first k-th best for each query, so that codes rule out rows from the start. */
+static void sample(const search_run *run, vx_worker *workers, int threads, size_t count,
+                   vx_best *bests) {
+    atomic_size_t next = 0;
+    if (threads == 1) {
+        sample_spans(run, workers, &next);
+    } else {
+#pragma omp parallel num_threads(threads)
+        sample_spans(run, &workers[omp_get_thread_num()], &next);
+    }
+    take_bests(workers, threads, count, bests);
 }
 
 static void answer_topk(const search_run *run, vx_worker *workers, int threads, size_t count) {
@@ -103,14 +150,19 @@ static vindex_status answer_range(const search_run *run, const vx_worker *worker
 
 /* Searches the rows for the queries first ... first+count-1. */
 static vindex_status search_group(search_run *run, vx_group *group, vx_worker *workers, int threads,
-                                  size_t first, bool caller) {
+                                  size_t first, vx_best *bests, bool caller) {
     const vx_search_job *job = run->job;
     size_t dim = job->space.dim, count = VX_MIN(group->capacity, job->query_count - first);
     if (job->weights && job->weight_rows == 1) vx_group_weigh(group, job->weights, 1);
     if (job->weights && job->weight_rows > 1)
         vx_group_weigh(group, job->weights + first * dim, count);
     VX_TRY(vx_group_load(group, job->queries + first * dim, count, threads));
-    for (int t = 0; t < threads; t++) vx_worker_begin(&workers[t], first);
+    for (size_t q = 0; q < count; q++) atomic_init(&bests[q], INFINITY);
+    for (int t = 0; t < threads; t++) vx_worker_begin(&workers[t], first, bests);
+    if (run->k && group->coded) {
+        sample(run, workers, threads, count, bests);
+        for (int t = 0; t < threads; t++) vx_worker_begin(&workers[t], first, bests);
+    }
     atomic_size_t next = 0;
     if (threads == 1) {
         search_spans(run, workers, &next, caller);
@@ -127,6 +179,7 @@ static vindex_status search_group(search_run *run, vx_group *group, vx_worker *w
 static void add_stats(search_run *run, const vindex_search_stats *done) {
     atomic_fetch_add(&run->stats[CODED], done->coded);
     atomic_fetch_add(&run->stats[SURVIVORS], done->survivors);
+    atomic_fetch_add(&run->stats[VECTORS], done->vectors);
     atomic_fetch_add(&run->stats[PLAIN], done->plain);
     atomic_fetch_add(&run->stats[SETTLED], done->settled);
     atomic_fetch_add(&run->stats[BYTES], done->bytes);
@@ -139,13 +192,15 @@ static void search_groups(search_run *run, size_t group_size, atomic_size_t *nex
     vx_group group = {0};
     vindex_status status = vx_group_create(&job->space, group_size, job->weights != NULL, &group);
     vx_worker *workers = vx_alloc_zero((size_t)threads, sizeof *workers);
-    if (!workers) status = vx_fail_memory((size_t)threads, sizeof *workers, "search: threads");
+    vx_best *bests = vx_alloc(group_size, sizeof *bests);
+    if (!workers || !bests)
+        status = vx_fail_memory((size_t)threads, sizeof *workers, "search: threads");
     for (int t = 0; status == VINDEX_OK && t < threads; t++)
         status = vx_worker_create(job, &group, run->k, run->radius_key, &workers[t]);
     while (status == VINDEX_OK && atomic_load(&run->status) == VINDEX_OK) {
         size_t first = atomic_fetch_add(next_group, 1) * group_size;
         if (first >= job->query_count) break;
-        status = search_group(run, &group, workers, threads, first, caller);
+        status = search_group(run, &group, workers, threads, first, bests, caller);
     }
     record(run, status);
     for (int t = 0; workers && t < threads; t++) {
@@ -153,6 +208,7 @@ static void search_groups(search_run *run, size_t group_size, atomic_size_t *nex
         vx_worker_free(&workers[t]);
     }
     vx_free(workers);
+    vx_free(bests);
     vx_group_free(&group);
 }
 
@@ -183,6 +239,7 @@ static void answer_stats(const search_run *run) {
     if (!run->job->stats) return;
     *run->job->stats = (vindex_search_stats){.coded = atomic_load(&run->stats[CODED]),
                                              .survivors = atomic_load(&run->stats[SURVIVORS]),
+                                             .vectors = atomic_load(&run->stats[VECTORS]),
                                              .plain = atomic_load(&run->stats[PLAIN]),
                                              .settled = atomic_load(&run->stats[SETTLED]),
                                              .bytes = atomic_load(&run->stats[BYTES])};
@@ -222,7 +279,7 @@ vindex_status vx_search_topk(const vx_search_job *job, size_t k, vx_answer_fn an
     size_t rows = 0;
     for (size_t b = 0; b < job->block_count; b++) rows += job->blocks[b].count;
     k = VX_MAX(VX_MIN(k, rows), (size_t)1); /* room for no more than there can be */
-    bool plain = !job->space.rotation && !job->weights;
+    bool plain = !job->space.coder && !job->weights;
     if (plain && rows <= FEW_ROWS && job->query_count >= MANY_QUERIES && k <= rows / 4)
         return vx_nearest(job, k, answer, context);
     search_run run = {.job = job, .k = k, .answer = answer, .context = context};

@@ -7,13 +7,11 @@
 
 enum { SCAN_ROWS = 256, SPAN_BYTES = 2 << 20, SPAN_ROWS_LEAST = 64, SPAN_ROWS_MOST = 8192 };
 
-enum { BACKOFF_FIRST = 16384 }; /* rows filtered without codes once those do not pay */
-
-/* What the codes did not rule out waits here for as many more, while its row is fetched. */
-enum { PENDING = 16 };
-typedef struct vx_pending {
-    uint32_t query, row; /* row: within the span */
-} vx_pending;
+enum {
+    ROOM_ALL = 1 << 18, /* candidates, of all queries together */
+    ROOM_LEAST = 256,
+    ROOM_MOST = 4096
+};
 
 size_t vx_worker_span_rows(const vx_space *space) {
     size_t rows = SPAN_BYTES / vx_space_stride(space) / VX_TILE_ROWS * VX_TILE_ROWS;
@@ -33,22 +31,34 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
     size_t hits_each = k ? vx_topk_capacity(k) * sizeof(vx_hit) : 0, hits;
     size_t packed = VX_MIN(dim, (size_t)VX_SLICE) * VX_TILE_ROWS * sizeof(float);
     size_t sums = dim > VX_SLICE ? queries * VX_TILE_ROWS * sizeof(float) : 0, bytes;
+    bool coded = job->space.coder && !job->weights;
+    size_t room = ROOM_ALL / queries;
+    room = coded ? VX_MIN(VX_MAX(room, (size_t)ROOM_LEAST), (size_t)ROOM_MOST) : 0;
+    size_t panel_hits =
+        coded ? (size_t)VX_CODE_TILE_QUERIES * VX_CASCADE_ROWS * sizeof(vx_code_hit) : 0;
+    size_t candidates = group->capacity * (room * sizeof(vx_candidate) + sizeof(size_t));
     if (!vx_mul(hits_each, group->capacity, &hits) ||
         !vx_add(hits,
-                queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums +
-                    PENDING * sizeof(vx_pending) + 7 * 64,
+                queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums + candidates +
+                    panel_hits + 9 * 64,
                 &bytes))
         return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
     char *memory = vx_alloc(bytes, 1);
     if (!memory) return vx_fail_memory(bytes, 1, "search: room for k neighbours");
-    *worker =
-        (vx_worker){.job = job, .group = group, .k = k, .radius_key = radius_key, .memory = memory};
+    *worker = (vx_worker){.job = job,
+                          .group = group,
+                          .k = k,
+                          .radius_key = radius_key,
+                          .room = room,
+                          .memory = memory};
     worker->tops = take(&memory, queries * sizeof(vx_topk));
     worker->limits = take(&memory, queries * sizeof(float));
     worker->seconds = take(&memory, queries * sizeof(float));
     worker->packed = take(&memory, packed);
     worker->sums = take(&memory, sums);
-    worker->pending = take(&memory, PENDING * sizeof(vx_pending));
+    worker->hits = take(&memory, panel_hits);
+    worker->candidates = take(&memory, group->capacity * room * sizeof(vx_candidate));
+    worker->waiting = take(&memory, group->capacity * sizeof(size_t));
     vx_hit *each = take(&memory, hits);
     for (size_t q = 0; k && q < group->capacity; q++)
         vx_topk_init(&worker->tops[q], k, each + q * vx_topk_capacity(k));
@@ -61,25 +71,55 @@ void vx_worker_free(vx_worker *worker) {
     *worker = (vx_worker){0};
 }
 
-void vx_worker_begin(vx_worker *worker, size_t first_query) {
+void vx_worker_begin(vx_worker *worker, size_t first_query, vx_best *bests) {
     worker->first_query = first_query;
+    worker->bests = bests;
     worker->found_count = 0;
     worker->largest_aux = 0;
     worker->plain_rows = 0;
-    worker->backoff = BACKOFF_FIRST;
+    worker->backoff = 0;
     worker->debt = 0;
+    worker->passed = worker->sampled = 0;
+    memset(worker->waiting, 0, worker->group->count * sizeof *worker->waiting);
     for (size_t q = 0; worker->k && q < worker->group->count; q++)
         vx_topk_init(&worker->tops[q], worker->k, worker->tops[q].hits);
 }
 
-static void update_limit(vx_worker *worker, size_t q) {
-    double key = worker->k ? worker->tops[q].worst.key : worker->radius_key;
+/* No row with a key above it matters. */
+double vx_worker_limit(const vx_worker *worker, size_t q) {
+    if (!worker->k) return worker->radius_key;
+    double best = atomic_load_explicit(&worker->bests[q], memory_order_relaxed);
+    return fmin(best, worker->tops[q].worst.key);
+}
+
+/* Tells the other threads of a k-th best key. */
+static void publish(vx_worker *worker, size_t q) {
+    double key = worker->tops[q].worst.key;
+    double best = atomic_load_explicit(&worker->bests[q], memory_order_relaxed);
+    while (key < best &&
+           !atomic_compare_exchange_weak_explicit(&worker->bests[q], &best, key,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        continue;
+}
+
+void vx_worker_update_limit(vx_worker *worker, size_t q) {
+    double key = vx_worker_limit(worker, q);
     float low;
     if (worker->pass == VX_PASS_CODES)
         worker->limits[q] = vx_group_code_limit(worker->group, q, key);
     vx_pass by_vectors = worker->pass == VX_PASS_CODES ? VX_PASS_SCAN : worker->pass;
     float *high = worker->pass == VX_PASS_CODES ? worker->seconds : worker->limits;
     vx_group_limits(worker->group, by_vectors, q, key, worker->largest_aux, &low, &high[q]);
+}
+
+/* Makes the most of what was settled: a top k tells of its worst when it is cut. */
+void vx_worker_tighten(vx_worker *worker, size_t q) {
+    if (!worker->k || worker->tops[q].count < worker->k) return;
+    double before = worker->tops[q].worst.key;
+    vx_topk_cut(&worker->tops[q]);
+    if (worker->tops[q].worst.key == before) return;
+    publish(worker, q);
+    vx_worker_update_limit(worker, q);
 }
 
 /* For the rows to come, which are filtered by that pass. Behind the last query nothing passes. Of
@@ -89,7 +129,7 @@ static void update_limits(vx_worker *worker, vx_pass pass, const float *aux, siz
     bool wanted = metric == VINDEX_INNER_PRODUCT || (metric == VINDEX_L2 && pass == VX_PASS_TILE);
     worker->largest_aux = wanted ? vx_aux_largest(aux, count) : 0;
     worker->pass = pass;
-    for (size_t q = 0; q < worker->group->count; q++) update_limit(worker, q);
+    for (size_t q = 0; q < worker->group->count; q++) vx_worker_update_limit(worker, q);
     for (size_t q = worker->group->count; q < worker->group->count + VX_TILE_QUERIES; q++)
         worker->limits[q] = pass == VX_PASS_CODES ? INFINITY : -INFINITY;
 }
@@ -98,7 +138,9 @@ static void keep(vx_worker *worker, size_t q, vx_hit hit) {
     if (worker->k) {
         double before = worker->tops[q].worst.key;
         vx_topk_push(&worker->tops[q], hit);
-        if (worker->tops[q].worst.key != before) update_limit(worker, q);
+        if (worker->tops[q].worst.key == before) return;
+        publish(worker, q);
+        vx_worker_update_limit(worker, q);
         return;
     }
     if (!(hit.key <= worker->radius_key)) return;
@@ -112,7 +154,7 @@ static void keep(vx_worker *worker, size_t q, vx_hit hit) {
 }
 
 /* Admits one row that the filter could not rule out, and settles it. */
-static void settle(vx_worker *worker, size_t q, size_t row, const void *data) {
+void vx_worker_settle(vx_worker *worker, size_t q, size_t row, const void *data) {
     const vx_search_job *job = worker->job;
     if (job->ids && !vx_ids_alive(job->ids, row)) return;
     int64_t id = job->ids ? vx_ids_of(job->ids, row) : (int64_t)row;
@@ -123,15 +165,8 @@ static void settle(vx_worker *worker, size_t q, size_t row, const void *data) {
     keep(worker, q, (vx_hit){isnan(key) ? INFINITY : key, id});
 }
 
-typedef struct span {
-    const char *data;
-    const float *aux;
-    size_t row, count; /* row: number of the first */
-    vx_codes codes;    /* of the first row's group on; unused without codes */
-} span;
-
 /* A few queries: each scans a stretch of rows while it is in the cache. */
-static void scan_span(vx_worker *worker, const span *rows) {
+static void scan_span(vx_worker *worker, const vx_span *rows) {
     const vx_group *group = worker->group;
     const vx_space *space = &group->space;
     const vx_kernels *kernels = group->kernels;
@@ -151,25 +186,27 @@ static void scan_span(vx_worker *worker, const span *rows) {
             size_t found = kernels->select(keys, similarity ? rows->aux + start : NULL, count,
                                            worker->limits[q], positions);
             for (size_t i = 0; i < found; i++)
-                settle(worker, q, rows->row + start + positions[i], data + positions[i] * stride);
+                vx_worker_settle(worker, q, rows->row + start + positions[i],
+                                 data + positions[i] * stride);
         }
     }
 }
 
 /* Settles the rows that tile_select left of a panel of queries. */
-static void settle_masks(vx_worker *worker, size_t panel, const uint32_t *masks, const span *rows) {
+static void settle_masks(vx_worker *worker, size_t panel, const uint32_t *masks,
+                         const vx_span *rows) {
     const vx_group *group = worker->group;
     size_t width = group->kernels->tile_queries, stride = vx_space_stride(&group->space);
     uint32_t inside = (uint32_t)((1ull << rows->count) - 1);
     for (size_t i = 0; i < VX_MIN(width, group->count - panel * width); i++)
         for (uint32_t mask = masks[i] & inside; mask; mask &= mask - 1) {
             size_t r = (size_t)__builtin_ctz(mask);
-            settle(worker, panel * width + i, rows->row + r, rows->data + r * stride);
+            vx_worker_settle(worker, panel * width + i, rows->row + r, rows->data + r * stride);
         }
 }
 
 /* Many queries: one tile of rows against all of them. `next` is what will be read after it. */
-static void tile_rows(vx_worker *worker, const span *rows, const char *next) {
+static void tile_rows(vx_worker *worker, const vx_span *rows, const char *next) {
     const vx_group *group = worker->group;
     const vx_kernels *kernels = group->kernels;
     size_t width = kernels->tile_queries, height = kernels->tile_rows, dim = group->space.dim;
@@ -203,139 +240,28 @@ static void tile_rows(vx_worker *worker, const span *rows, const char *next) {
     }
 }
 
-static void tile_span(vx_worker *worker, const span *rows) {
+static void tile_span(vx_worker *worker, const vx_span *rows) {
     size_t height = worker->group->kernels->tile_rows;
     size_t stride = vx_space_stride(&worker->group->space);
     for (size_t start = 0; start < rows->count; start += height) {
-        span tile = {.data = rows->data + start * stride,
-                     .aux = rows->aux + start,
-                     .row = rows->row + start,
-                     .count = VX_MIN(rows->count - start, height)};
+        vx_span tile = {.data = rows->data + start * stride,
+                        .aux = rows->aux + start,
+                        .row = rows->row + start,
+                        .count = VX_MIN(rows->count - start, height)};
         bool more = start + 2 * height <= rows->count;
         tile_rows(worker, &tile, more ? tile.data + height * stride : NULL);
     }
 }
 
-/* A row that its code did not rule out: one scan decides whether it is worth settling. */
-static void check_row(vx_worker *worker, const span *rows, vx_pending pair) {
-    const vx_group *group = worker->group;
-    const vx_space *space = &group->space;
-    size_t stride = vx_space_stride(space), q = pair.query, i = pair.row;
-    const char *data = rows->data + i * stride;
-    const float *query = group->single + q * group->padded;
-    bool l2 = space->metric == VINDEX_L2;
-    float key;
-    (l2 ? group->kernels->scan_l2 : group->kernels->scan_ip)[space->dtype](query, data, stride, 1,
-                                                                           space->dim, &key);
-    if (space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON) key *= rows->aux[i];
-    if (!(key > worker->seconds[q])) settle(worker, q, rows->row + i, data);
-}
-
-/* Asks for the row of a survivor, and looks at one that was asked for earlier. */
-static void push_pending(vx_worker *worker, const span *rows, size_t q, size_t i) {
-    size_t stride = vx_space_stride(&worker->group->space);
-    const char *data = rows->data + i * stride;
-    for (size_t byte = 0; byte < VX_MIN(stride, (size_t)1024); byte += 64)
-        __builtin_prefetch(data + byte);
-    vx_pending *slot = &worker->pending[worker->pending_count++ % PENDING], earlier = *slot;
-    *slot = (vx_pending){(uint32_t)q, (uint32_t)i};
-    if (worker->pending_count > PENDING) check_row(worker, rows, earlier);
-}
-
-static void finish_pending(vx_worker *worker, const span *rows) {
-    size_t count = worker->pending_count;
-    for (size_t i = count - VX_MIN(count, (size_t)PENDING); i < count; i++)
-        check_row(worker, rows, worker->pending[i % PENDING]);
-    worker->stats.survivors += (int64_t)count;
-    worker->stats.bytes += (int64_t)(count * vx_space_stride(&worker->group->space));
-    worker->pending_count = 0;
-}
-
-/* The groups of `count` rows from row `start` of a span on; start is a multiple of the group. */
-static vx_codes codes_from(const span *rows, size_t start, size_t count) {
-    vx_codes codes = rows->codes;
-    codes.groups +=
-        start / VX_CODE_ROWS * (vx_code_numbers(codes.biased) + codes.lines) * VX_CODE_LINE;
-    codes.count = (count + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
-    return codes;
-}
-
-/* A few queries against the codes. */
-static void code_scan_span(vx_worker *worker, const span *rows) {
-    const vx_group *group = worker->group;
-    for (size_t start = 0; start < rows->count; start += SCAN_ROWS) {
-        size_t count = VX_MIN(rows->count - start, (size_t)SCAN_ROWS);
-        vx_codes codes = codes_from(rows, start, count);
-        for (size_t q = 0; q < group->count; q++) {
-            uint32_t positions[SCAN_ROWS];
-            vx_code_queries query = vx_group_codes(group, q);
-            size_t found =
-                group->kernels->code_select(&codes, &query, worker->limits[q], positions);
-            for (size_t i = 0; i < found && positions[i] < count; i++)
-                push_pending(worker, rows, q, start + positions[i]);
-        }
-    }
-}
-
-/* Many queries against the codes, a tile at a time. */
-static void code_tile_span(vx_worker *worker, const span *rows) {
-    const vx_group *group = worker->group;
-    const vx_kernels *kernels = group->kernels;
-    size_t height = kernels->code_tile_rows, width = kernels->code_tile_queries;
-    for (size_t start = 0; start < rows->count; start += height) {
-        size_t count = VX_MIN(rows->count - start, height);
-        uint32_t inside = (uint32_t)((1ull << count) - 1);
-        vx_codes codes = codes_from(rows, start, count);
-        for (size_t q = 0; q < group->count; q += width) {
-            uint32_t masks[VX_CODE_TILE_QUERIES];
-            vx_code_queries queries = vx_group_codes(group, q);
-            if (!kernels->code_tile(&codes, &queries, worker->limits + q, masks)) continue;
-            for (size_t i = 0; i < VX_MIN(width, group->count - q); i++)
-                for (uint32_t mask = masks[i] & inside; mask; mask &= mask - 1)
-                    push_pending(worker, rows, q + i, start + (size_t)__builtin_ctz(mask));
-        }
-    }
-}
-
-/* Looks at what the codes brought: where too many rows survive them, the rows to come do without,
- * each time for longer. Costs decide the shares: in memory a code is an eighth of its row, in a
- * tile it saves two thirds of the arithmetic. */
-static void guard(vx_worker *worker, size_t count, size_t survivors) {
-    enum { SHARE_SCAN = 5, SHARE_TILE = 30, DEBT_ROWS = 1024, BACKOFF_MOST = 1 << 22 };
-    double pairs = (double)count * (double)worker->group->count;
-    double share = worker->group->code_panels ? SHARE_TILE : SHARE_SCAN;
-    worker->debt += (double)survivors * share - pairs;
-    if (worker->debt < 0) {
-        worker->debt = 0;
-        worker->backoff = VX_MAX(worker->backoff / 2, (size_t)BACKOFF_FIRST);
-    }
-    if (worker->debt < DEBT_ROWS * (double)worker->group->count) return;
-    worker->debt = 0;
-    worker->plain_rows = worker->backoff;
-    worker->backoff = VX_MIN(2 * worker->backoff, (size_t)BACKOFF_MOST);
-}
-
-static void code_span(vx_worker *worker, const span *rows) {
-    int64_t before = worker->stats.survivors;
-    if (worker->group->code_panels)
-        code_tile_span(worker, rows);
-    else
-        code_scan_span(worker, rows);
-    finish_pending(worker, rows);
-    worker->stats.coded += (int64_t)(rows->count * worker->group->count);
-    worker->stats.bytes += (int64_t)vx_codes_bytes(&worker->group->space, rows->count);
-    guard(worker, rows->count, (size_t)(worker->stats.survivors - before));
-}
-
 /* With weights nothing is filtered: the stored norms do not hold in the subspace. */
-static void settle_span(vx_worker *worker, const span *rows) {
+static void settle_span(vx_worker *worker, const vx_span *rows) {
     size_t stride = vx_space_stride(&worker->group->space);
     for (size_t i = 0; i < rows->count; i++)
         for (size_t q = 0; q < worker->group->count; q++)
-            settle(worker, q, rows->row + i, rows->data + i * stride);
+            vx_worker_settle(worker, q, rows->row + i, rows->data + i * stride);
 }
 
-static void plain_span(vx_worker *worker, const span *rows) {
+static void plain_span(vx_worker *worker, const vx_span *rows) {
     const vx_group *group = worker->group;
     worker->stats.plain += (int64_t)(rows->count * group->count);
     worker->stats.bytes += (int64_t)(rows->count * vx_space_stride(&group->space));
@@ -351,23 +277,23 @@ static void plain_span(vx_worker *worker, const span *rows) {
 /* Codes rule out nothing before there are k rows to compare with. */
 static bool has_limits(const vx_worker *worker) {
     for (size_t q = 0; q < worker->group->count && worker->k; q++)
-        if (worker->tops[q].worst.key == INFINITY) return false;
+        if (vx_worker_limit(worker, q) == INFINITY) return false;
     return true;
 }
 
 /* Rows start ... start+count-1 of a span. */
-static span part_of(const span *rows, const vx_space *space, size_t start, size_t count) {
-    span part = {.data = rows->data + start * vx_space_stride(space),
-                 .aux = rows->aux + start,
-                 .row = rows->row + start,
-                 .count = count};
-    if (space->rotation) part.codes = codes_from(rows, start, count);
-    return part;
+static vx_span part_of(const vx_span *rows, const vx_space *space, size_t start, size_t count) {
+    return (vx_span){.block = rows->block,
+                     .at = rows->at + start,
+                     .row = rows->row + start,
+                     .count = count,
+                     .data = rows->data + start * vx_space_stride(space),
+                     .aux = rows->aux + start};
 }
 
 /* Filters a span by codes where they pay, and without where not, piece by piece. */
-static void search_pieces(vx_worker *worker, const span *rows) {
-    enum { PIECE_ROWS = 256 };
+static void search_pieces(vx_worker *worker, const vx_span *rows) {
+    enum { PIECE_ROWS = VX_CASCADE_ROWS };
     const vx_group *group = worker->group;
     vx_pass plain = group->panels ? VX_PASS_TILE : VX_PASS_SCAN;
     for (size_t start = 0; start < rows->count;) {
@@ -376,26 +302,38 @@ static void search_pieces(vx_worker *worker, const span *rows) {
         size_t most = codes ? PIECE_ROWS : worker->plain_rows ? worker->plain_rows : left;
         if (group->coded && !codes && !worker->plain_rows) most = PIECE_ROWS;
         most = (most + VX_TILE_ROWS - 1) / VX_TILE_ROWS * VX_TILE_ROWS;
-        span part = part_of(rows, &group->space, start, VX_MIN(left, most));
+        vx_span part = part_of(rows, &group->space, start, VX_MIN(left, most));
         if (start == 0 || worker->pass != (codes ? VX_PASS_CODES : plain))
             update_limits(worker, codes ? VX_PASS_CODES : plain, part.aux, left);
         if (codes)
-            code_span(worker, &part);
+            vx_cascade_span(worker, &part);
         else
             plain_span(worker, &part);
         start += part.count;
     }
 }
 
+static vx_span span_of(const vx_worker *worker, const vx_block *block, size_t block_first,
+                       size_t first, size_t count) {
+    vx_span all = {.block = block, .row = block_first, .data = block->data, .aux = block->aux};
+    return part_of(&all, &worker->group->space, first, count);
+}
+
 void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
                     size_t count) {
-    const vx_space *space = &worker->group->space;
-    span all = {.data = block->data,
-                .aux = block->aux,
-                .row = block_first,
-                .codes = {.groups = block->codes,
-                          .lines = vx_code_lines(space->dim),
-                          .biased = vx_space_biased(space)}};
-    span rows = part_of(&all, space, first, count);
+    vx_span rows = span_of(worker, block, block_first, first, count);
     search_pieces(worker, &rows);
+}
+
+void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
+                      size_t count) {
+    vx_span rows = span_of(worker, block, block_first, first, count);
+    worker->approximate = true;
+    update_limits(worker, VX_PASS_CODES, rows.aux, rows.count);
+    vx_cascade_sample(worker, &rows);
+    worker->approximate = false;
+}
+
+void vx_worker_finish(vx_worker *worker) {
+    if (worker->group->coded) vx_cascade_finish(worker);
 }

@@ -1,5 +1,7 @@
 /* Saving and loading a flat index. Sections: "index", "vectors" (the stored rows), "aux" (the
- * filter's number per row), "codes" where there are some, and those of the ids. */
+ * filter's number per row), of a certified index "coder", "codes" and "planes" as far as there are
+ * some, and those of the ids. */
+#include "exact/coder_file.h"
 #include "flat.h"
 
 static vindex_status save_vectors(const vx_flat *flat, vx_container_writer *writer,
@@ -26,33 +28,46 @@ static vindex_status save_codes(const vx_flat *flat, vx_container_writer *writer
     VX_TRY(vx_container_begin(writer, "codes"));
     for (size_t b = 0; b < flat->block_count; b++)
         VX_TRY(vx_container_append(writer, flat->blocks[b].codes,
-                                   vx_codes_bytes(&flat->space, flat->blocks[b].count)));
+                                   vx_flat_codes_bytes(flat, flat->blocks[b].count)));
     return vx_container_end(writer);
 }
 
-static vindex_status save_sections(const vx_flat *flat, vx_container_writer *writer,
-                                   const vindex_call *call) {
-    vx_index_header header = {.dim = flat->space.dim,
-                              .rows = flat->ids.count,
-                              .metric = flat->space.metric,
-                              .largest_id = flat->ids.largest};
-    strcpy(header.spec, flat->base.spec);
-    VX_TRY(vx_index_header_save(writer, &header));
-    VX_TRY(save_vectors(flat, writer, call));
-    VX_TRY(save_aux(flat, writer));
-    if (flat->space.rotation) VX_TRY(save_codes(flat, writer));
-    return vx_ids_save(&flat->ids, writer);
+/* A line of zeros follows, for kernels read as much behind the last. */
+static vindex_status save_planes(const vx_flat *flat, vx_container_writer *writer) {
+    static const unsigned char zeros[VX_CODE_LINE];
+    size_t stride = vx_plane_stride(flat->space.dim);
+    VX_TRY(vx_container_begin(writer, "planes"));
+    for (size_t b = 0; b < flat->block_count; b++)
+        VX_TRY(vx_container_append(writer, flat->blocks[b].planes, flat->blocks[b].count * stride));
+    VX_TRY(vx_container_append(writer, zeros, sizeof zeros));
+    return vx_container_end(writer);
 }
 
-vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call) {
+static vindex_status save_certified(const vx_flat *flat, vx_container_writer *writer) {
+    VX_TRY(vx_coder_save(flat->space.coder, writer));
+    if (flat->space.coder) VX_TRY(save_codes(flat, writer));
+    return flat->coder.refined ? save_planes(flat, writer) : VINDEX_OK;
+}
+
+void vx_flat_describe(const vindex_index *index, vx_index_header *header) {
     const vx_flat *flat = (const vx_flat *)index;
-    vx_container_writer *writer;
-    uint32_t sections = 3 + (flat->space.rotation != NULL) + vx_ids_section_count(&flat->ids);
-    VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
-    vindex_status status = save_sections(flat, writer, call);
-    if (status == VINDEX_OK) return vx_container_commit(writer);
-    vx_container_abort(writer);
-    return status;
+    header->rows = flat->ids.count;
+    header->largest_id = flat->ids.largest;
+}
+
+uint32_t vx_flat_section_count(const vindex_index *index) {
+    const vx_flat *flat = (const vx_flat *)index;
+    return 2 + flat->certified + (flat->space.coder != NULL) + flat->coder.refined +
+           vx_ids_section_count(&flat->ids);
+}
+
+vindex_status vx_flat_save(const vindex_index *index, vx_container_writer *writer,
+                           const vindex_call *call) {
+    const vx_flat *flat = (const vx_flat *)index;
+    VX_TRY(save_vectors(flat, writer, call));
+    VX_TRY(save_aux(flat, writer));
+    if (flat->certified) VX_TRY(save_certified(flat, writer));
+    return vx_ids_save(&flat->ids, writer);
 }
 
 /* A section that must hold exactly rows x size bytes. */
@@ -69,17 +84,27 @@ static vindex_status find_rows(const vx_container *file, const char *tag, size_t
 
 /* The sections with rows in them. */
 typedef struct sections {
-    vx_section vectors, aux, codes;
+    vx_section vectors, aux, codes, planes;
 } sections;
 
 static vindex_status find_sections(const vx_flat *flat, const vx_container *file, size_t rows,
                                    sections *found) {
     VX_TRY(find_rows(file, "vectors", rows, vx_flat_stride(flat), &found->vectors));
     VX_TRY(find_rows(file, "aux", rows, sizeof(float), &found->aux));
-    if (!flat->space.rotation) return VINDEX_OK;
+    if (!flat->space.coder) return VINDEX_OK;
     size_t groups = (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS;
-    return find_rows(file, "codes", groups, vx_codes_bytes(&flat->space, VX_CODE_ROWS),
-                     &found->codes);
+    VX_TRY(
+        find_rows(file, "codes", groups, vx_flat_codes_bytes(flat, VX_CODE_ROWS), &found->codes));
+    if (!flat->coder.refined) return VINDEX_OK;
+    size_t stride = vx_plane_stride(flat->space.dim), bytes;
+    VX_TRY(vx_container_find(file, "planes", false, &found->planes));
+    if (vx_mul(rows, stride, &bytes) && vx_add(bytes, VX_CODE_LINE, &bytes) &&
+        bytes == found->planes.length)
+        return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_FORMAT,
+                   "%s: section 'planes' has %zu bytes, which is not %zu rows of %zu and a line; "
+                   "the file is damaged",
+                   vx_container_path(file), found->planes.length, rows, stride);
 }
 
 /* The block whose first row is `first`, in the map. */
@@ -88,9 +113,12 @@ static vx_block block_in_map(const vx_flat *flat, const sections *found, size_t 
     vx_block block = {.data = found->vectors.bytes + first * vx_flat_stride(flat),
                       .aux = (const float *)(const void *)found->aux.bytes + first,
                       .count = count};
-    if (flat->space.rotation)
+    if (flat->space.coder)
         block.codes =
-            (unsigned char *)(uintptr_t)found->codes.bytes + vx_codes_bytes(&flat->space, first);
+            (unsigned char *)(uintptr_t)found->codes.bytes + vx_flat_codes_bytes(flat, first);
+    if (flat->coder.refined)
+        block.planes = (unsigned char *)(uintptr_t)found->planes.bytes +
+                       first * vx_plane_stride(flat->space.dim);
     return block;
 }
 
@@ -108,22 +136,21 @@ static vindex_status take_rows(vx_flat *flat, const sections *found, size_t rows
     return VINDEX_OK;
 }
 
-static vindex_status load_into(vx_flat *flat, const vx_container *file, bool map, bool verify) {
-    vx_index_header header;
+static vindex_status load_into(vx_flat *flat, const vx_index_header *header,
+                               const vx_container *file, bool map, bool verify) {
     sections found;
-    VX_TRY(vx_index_header_load(file, &header));
-    VX_TRY(find_sections(flat, file, header.rows, &found));
-    VX_TRY(vx_ids_load(&flat->ids, file, header.rows, header.largest_id, verify));
-    return take_rows(flat, &found, header.rows, map);
+    if (flat->certified) VX_TRY(vx_coder_load(file, flat->space.dim, &flat->coder));
+    flat->space.coder = flat->coder.mean ? &flat->coder : NULL;
+    VX_TRY(find_sections(flat, file, header->rows, &found));
+    VX_TRY(vx_ids_load(&flat->ids, file, header->rows, header->largest_id, verify));
+    return take_rows(flat, &found, header->rows, map);
 }
 
-vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                           vindex_index **index) {
-    vx_index_header header;
+vindex_status vx_flat_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                           bool map, bool verify, vindex_index **index) {
     vx_flat *flat;
-    VX_TRY(vx_index_header_load(file, &header));
-    VX_TRY(vx_flat_make(spec, header.dim, (vindex_metric)header.metric, &flat));
-    vindex_status status = load_into(flat, file, map, verify);
+    VX_TRY(vx_flat_make(spec, header->dim, (vindex_metric)header->metric, &flat));
+    vindex_status status = load_into(flat, header, file, map, verify);
     if (status != VINDEX_OK) {
         vx_flat_free(&flat->base);
         return status;

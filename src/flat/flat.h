@@ -4,6 +4,7 @@
 
 #include "core/ids.h"
 #include "core/index_impl.h"
+#include "exact/choose.h"
 #include "exact/codes.h"
 #include "exact/search.h"
 
@@ -13,7 +14,9 @@
 typedef struct vx_flat {
     vindex_index base;
     vx_space space;
-    vx_rotation rotation; /* of the certified codes; signs NULL: there are none */
+    bool certified;
+    vx_choice choice; /* of the coder */
+    vx_coder coder;   /* space.coder points here once it is learnt */
     const vx_kernels *kernels;
     vx_ids ids;
     vx_block *blocks;
@@ -43,18 +46,32 @@ vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
 vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call);
 vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call);
+/* Bytes of a block's codes and second planes, whole groups. */
+size_t vx_flat_codes_bytes(const vx_flat *flat, size_t rows);
+size_t vx_flat_planes_bytes(const vx_flat *flat, size_t rows);
 /* Gives block b memory of its own for `capacity` rows and moves its rows there. */
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity);
 /* Room for the list of count blocks. */
 vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count);
+
+/* learn.c */
+vindex_status vx_flat_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
+/* Learns a coder once there are rows enough, those held and n more, and encodes what is held. */
+vindex_status vx_flat_learn(vx_flat *flat, const float *vectors, size_t n, int threads);
+/* Encodes rows at ... at+count-1 of a block; work holds vx_codes_work numbers per thread. */
+void vx_flat_encode(const vx_flat *flat, const vx_block *block, size_t at, size_t count,
+                    int threads, float *work);
 
 /* search.c */
 vindex_status vx_flat_search(const vindex_index *index, const vx_request *request);
 vindex_status vx_flat_range_search(const vindex_index *index, const vx_request *request);
 
 /* file.c */
-vindex_status vx_flat_save(const vindex_index *index, const char *path, const vindex_call *call);
-vindex_status vx_flat_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                           vindex_index **index);
+void vx_flat_describe(const vindex_index *index, vx_index_header *header);
+uint32_t vx_flat_section_count(const vindex_index *index);
+vindex_status vx_flat_save(const vindex_index *index, vx_container_writer *writer,
+                           const vindex_call *call);
+vindex_status vx_flat_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                           bool map, bool verify, vindex_index **index);
 
 #endif

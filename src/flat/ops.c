@@ -2,6 +2,7 @@
 #include <vindex/fields.h>
 #include <vindex/flat.h>
 
+#include <math.h>
 #include <stdio.h>
 
 #include "flat.h"
@@ -66,9 +67,27 @@ static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, siz
     return vx_ids_remove(&((vx_flat *)index)->ids, ids, n, removed);
 }
 
+vindex_status vindex_flat_coding_of(const vindex_index *index, vindex_flat_coding *coding) {
+    if (!index || !coding) return vx_fail(VINDEX_ERR_ARGUMENT, "codes: an argument is NULL");
+    if (index->ops != &vx_flat_ops)
+        return vx_fail(VINDEX_ERR_UNSUPPORTED, "codes: the index is %s; only Flat has them",
+                       index->ops->word);
+    const vx_flat *flat = (const vx_flat *)index;
+    const vx_coder *coder = flat->space.coder;
+    *coding = (vindex_flat_coding){.rotation = coder && coder->matrix ? "pca" : "signs",
+                                   .vector_bytes = (double)vx_flat_stride(flat),
+                                   .forecast = coder ? coder->forecast : (double)NAN};
+    if (!coder) return VINDEX_OK;
+    coding->dims = (int64_t)coder->head;
+    coding->planes = 1 + coder->refined;
+    coding->code_bytes = (double)vx_flat_codes_bytes(flat, VX_CODE_ROWS) / VX_CODE_ROWS;
+    if (coder->refined) coding->code_bytes += (double)vx_plane_stride(flat->space.dim);
+    return VINDEX_OK;
+}
+
 const vx_index_kind vx_flat_kind = {
     .word = "Flat",
-    .help = "Flat[,f32|f16|bf16][,Certified]",
+    .help = "Flat[,f32|f16|bf16][,Certified|Certified4|Certified8|CertifiedPCA<n>]",
     .create = create,
     .estimate = vx_flat_estimate,
     .load = vx_flat_load,
@@ -76,18 +95,18 @@ const vx_index_kind vx_flat_kind = {
 
 const vx_index_ops vx_flat_ops = {
     .word = "Flat",
-    .capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT | VINDEX_CAN_REMOVE |
-                    VINDEX_CAN_FILTER | VINDEX_CAN_WEIGHT | VINDEX_CAN_MAP | VINDEX_IS_EXACT,
     .free = vx_flat_free,
     .count = count,
     .memory = vx_flat_memory,
     .trained = NULL,
-    .train = NULL,
+    .train = vx_flat_train,
     .add = vx_flat_add,
     .search = vx_flat_search,
     .range_search = vx_flat_range_search,
     .reconstruct = reconstruct,
     .remove = drop,
     .compact = vx_flat_compact,
+    .describe = vx_flat_describe,
+    .section_count = vx_flat_section_count,
     .save = vx_flat_save,
 };

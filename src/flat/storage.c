@@ -1,17 +1,18 @@
 /* How a flat index holds its rows: blocks that are added, grown, copied from a map, compacted. */
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 
 #include "flat.h"
 
 enum { BLOCK_BYTES = 8 << 20, BLOCK_ROWS_LEAST = 64, FIRST_ROWS = 64, ADD_ROWS = 4096 };
 
-/* Bytes a row takes: its numbers, the filter's, its code. */
-static size_t row_bytes(size_t dim, vindex_dtype dtype, bool certified) {
-    size_t bytes = dim * vindex_dtype_size(dtype);
-    return certified ? bytes + sizeof(float) + vx_code_group_bytes(dim, true) / VX_CODE_ROWS
-                     : bytes;
+/* Bytes that a row's codes take, the most they may where that is not known yet. */
+static size_t row_codes(size_t dim, vindex_dtype dtype, const vx_choice *choice) {
+    vx_space space = {VINDEX_L2, dtype, dim, NULL};
+    bool pca = choice->coding == VX_CODING_PCA, refined = choice->coding == VX_CODING_REFINED;
+    if (choice->coding == VX_CODING_AUTO) refined = vx_choice_may_refine(&space);
+    vx_code_shape shape = {vx_code_lines(pca ? choice->head : dim), VX_CODE_HALF, pca};
+    return vx_code_group_bytes(&shape) / VX_CODE_ROWS + (refined ? vx_plane_stride(dim) : 0);
 }
 
 /* Whole tiles of rows in about 8 MiB: enough for huge pages, little enough to waste. */
@@ -31,10 +32,41 @@ static size_t capacity_for(size_t rows, size_t block_rows) {
 typedef struct options {
     vindex_dtype dtype;
     bool certified;
+    vx_choice choice;
 } options;
 
-static vindex_status parse(const vx_spec *spec, options *found) {
-    *found = (options){VINDEX_F32, false};
+/* "Certified" and what may follow it: 4, 8, PCA64. */
+static bool parse_certified(const char *word, vx_choice *choice) {
+    static const char name[] = "Certified", pca[] = "PCA";
+    if (strncmp(word, name, sizeof name - 1)) return false;
+    word += sizeof name - 1;
+    *choice = (vx_choice){VX_CODING_AUTO, 0};
+    if (!*word) return true;
+    choice->coding = !strcmp(word, "4")   ? VX_CODING_SIGNS
+                     : !strcmp(word, "8") ? VX_CODING_REFINED
+                                          : VX_CODING_PCA;
+    if (choice->coding != VX_CODING_PCA) return true;
+    if (strncmp(word, pca, sizeof pca - 1)) return false;
+    word += sizeof pca - 1;
+    if (*word < '1' || *word > '9') return false;
+    for (; *word >= '0' && *word <= '9' && choice->head <= VX_DIM_MOST; word++)
+        choice->head = 10 * choice->head + (size_t)(*word - '0');
+    return !*word && choice->head <= VX_DIM_MOST;
+}
+
+/* The word that asks for that choice. */
+static void name_certified(const vx_choice *choice, char word[32]) {
+    if (choice->coding == VX_CODING_PCA)
+        snprintf(word, 32, ",CertifiedPCA%zu", choice->head);
+    else
+        snprintf(word, 32, ",Certified%s",
+                 choice->coding == VX_CODING_SIGNS     ? "4"
+                 : choice->coding == VX_CODING_REFINED ? "8"
+                                                       : "");
+}
+
+static vindex_status parse(const vx_spec *spec, size_t dim, options *found) {
+    *found = (options){.dtype = VINDEX_F32};
     bool typed = false;
     for (size_t w = 1; w < spec->count; w++) {
         bool known = false;
@@ -43,46 +75,71 @@ static vindex_status parse(const vx_spec *spec, options *found) {
                 found->dtype = (vindex_dtype)i;
                 typed = known = true;
             }
-        if (!known && !found->certified && !strcmp(spec->words[w], "Certified"))
+        if (!known && !found->certified && parse_certified(spec->words[w], &found->choice))
             found->certified = known = true;
         if (!known)
             return vx_fail(
                 VINDEX_ERR_ARGUMENT,
                 "factory string: unknown word '%s' after Flat; known are one of f32, f16 "
-                "and bf16, and Certified",
+                "and bf16, and Certified, Certified4, Certified8 or CertifiedPCA<n>",
                 spec->words[w]);
     }
-    return VINDEX_OK;
+    if (found->choice.head && dim > VX_PCA_DIM_MOST)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: CertifiedPCA%zu for vectors of %zu dimensions, more than "
+                       "the %d it can learn; use Certified",
+                       found->choice.head, dim, VX_PCA_DIM_MOST);
+    if (found->choice.head <= dim) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_ARGUMENT,
+                   "factory string: CertifiedPCA%zu for vectors of %zu dimensions; give at most "
+                   "those",
+                   found->choice.head, dim);
 }
 
-/* Bytes of a block's codes. */
-static size_t codes_bytes(const vx_flat *flat, size_t rows) {
-    return flat->space.rotation ? vx_codes_bytes(&flat->space, rows) : 0;
+/* A coder that is being learnt counts too: blocks are laid out for it before rows are encoded. */
+size_t vx_flat_codes_bytes(const vx_flat *flat, size_t rows) {
+    if (!flat->coder.mean) return 0;
+    vx_code_shape shape = vx_coder_shape(&flat->coder, flat->space.metric);
+    return vx_codes_bytes(&shape, rows);
+}
+
+/* Kernels read up to a line behind the last plane. */
+size_t vx_flat_planes_bytes(const vx_flat *flat, size_t rows) {
+    if (!flat->coder.refined) return 0;
+    size_t bytes = rows * vx_plane_stride(flat->space.dim);
+    return (bytes + VX_CODE_LINE - 1) / VX_CODE_LINE * VX_CODE_LINE + VX_CODE_LINE;
+}
+
+/* Bytes a row takes in a block: its numbers, the filter's, its code. */
+static size_t row_bytes(size_t dim, const options *wanted) {
+    size_t bytes = dim * vindex_dtype_size(wanted->dtype);
+    return wanted->certified
+               ? bytes + sizeof(float) + row_codes(dim, wanted->dtype, &wanted->choice)
+               : bytes;
 }
 
 vindex_status vx_flat_make(const vx_spec *spec, size_t dim, vindex_metric metric,
                            vx_flat **result) {
     options wanted;
-    VX_TRY(parse(spec, &wanted));
+    VX_TRY(parse(spec, dim, &wanted));
     vx_flat *flat = vx_alloc_zero(1, sizeof *flat);
     if (!flat) return vx_fail_memory(1, sizeof *flat, "create");
-    if (wanted.certified) {
-        vindex_status status = vx_rotation_create(dim, &flat->rotation);
-        if (status != VINDEX_OK) {
-            vx_free(flat);
-            return status;
-        }
-    }
+    char word[32] = "";
+    if (wanted.certified) name_certified(&wanted.choice, word);
     flat->base.ops = &vx_flat_ops;
     flat->base.dim = dim;
     flat->base.metric = metric;
+    flat->base.capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT |
+                              VINDEX_CAN_REMOVE | VINDEX_CAN_FILTER | VINDEX_CAN_WEIGHT |
+                              VINDEX_CAN_MAP | VINDEX_IS_EXACT;
     snprintf(flat->base.spec, sizeof flat->base.spec, "Flat%s%s%s",
              wanted.dtype == VINDEX_F32 ? "" : ",",
-             wanted.dtype == VINDEX_F32 ? "" : vindex_dtype_name(wanted.dtype),
-             wanted.certified ? ",Certified" : "");
-    flat->space = (vx_space){metric, wanted.dtype, dim, wanted.certified ? &flat->rotation : NULL};
+             wanted.dtype == VINDEX_F32 ? "" : vindex_dtype_name(wanted.dtype), word);
+    flat->space = (vx_space){metric, wanted.dtype, dim, NULL};
+    flat->certified = wanted.certified;
+    flat->choice = wanted.choice;
     flat->kernels = vx_kernels_get();
-    flat->block_rows = block_rows_for(row_bytes(dim, wanted.dtype, wanted.certified));
+    flat->block_rows = block_rows_for(row_bytes(dim, &wanted));
     vx_ids_init(&flat->ids);
     *result = flat;
     return VINDEX_OK;
@@ -100,31 +157,35 @@ void vx_flat_free(vindex_index *index) {
     vx_free(flat->blocks);
     vx_free(flat->capacities);
     vx_ids_free(&flat->ids);
-    vx_rotation_free(&flat->rotation);
+    vx_coder_free(&flat->coder);
     vx_free(flat);
 }
 
 size_t vx_flat_memory(const vindex_index *index) {
     const vx_flat *flat = (const vx_flat *)index;
-    size_t bytes = sizeof *flat + vx_ids_memory(&flat->ids) +
+    size_t bytes = sizeof *flat + vx_ids_memory(&flat->ids) + vx_coder_memory(&flat->coder) +
                    flat->block_slots * (sizeof *flat->blocks + sizeof *flat->capacities);
     for (size_t b = 0; b < flat->block_count; b++)
         bytes += flat->capacities[b] * (vx_flat_stride(flat) + sizeof(float)) +
-                 codes_bytes(flat, flat->capacities[b]);
+                 vx_flat_codes_bytes(flat, flat->capacities[b]) +
+                 vx_flat_planes_bytes(flat, flat->capacities[b]);
     return bytes;
 }
 
 vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
     options wanted;
-    VX_TRY(parse(spec, &wanted));
+    VX_TRY(parse(spec, dim, &wanted));
     size_t stride = dim * vindex_dtype_size(wanted.dtype), rows;
-    size_t block_rows = block_rows_for(row_bytes(dim, wanted.dtype, wanted.certified));
+    size_t block_rows = block_rows_for(row_bytes(dim, &wanted));
     size_t rest = n % block_rows, blocks = n / block_rows + (rest != 0);
     rows = n - rest + (rest ? capacity_for(rest, block_rows) : 0);
     size_t data, lists, each = stride + sizeof(float);
-    if (wanted.certified) each += vx_code_group_bytes(dim, true) / VX_CODE_ROWS; /* as for L2 */
-    if (!vx_mul(rows, each, &data) || !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) ||
-        !vx_add(data, lists, bytes) || !vx_add(*bytes, sizeof(vx_flat), bytes))
+    if (wanted.certified) each += row_codes(dim, wanted.dtype, &wanted.choice);
+    size_t learnt = wanted.certified && n ? 5 * dim : 0; /* mean, signs or directions */
+    learnt = (learnt + 2 * wanted.choice.head * (n ? dim : 0)) * sizeof(float);
+    if (!vx_mul(rows, each, &data) || !vx_add(data, learnt, &data) ||
+        !vx_mul(blocks, sizeof(vx_block) + sizeof(size_t), &lists) || !vx_add(data, lists, bytes) ||
+        !vx_add(*bytes, sizeof(vx_flat), bytes))
         return vx_fail_memory(rows, stride, "memory estimate");
     return VINDEX_OK;
 }
@@ -162,7 +223,8 @@ static char *block_memory(size_t bytes) {
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     size_t stride = vx_flat_stride(flat), data_bytes, bytes;
     capacity = (capacity + VX_CODE_ROWS - 1) / VX_CODE_ROWS * VX_CODE_ROWS;
-    size_t extra = codes_bytes(flat, capacity);
+    size_t codes_size = vx_flat_codes_bytes(flat, capacity);
+    size_t extra = codes_size + vx_flat_planes_bytes(flat, capacity);
     char *memory = NULL;
     if (vx_mul(capacity, stride, &data_bytes) &&
         vx_add(data_bytes, extra + capacity * sizeof(float), &bytes))
@@ -170,17 +232,22 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     if (!memory) return vx_fail_memory(capacity, stride, "add: a block of vectors");
     vx_block *block = &flat->blocks[b];
     unsigned char *codes = extra ? (unsigned char *)memory : NULL;
+    unsigned char *planes = extra > codes_size ? codes + codes_size : NULL;
     char *data = memory + extra;
     float *aux = (float *)(void *)(data + data_bytes); /* 16 rows: whole floats, aligned */
     if (codes) memset(codes, 0, extra);
     memset(aux, 0, capacity * sizeof *aux);
     if (block->count) {
-        if (codes) memcpy(codes, block->codes, codes_bytes(flat, block->count));
+        if (flat->space.coder) {
+            memcpy(codes, block->codes, vx_flat_codes_bytes(flat, block->count));
+            if (planes)
+                memcpy(planes, block->planes, block->count * vx_plane_stride(flat->space.dim));
+        }
         memcpy(data, block->data, block->count * stride);
         memcpy(aux, block->aux, block->count * sizeof *aux);
     }
     free_block(flat, b);
-    *block = (vx_block){data, aux, codes, block->count};
+    *block = (vx_block){data, aux, codes, planes, block->count};
     flat->capacities[b] = capacity;
     return VINDEX_OK;
 }
@@ -204,10 +271,8 @@ static vindex_status reserve(vx_flat *flat, size_t total) {
     return VINDEX_OK;
 }
 
-/* Encodes vectors into reserved rows first ... first+n-1, all of one block; work holds 2 x
- * vx_padded(dim) numbers per thread, or is NULL without codes. */
-static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads,
-                   float *work) {
+/* Stores vectors in reserved rows first ... first+n-1, all of one block. */
+static void store(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads) {
     const vx_block *block = &flat->blocks[first / flat->block_rows];
     size_t at = first % flat->block_rows, stride = vx_flat_stride(flat), dim = flat->space.dim;
     char *data = (char *)(uintptr_t)block->data + at * stride;
@@ -218,10 +283,6 @@ static void encode(vx_flat *flat, const float *vectors, size_t first, size_t n, 
         flat->kernels->narrow[flat->space.dtype](vectors + i * dim, dim, data + i * stride);
         vx_measure measure = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
         aux[i] = vx_aux_of(&flat->space, &measure);
-        size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        if (work)
-            vx_codes_encode(&flat->space, flat->kernels, data + i * stride, &measure, block->codes,
-                            at + i, work + thread * 2 * vx_padded(dim));
     }
 }
 
@@ -239,7 +300,8 @@ vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, c
     int64_t largest = flat->ids.largest;
     int threads = vx_threads(call->threads);
     VX_TRY(vx_space_fits(&flat->space, vectors, n));
-    size_t numbers = flat->space.rotation ? (size_t)threads * 2 * vx_padded(flat->space.dim) : 0;
+    VX_TRY(vx_flat_learn(flat, vectors, n, threads));
+    size_t numbers = flat->space.coder ? (size_t)threads * vx_codes_work(&flat->coder) : 0;
     float *work = numbers ? vx_alloc(numbers, sizeof *work) : NULL;
     if (numbers && !work) return vx_fail_memory(numbers, sizeof *work, "add");
     vindex_status status = vx_ids_append(&flat->ids, ids, n);
@@ -248,7 +310,10 @@ vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, c
     for (size_t done = 0; status == VINDEX_OK && done < n;) {
         size_t room = flat->block_rows - (before + done) % flat->block_rows;
         size_t count = VX_MIN(VX_MIN(n - done, room), (size_t)ADD_ROWS);
-        encode(flat, vectors + done * flat->space.dim, before + done, count, threads, work);
+        const vx_block *block = &flat->blocks[(before + done) / flat->block_rows];
+        store(flat, vectors + done * flat->space.dim, before + done, count, threads);
+        if (work)
+            vx_flat_encode(flat, block, (before + done) % flat->block_rows, count, threads, work);
         done += count;
         status =
             vx_progress(call->progress, call->progress_context, "add", (double)done / (double)n);
@@ -271,7 +336,7 @@ static void move_row(vx_flat *flat, size_t from, size_t to) {
     memmove((char *)(uintptr_t)target->data + j * stride, (const char *)source->data + i * stride,
             stride);
     ((float *)(uintptr_t)target->aux)[j] = source->aux[i];
-    if (flat->space.rotation) vx_codes_move(&flat->space, source->codes, i, target->codes, j);
+    if (flat->space.coder) vx_codes_move(&flat->space, source, i, target, j);
 }
 
 /* Moves the last block to memory of its size; where there is none it stays in what it has. */

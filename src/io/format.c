@@ -3,6 +3,8 @@
 
 #include "numbers.h"
 
+#include <stdio.h>
+
 enum {
     F32 = 1u << VINDEX_F32,
     U8 = 1u << VINDEX_U8,
@@ -21,8 +23,16 @@ static const vx_format formats[] = {
     {"u8bin", VINDEX_U8, U8, 0, &vx_bin_reader, &vx_bin_writer},
     {"i8bin", VINDEX_I8, I8, 0, &vx_bin_reader, &vx_bin_writer},
     {"ibin", VINDEX_I32, I32, 0, &vx_bin_reader, &vx_bin_writer},
+    {"h5", VINDEX_F32, 0, 0, &vx_hdf5_reader, NULL},
+    {"hdf5", VINDEX_F32, 0, 0, &vx_hdf5_reader, NULL},
     {"csv", VINDEX_F32, EVERY, ',', &vx_csv_reader, &vx_csv_writer},
     {"tsv", VINDEX_F32, EVERY, '\t', &vx_csv_reader, &vx_csv_writer},
+    {"pt", VINDEX_F32, 0, 0, &vx_torch_reader, NULL},
+    {"pth", VINDEX_F32, 0, 0, &vx_torch_reader, NULL},
+    {"npz", VINDEX_F32, 0, 0, &vx_npz_reader, NULL},
+    {"safetensors", VINDEX_F32, 0, 0, &vx_safetensors_reader, NULL},
+    {"json", VINDEX_F64, 0, 0, &vx_json_reader, NULL},
+    {"jsonl", VINDEX_F64, 0, 0, &vx_json_lines_reader, NULL},
 };
 
 const char *vx_ending(const char *path) {
@@ -48,12 +58,16 @@ const vx_format *vx_format_named(const char *name) {
 
 vindex_status vx_format_find(const char *path, const vx_format **format) {
     const char *ending = vx_ending(path);
-    *format = vx_format_named(ending);
+    *format = vx_folder_format(path);
+    if (!*format) *format = vx_format_named(ending);
     if (*format) return VINDEX_OK;
+    char known[256];
+    size_t used = 0;
+    for (size_t i = 0; i < VX_COUNT(formats) && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, " .%s", formats[i].name);
     return vx_fail(VINDEX_ERR_UNSUPPORTED,
-                   "%s: embeddings by ending: %s%.20s is none of .npy .fvecs .bvecs .ivecs .fbin "
-                   ".u8bin .i8bin .ibin .csv .tsv; convert or rename the file",
-                   path, *ending ? "." : "no ending", ending);
+                   "%s: embeddings by ending: %s%.20s is none of%s; convert or rename the file",
+                   path, *ending ? "." : "no ending", ending, known);
 }
 
 vindex_status vx_matrix_check(const char *path, uint64_t rows, uint64_t dim, vindex_dtype dtype,

@@ -97,15 +97,8 @@ vindex_status vindex_labels_from_names(const char *const *names, const char *con
     return builder_end(&b, add_rows(&b, names, ids, n), ids != NULL, labels);
 }
 
-vindex_status vindex_embeddings_labels(const vindex_embeddings *file, vindex_labels *labels) {
-    if (!file || !labels)
-        return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "labels of embeddings: file or result is NULL; give both");
-    if (!file->info.has_labels)
-        return vx_fail(
-            VINDEX_ERR_NOT_FOUND,
-            "%s: labels: no column of labels was named; name one or give a file of labels",
-            file->path);
+/* What a format has put into labels and ids. */
+static vindex_status build_labels(const vindex_embeddings *file, vindex_labels *labels) {
     builder b = {.source = file->path};
     vindex_status status = VINDEX_OK;
     for (size_t i = 0; i < file->labels.count && status == VINDEX_OK; i++) {
@@ -116,6 +109,18 @@ vindex_status vindex_embeddings_labels(const vindex_embeddings *file, vindex_lab
     return builder_end(&b, status, file->info.has_ids, labels);
 }
 
+vindex_status vindex_embeddings_labels(const vindex_embeddings *file, vindex_labels *labels) {
+    if (!file || !labels)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "labels of embeddings: file or result is NULL; give both");
+    if (!file->info.has_labels)
+        return vx_fail(
+            VINDEX_ERR_NOT_FOUND,
+            "%s: labels: no column of labels was named; name one or give a file of labels",
+            file->path);
+    return build_labels(file, labels);
+}
+
 /* The columns of a table of labels. */
 typedef struct roles {
     size_t label, id, count;
@@ -123,9 +128,8 @@ typedef struct roles {
 } roles;
 
 /* The first of the known names that the header has. */
-static bool find_known(const vx_pool *columns, const char *const *known, size_t count,
-                       size_t *column) {
-    for (size_t k = 0; k < count; k++)
+static bool find_known(const vx_pool *columns, const char *const *known, size_t *column) {
+    for (size_t k = 0; known[k]; k++)
         for (size_t i = 0; i < columns->count; i++)
             if (!strcmp(vx_pool_get(columns, i), known[k])) {
                 *column = i;
@@ -134,10 +138,11 @@ static bool find_known(const vx_pool *columns, const char *const *known, size_t 
     return false;
 }
 
-static const char *const label_names[] = {"clique", "clique_id", "work_id", "work",
-                                          "label",  "labels",    "class"};
-static const char *const id_names[] = {
-    "track_id", "track", "id", "recording_id", "performance_id", "utt", "path", "file", "filename"};
+const char *const vx_label_names[] = {"clique", "clique_id", "work_id", "work", "label",
+                                      "labels", "class",     "song_id", NULL};
+const char *const vx_id_names[] = {"track_id",       "track", "id",        "recording_id",
+                                   "performance_id", "utt",   "path",      "file",
+                                   "filename",       "ids",   "anchor_id", NULL};
 
 static vindex_status find_roles(const char *path, const vx_pool *columns, bool has_header,
                                 const vindex_labels_options *options, roles *found) {
@@ -150,12 +155,12 @@ static vindex_status find_roles(const char *path, const vx_pool *columns, bool h
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "%s: labels: %zu columns without a header; give the label column's index",
                        path, count);
-    else if (!find_known(columns, label_names, VX_COUNT(label_names), &found->label))
+    else if (!find_known(columns, vx_label_names, &found->label))
         return vx_column_find(path, columns, true, "work_id", &found->label);
     found->has_id = true;
     if (options->id_column)
         return vx_column_find(path, columns, has_header, options->id_column, &found->id);
-    found->has_id = has_header && find_known(columns, id_names, VX_COUNT(id_names), &found->id);
+    found->has_id = has_header && find_known(columns, vx_id_names, &found->id);
     if (has_header && !found->has_id && found->label != 0 && !*vx_pool_get(columns, 0)) {
         found->has_id = true;
         found->id = 0;
@@ -167,7 +172,7 @@ static vindex_status find_roles(const char *path, const vx_pool *columns, bool h
 static bool guess_header(const vx_pool *columns, const vindex_labels_options *options) {
     size_t column;
     return columns->count > 1 || options->label_column || options->id_column ||
-           find_known(columns, label_names, VX_COUNT(label_names), &column);
+           find_known(columns, vx_label_names, &column);
 }
 
 static vindex_status add_table_row(builder *b, vx_text *text, const roles *columns, vx_pool *kept) {
@@ -237,6 +242,10 @@ static vindex_status resolve(const char *path, char separator, const vindex_labe
             "options: struct_size is %zu (this library knows %zu), header %d; start with "
             "vindex_labels_options_init",
             given->struct_size, sizeof *given, (int)given->header);
+    if (given->key)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: key '%s': a text file holds one set of labels; leave the key out", path,
+                       given->key);
     if (!separator && (given->label_column || given->id_column || given->header))
         return vx_fail(
             VINDEX_ERR_ARGUMENT,
@@ -279,17 +288,47 @@ static bool find_separator(const char *path, char *separator) {
     return false;
 }
 
+/* Options for a container: those of text tables do not apply. */
+static vindex_status resolve_container(const char *path, const vindex_labels_options *given,
+                                       vindex_labels_options *options) {
+    vindex_labels_options_init(options);
+    if (!given) return VINDEX_OK;
+    if (given->struct_size != sizeof *given || given->header)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: options: struct_size is %zu (this library knows %zu), header %d, which "
+                       "only text tables have; start with vindex_labels_options_init",
+                       path, given->struct_size, sizeof *given, (int)given->header);
+    *options = *given;
+    return VINDEX_OK;
+}
+
+vindex_status vx_labels_as(const char *path, const vx_format *format,
+                           const vindex_labels_options *given, vindex_labels *labels) {
+    vindex_labels_options options;
+    VX_TRY(resolve_container(path, given, &options));
+    vindex_embeddings *file;
+    VX_TRY(vx_embeddings_begin(path, format, &file));
+    vindex_status status = format->reader->labels(file, &options);
+    if (status == VINDEX_OK) status = build_labels(file, labels);
+    vindex_embeddings_close(file);
+    return status;
+}
+
 vindex_status vindex_labels_read(const char *path, const vindex_labels_options *options,
                                  vindex_labels *labels) {
     if (!path || !labels)
         return vx_fail(VINDEX_ERR_ARGUMENT, "reading labels: path or result is NULL; give both");
     char separator;
-    if (!find_separator(path, &separator))
-        return vx_fail(
-            VINDEX_ERR_UNSUPPORTED,
-            "%s: labels by ending: .%.20s is none of .csv .tsv .txt .lst .labels; convert "
-            "or rename the file",
-            path, vx_ending(path));
+    const vx_format *folder = vx_folder_format(path);
+    if (folder) return vx_labels_as(path, folder, options, labels);
+    if (!find_separator(path, &separator)) {
+        const vx_format *format = vx_format_named(vx_ending(path));
+        if (format && format->reader->labels) return vx_labels_as(path, format, options, labels);
+        return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                       "%s: labels by ending: .%.20s is neither a text file (.csv .tsv .txt .lst "
+                       ".labels) nor a container that has labels; convert or rename the file",
+                       path, vx_ending(path));
+    }
     return vx_labels_read_as(path, separator, options, labels);
 }
 

@@ -1,21 +1,15 @@
 /* .npy, NumPy's file of one array: magic, version, a Python dictionary as text, the numbers. The
  * dictionary is read by a small strict parser; nothing in it is ever evaluated. */
+#include "npy.h"
+
 #include "format.h"
 #include "numbers.h"
 
 #include <stdio.h>
 
-enum { MAGIC = 6, VERSION_END = 8, NAME_LENGTH = 24 };
+enum { MAGIC = 6, VERSION_END = 8, NAME_LENGTH = VX_NPY_DESCR };
 
-/* What the dictionary says. */
-typedef struct header {
-    char descr[NAME_LENGTH]; /* "<f4"; longer ones are cut, none of them is read */
-    bool structured;
-    bool has_descr, has_order, has_shape;
-    bool fortran;
-    uint64_t shape[2];
-    size_t dimensions;
-} header;
+typedef vx_npy header;
 
 typedef struct parser {
     const char *at, *end;
@@ -72,7 +66,7 @@ static bool take_shape(parser *p, header *found) {
     for (bool more = true; !take(p, ')');) {
         uint64_t length;
         if (!more || !take_number(p, &length)) return false;
-        if (found->dimensions < 2) found->shape[found->dimensions] = length;
+        if (found->dimensions < VX_NPY_DIMENSIONS) found->shape[found->dimensions] = length;
         found->dimensions++;
         more = take(p, ',');
     }
@@ -110,7 +104,8 @@ static bool parse(parser p, header *found) {
 }
 
 /* Finds the dictionary; *data receives where the numbers begin. */
-static vindex_status find_header(const char *path, const vx_map *map, parser *text, size_t *data) {
+static vindex_status find_header(const char *path, const vx_map *map, parser *text,
+                                 uint64_t *data) {
     static const unsigned char magic[MAGIC] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
     const unsigned char *bytes = map->bytes;
     if (map->length < VERSION_END || memcmp(bytes, magic, MAGIC) != 0)
@@ -137,7 +132,7 @@ static vindex_status find_header(const char *path, const vx_map *map, parser *te
     return VINDEX_OK;
 }
 
-static vindex_status read_dtype(const char *path, const header *found, vindex_dtype *dtype) {
+vindex_status vx_npy_dtype(const char *path, const vx_npy *found, vindex_dtype *dtype) {
     static const struct {
         const char *name;
         vindex_dtype dtype;
@@ -169,30 +164,35 @@ static vindex_status read_dtype(const char *path, const header *found, vindex_dt
                    path, descr);
 }
 
+vindex_status vx_npy_header(const char *path, const vx_map *map, vx_npy *found) {
+    parser text;
+    uint64_t data = 0;
+    VX_TRY(find_header(path, map, &text, &data));
+    bool sound = parse(text, found);
+    found->data = data;
+    if (sound) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_FORMAT,
+                   "%s: its header is not the dictionary of descr, fortran_order and shape that "
+                   "NumPy writes; the file is damaged",
+                   path);
+}
+
 static vindex_status npy_open(vindex_embeddings *file, const vindex_embeddings_options *options) {
     (void)options;
     const char *path = file->path;
-    parser text;
-    size_t data = 0;
     header found;
-    VX_TRY(find_header(path, &file->map, &text, &data));
-    if (!parse(text, &found))
-        return vx_fail(
-            VINDEX_ERR_FORMAT,
-            "%s: its header is not the dictionary of descr, fortran_order and shape that "
-            "NumPy writes; the file is damaged",
-            path);
+    VX_TRY(vx_npy_header(path, &file->map, &found));
     vindex_dtype dtype = VINDEX_F32;
-    VX_TRY(read_dtype(path, &found, &dtype));
+    VX_TRY(vx_npy_dtype(path, &found, &dtype));
     if (found.dimensions != 1 && found.dimensions != 2)
         return vx_fail(VINDEX_ERR_UNSUPPORTED,
                        "%s: an array of %zu dimensions: embeddings are rows x numbers; reshape it",
                        path, found.dimensions);
     bool one_row = found.dimensions == 1;
     uint64_t rows = one_row ? 1 : found.shape[0], dim = found.shape[one_row ? 0 : 1];
-    VX_TRY(vx_matrix_check(path, rows, dim, dtype, file->map.length - data));
+    VX_TRY(vx_matrix_check(path, rows, dim, dtype, file->map.length - found.data));
     size_t size = vindex_dtype_size(dtype);
-    file->matrix = (vx_matrix){.bytes = file->map.bytes + data,
+    file->matrix = (vx_matrix){.bytes = file->map.bytes + found.data,
                                .rows = rows,
                                .dim = dim,
                                .row_stride = found.fortran ? size : dim * size,

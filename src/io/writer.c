@@ -3,13 +3,22 @@
 #include "format.h"
 #include "numbers.h"
 
+/* The format that the ending of a path names, if it can be written. */
+static vindex_status find_written(const char *path, const vx_format **format) {
+    VX_TRY(vx_format_find(path, format));
+    if ((*format)->writer) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                   "%s: .%s files are read, not written; choose another ending, such as .npy", path,
+                   (*format)->name);
+}
+
 vindex_status vindex_embeddings_dtype(const char *path, vindex_dtype wanted, vindex_dtype *dtype) {
     if (!path || !dtype || !vindex_dtype_size(wanted))
         return vx_fail(
             VINDEX_ERR_ARGUMENT,
             "dtype of a new file: path or result is NULL or the dtype is none; give all");
     const vx_format *format;
-    VX_TRY(vx_format_find(path, &format));
+    VX_TRY(find_written(path, &format));
     *dtype = format->dtypes >> wanted & 1 ? wanted : format->own_dtype;
     return VINDEX_OK;
 }
@@ -36,7 +45,7 @@ vindex_status vindex_embeddings_create(const char *path, int64_t rows, int64_t d
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "creating embeddings: path or result is NULL; give both");
     const vx_format *format;
-    VX_TRY(vx_format_find(path, &format));
+    VX_TRY(find_written(path, &format));
     VX_TRY(check_request(path, format, rows, dim, dtype));
     vindex_embeddings_writer *writer = vx_alloc_zero(1, sizeof *writer);
     if (!writer) return vx_fail_memory(1, sizeof *writer, path);

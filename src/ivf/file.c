@@ -94,16 +94,23 @@ static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
     return vx_container_end(writer);
 }
 
-static vindex_status save_sections(const vx_ivf *ivf, vx_container_writer *writer,
-                                   const vindex_call *call) {
-    vx_index_header header = {.dim = ivf->base.dim,
-                              .rows = ivf->ids.count,
-                              .metric = ivf->base.metric,
-                              .largest_id = ivf->ids.largest};
+void vx_ivf_describe(const vindex_index *index, vx_index_header *header) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    header->rows = ivf->ids.count;
+    header->largest_id = ivf->ids.largest;
+}
+
+uint32_t vx_ivf_section_count(const vindex_index *index) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    uint32_t learnt = ivf->coarse ? 6 + (ivf->codec->ops->save != NULL) : 0;
+    return 1 + learnt + vx_ids_section_count(&ivf->ids);
+}
+
+vindex_status vx_ivf_save(const vindex_index *index, vx_container_writer *writer,
+                          const vindex_call *call) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
     unsigned char facts[FACTS];
-    strcpy(header.spec, ivf->base.spec);
     put_facts(ivf, facts);
-    VX_TRY(vx_index_header_save(writer, &header));
     VX_TRY(vx_container_section(writer, "ivf", facts, sizeof facts));
     if (ivf->coarse) {
         VX_TRY(save_centroids(ivf, writer));
@@ -111,18 +118,6 @@ static vindex_status save_sections(const vx_ivf *ivf, vx_container_writer *write
         if (ivf->codec->ops->save) VX_TRY(ivf->codec->ops->save(ivf->codec, writer));
     }
     return vx_ids_save(&ivf->ids, writer);
-}
-
-vindex_status vx_ivf_save(const vindex_index *index, const char *path, const vindex_call *call) {
-    const vx_ivf *ivf = (const vx_ivf *)index;
-    vx_container_writer *writer;
-    uint32_t sections = 2 + vx_ids_section_count(&ivf->ids);
-    if (ivf->coarse) sections += 6 + (ivf->codec->ops->save != NULL);
-    VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
-    vindex_status status = save_sections(ivf, writer, call);
-    if (status == VINDEX_OK) return vx_container_commit(writer);
-    vx_container_abort(writer);
-    return status;
 }
 
 /* A section that must hold exactly count items of size bytes. */
@@ -253,13 +248,11 @@ static vindex_status load_into(vx_ivf *ivf, const vx_index_header *header, const
     return trained ? load_trained(ivf, file, map, verify) : VINDEX_OK;
 }
 
-vindex_status vx_ivf_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                          vindex_index **index) {
-    vx_index_header header;
+vindex_status vx_ivf_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                          bool map, bool verify, vindex_index **index) {
     vx_ivf *ivf;
-    VX_TRY(vx_index_header_load(file, &header));
-    VX_TRY(vx_ivf_make(spec, header.dim, (vindex_metric)header.metric, &ivf));
-    vindex_status status = load_into(ivf, &header, file, map, verify);
+    VX_TRY(vx_ivf_make(spec, header->dim, (vindex_metric)header->metric, &ivf));
+    vindex_status status = load_into(ivf, header, file, map, verify);
     if (status != VINDEX_OK) {
         vx_ivf_free(&ivf->base);
         return status;

@@ -41,8 +41,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
 void vx_ivf_free(vindex_index *index);
 
 /* train.c */
-vindex_status vx_ivf_train(vindex_index *index, const float *vectors, size_t n,
-                           const vindex_call *call);
+vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
 /* Empty lists, and a coarse index over their centroids (lists x dim). */
 vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids);
 /* The nearest list of each of n vectors. */
@@ -69,8 +68,11 @@ vindex_status vx_ivf_search(const vindex_index *index, const vx_request *request
 vindex_status vx_ivf_range_search(const vindex_index *index, const vx_request *request);
 
 /* file.c */
-vindex_status vx_ivf_save(const vindex_index *index, const char *path, const vindex_call *call);
-vindex_status vx_ivf_load(const vx_spec *spec, vx_container *file, bool map, bool verify,
-                          vindex_index **index);
+void vx_ivf_describe(const vindex_index *index, vx_index_header *header);
+uint32_t vx_ivf_section_count(const vindex_index *index);
+vindex_status vx_ivf_save(const vindex_index *index, vx_container_writer *writer,
+                          const vindex_call *call);
+vindex_status vx_ivf_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                          bool map, bool verify, vindex_index **index);
 
 #endif

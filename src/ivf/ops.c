@@ -56,6 +56,8 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     vindex_ivf_params defaults;
     vindex_ivf_params_init(&defaults);
     ivf->base.ops = &vx_ivf_ops;
+    ivf->base.capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT |
+                             VINDEX_CAN_REMOVE | VINDEX_CAN_FILTER | VINDEX_CAN_MAP;
     ivf->base.dim = dim;
     ivf->base.metric = metric;
     ivf->list_count = lists;
@@ -195,10 +197,15 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
     return VINDEX_OK;
 }
 
+static bool begins(const char *word) {
+    size_t length = strlen(vx_ivf_kind.word);
+    return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
+}
+
 const vx_index_kind vx_ivf_kind = {
     .word = "IVF",
     .help = "IVF<lists>,Flat[,f32|f16|bf16]",
-    .numbered = true,
+    .begins = begins,
     .create = create,
     .estimate = estimate,
     .load = vx_ivf_load,
@@ -206,8 +213,6 @@ const vx_index_kind vx_ivf_kind = {
 
 const vx_index_ops vx_ivf_ops = {
     .word = "IVF",
-    .capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT | VINDEX_CAN_REMOVE |
-                    VINDEX_CAN_FILTER | VINDEX_CAN_MAP,
     .free = vx_ivf_free,
     .count = count,
     .memory = vx_ivf_memory,
@@ -219,5 +224,8 @@ const vx_index_ops vx_ivf_ops = {
     .reconstruct = reconstruct,
     .remove = drop,
     .compact = vx_ivf_compact,
+    .describe = vx_ivf_describe,
+    .section_count = vx_ivf_section_count,
     .save = vx_ivf_save,
+    .saves_untrained = true,
 };

@@ -33,24 +33,35 @@ static vx_kmeans_params params_of(const vx_ivf *ivf, const vindex_call *call) {
     return params;
 }
 
-vindex_status vx_ivf_train(vindex_index *index, const float *vectors, size_t n,
-                           const vindex_call *call) {
+/* Learns from n vectors. */
+static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
+                           const vx_kmeans_params *params) {
+    vx_kmeans_report report;
+    float *centroids = vx_alloc(ivf->list_count, ivf->base.dim * sizeof *centroids);
+    if (!centroids)
+        return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
+    vindex_status status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
+    if (status == VINDEX_OK && ivf->codec->ops->train)
+        status = ivf->codec->ops->train(ivf->codec, vectors, n, params->threads);
+    if (status == VINDEX_OK) status = vx_ivf_open_lists(ivf, centroids);
+    if (status == VINDEX_OK) ivf->loss = report.loss;
+    vx_free(centroids);
+    return status;
+}
+
+vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call) {
     vx_ivf *ivf = (vx_ivf *)index;
     vx_kmeans_params params = params_of(ivf, call);
-    vx_kmeans_report report;
+    const float *sample;
+    float *owned;
+    size_t count;
     if (ivf->ids.count)
         return vx_fail(VINDEX_ERR_STATE,
                        "train: the index holds %zu vectors already; train an empty one",
                        ivf->ids.count);
-    float *centroids = vx_alloc(ivf->list_count, ivf->base.dim * sizeof *centroids);
-    if (!centroids)
-        return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
-    vindex_status status = vx_kmeans(vectors, n, ivf->base.dim, &params, centroids, &report);
-    if (status == VINDEX_OK && ivf->codec->ops->train)
-        status = ivf->codec->ops->train(ivf->codec, vectors, n, params.threads);
-    if (status == VINDEX_OK) status = vx_ivf_open_lists(ivf, centroids);
-    if (status == VINDEX_OK) ivf->loss = report.loss;
-    vx_free(centroids);
+    VX_TRY(vx_kmeans_sample(rows, &params, &sample, &owned, &count));
+    vindex_status status = learn(ivf, sample, count, &params);
+    vx_free(owned);
     return status;
 }
 

@@ -40,36 +40,45 @@ typedef struct vx_tile_limits {
     const float *scale, *bias, *high;
 } vx_tile_limits;
 
-/* Codes: 4 bits per dimension, in groups of 16 rows. A group begins with a line of 64 bytes (16
- * floats, one per row) for each of its numbers. Then come lines of 8 dimensions: dword i is row i,
- * its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble v stands for c = scale (v -
- * 7.5), which approximates a number of the (rotated) row y. */
-enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8, VX_CODE_TILE_QUERIES = 12 };
+/* Codes: 4 bits per dimension, in groups of 16 rows. A group begins with lines of 64 bytes, a dword
+ * per row: first scale and rest, both bf16, the scale above; then, where there are such, a float
+ * that is |v|^2 / 2 or |v|, and one that is the tail. Then come lines of 8 dimensions: dword i is
+ * row i, its low nibbles dimensions 0 to 3, its high nibbles 4 to 7. A nibble n stands for
+ * c = scale (n - 7.5), which approximates a number of y, the head of the rotated row v. */
+enum { VX_CODE_ROWS = 16, VX_CODE_LINE = 64, VX_CODE_DIMS = 8 };
 
-/* The numbers of a row. */
-enum {
-    VX_CODE_SCALE,
-    VX_CODE_REST,   /* |y - c|, rounded up */
-    VX_CODE_LENGTH, /* |c|, rounded up */
-    VX_CODE_HALF,   /* |x|^2 / 2; only where codes are biased */
-    VX_CODE_NUMBERS
-};
+/* The most of a tile of codes on any machine. */
+enum { VX_CODE_TILE_QUERIES = 12, VX_CODE_TILE_ROWS = 128 };
+
+/* What the second line of a group says. */
+typedef enum vx_code_second {
+    VX_CODE_NOTHING, /* there is none: all rows and codes are at most `length` long */
+    VX_CODE_HALF,    /* |v|^2 / 2, rounded down: keys are bounds of q . v - |v|^2 / 2 */
+    VX_CODE_LENGTH   /* |v|, rounded up beyond the length of the code */
+} vx_code_second;
+
+typedef struct vx_code_shape {
+    size_t lines; /* of dimensions */
+    vx_code_second second;
+    bool tailed; /* the last number of a row is the norm of what lies outside the head */
+} vx_code_shape;
 
 static inline size_t vx_code_lines(size_t dim) {
     return (dim + VX_CODE_DIMS - 1) / VX_CODE_DIMS;
 }
-static inline size_t vx_code_numbers(bool biased) {
-    return VX_CODE_NUMBERS - !biased;
+/* Lines of numbers. */
+static inline size_t vx_code_numbers(const vx_code_shape *shape) {
+    return 1 + (shape->second != VX_CODE_NOTHING) + shape->tailed;
 }
-static inline size_t vx_code_group_bytes(size_t dim, bool biased) {
-    return (vx_code_numbers(biased) + vx_code_lines(dim)) * VX_CODE_LINE;
+static inline size_t vx_code_group_bytes(const vx_code_shape *shape) {
+    return (vx_code_numbers(shape) + shape->lines) * VX_CODE_LINE;
 }
 
 typedef struct vx_codes {
     const unsigned char *groups;
     size_t count; /* groups */
-    size_t lines; /* of dimensions */
-    bool biased;  /* keys are bounds of q . y - |x|^2 / 2 instead of q . y */
+    vx_code_shape shape;
+    float length; /* with VX_CODE_NOTHING: no row and no code is longer */
 } vx_codes;
 
 /* Queries as int8 planes: y = unit (z + e) with integer z. For one query, or for a panel of them
@@ -81,8 +90,19 @@ typedef struct vx_code_queries {
     const float *square;  /* |y|^2, rounded up further, see exact/codes.c */
     const float *error;   /* |e|, rounded up */
     const float *ratio;   /* the largest error / norm of the panel, rounded up */
+    const float *tail;    /* the norm of what lies outside the head, rounded up */
     const float *inverse; /* 1 / unit */
 } vx_code_queries;
+
+/* A scale kept as bf16 is off by at most 2^-9 of itself, and this is more. */
+#define VX_CODE_SCALE_ERROR 0x1p-8f
+
+/* A pair that passed. */
+typedef struct vx_code_hit {
+    uint32_t query, row; /* of the panel, of the rows at hand */
+    float key;           /* the most it can be */
+    float known;         /* key without what a second plane can make smaller */
+} vx_code_hit;
 
 typedef struct vx_products {
     double dot, square;
@@ -131,6 +151,10 @@ typedef struct vx_kernels {
     void (*count)(const float *keys, size_t count, float low, float high, size_t *below,
                   size_t *within);
 
+    /* How many of `bounds` (count of them, ascending, fewer than 2^32) each of n keys is above; 0
+     * for NaN. */
+    void (*place)(const float *bounds, size_t count, const float *keys, size_t n, uint32_t *places);
+
     /* Settle, one row. Queries are double, padded with zeros; weights (likewise) may be NULL.
      * settle_l2: sum w (q - x)^2. settle_products: sum w q (x - shift), 0 where the query is NULL,
      * and sum w (x - shift)^2. settle_sum: sum w (x - shift). */
@@ -148,24 +172,28 @@ typedef struct vx_kernels {
     /* y[j] += a * x[j], one product and one sum rounded apart: the same bits on every machine. */
     void (*axpy)(float a, const float *x, float *y, size_t n);
 
-    /* Filter by codes. The key of a row is the most that q . y (less |x|^2 / 2) can be, given its
-     * code, in multiples of the query's unit. code_select writes the positions of rows with !(key <
-     * limit); code_tile does the same for a panel of queries and at most code_tile_rows rows, as
-     * bits. Rows behind the last are the caller's to ignore. */
+    /* Filter by codes. The key of a row is the most that q . v (less |v|^2 / 2) can be, given its
+     * code, in multiples of the query's unit. Both write the pairs with !(key < limit) and answer
+     * how many; code_tile is for a panel of queries and at most code_tile_rows rows. Rows behind
+     * the last are the caller's to ignore. */
     size_t (*code_select)(const vx_codes *rows, const vx_code_queries *query, float limit,
-                          uint32_t *positions);
-    bool (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, const float *limits,
-                      uint32_t *masks);
+                          vx_code_hit *hits);
+    size_t (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, const float *limits,
+                        vx_code_hit *hits);
+
+    /* The product of a row of a second plane with z: half the dimensions in the low nibbles of
+     * `bytes` bytes, half in the high ones; z holds either half, each followed by zeros up to a
+     * multiple of 64. Reads up to 63 bytes behind the row. */
+    int32_t (*code_refine)(const unsigned char *row, size_t bytes, const int8_t *z);
 
     /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor; spare holds n too.
      */
     void (*hadamard)(float *values, float *spare, size_t n, float factor);
 
     /* Quantises a rotated row, with zeros up to a multiple of eight numbers, whose numbers times
-     * `steps` are within +-1e9: nibbles into lane `lane` of a group's lines; answers the sums of y
-     * u, u^2 and y^2 with u = 2 v - 15. The same bits on every machine. */
-    vx_code_sums (*encode)(const float *values, size_t dim, float steps, unsigned char *lines,
-                           size_t lane);
+     * `steps` are within +-1e9: a level 0 ... 15 per number, padding included; answers the sums of
+     * y u, u^2 and y^2 with u = 2 level - 15. The same bits on every machine. */
+    vx_code_sums (*encode)(const float *values, size_t dim, float steps, unsigned char *levels);
 
     /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
      * answers how many floating-point operations they were. sink receives a value that depends on

@@ -78,12 +78,23 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return _mm256_add_epi32(a, b);
 }
-static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
-    __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(four));
+static inline bytes bytes_set(int32_t four) {
+    return _mm256_set1_epi32(four);
+}
+/* codes times signed bytes. */
+static inline ints ints_dot(ints sum, bytes codes, bytes query) {
+    __m256i pairs = _mm256_maddubs_epi16(codes, query);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 static inline lanes ints_floats(ints v) {
     return _mm256_cvtepi32_ps(v);
+}
+/* The upper and the lower bf16 of each dword. */
+static inline lanes bytes_upper(bytes v) {
+    return _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(-0x10000)));
+}
+static inline lanes bytes_lower(bytes v) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return _mm256_div_ps(a, b);

@@ -93,18 +93,29 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return _mm512_add_epi32(a, b);
 }
-static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
+static inline bytes bytes_set(int32_t four) {
+    return _mm512_set1_epi32(four);
+}
+/* codes times signed bytes. */
+static inline ints ints_dot(ints sum, bytes codes, bytes query) {
 #ifdef __AVX512VNNI__
     /* Not the intrinsic: GCC 12 copies every accumulator around it, as many moves as products. */
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(_mm512_set1_epi32(four)));
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(query));
     return sum;
 #else
-    __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi32(four));
+    __m512i pairs = _mm512_maddubs_epi16(codes, query);
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #endif
 }
 static inline lanes ints_floats(ints v) {
     return _mm512_cvtepi32_ps(v);
+}
+/* The upper and the lower bf16 of each dword. */
+static inline lanes bytes_upper(bytes v) {
+    return _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(-0x10000)));
+}
+static inline lanes bytes_lower(bytes v) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return _mm512_div_ps(a, b);

@@ -79,8 +79,12 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return vaddq_s32(a, b);
 }
-static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
-    int8x16_t c = vreinterpretq_s8_u8(codes), q = vreinterpretq_s8_s32(vdupq_n_s32(four));
+static inline bytes bytes_set(int32_t four) {
+    return vreinterpretq_u8_s32(vdupq_n_s32(four));
+}
+/* codes times signed bytes. */
+static inline ints ints_dot(ints sum, bytes codes, bytes query) {
+    int8x16_t c = vreinterpretq_s8_u8(codes), q = vreinterpretq_s8_u8(query);
 #ifdef __ARM_FEATURE_DOTPROD
     return vdotq_s32(sum, c, q);
 #else
@@ -91,6 +95,13 @@ static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
 }
 static inline lanes ints_floats(ints v) {
     return vcvtq_f32_s32(v);
+}
+/* The upper and the lower bf16 of each dword. */
+static inline lanes bytes_upper(bytes v) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_u8(v), vdupq_n_u32(0xffff0000u)));
+}
+static inline lanes bytes_lower(bytes v) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u8(v), 16));
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return vdivq_f32(a, b);

@@ -108,15 +108,30 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return a + b;
 }
-static inline ints ints_dot(ints sum, bytes codes, int32_t four) {
-    int8_t q[4];
-    memcpy(q, &four, sizeof q);
+static inline bytes bytes_set(int32_t four) {
+    bytes v;
+    for (int i = 0; i < LANES; i++) memcpy(v.b + 4 * i, &four, sizeof four);
+    return v;
+}
+/* codes times signed bytes. */
+static inline ints ints_dot(ints sum, bytes codes, bytes query) {
     for (int i = 0; i < LANES; i++)
-        for (int j = 0; j < 4; j++) sum[i] += codes.b[4 * i + j] * q[j];
+        for (int j = 0; j < 4; j++) sum[i] += codes.b[4 * i + j] * (int8_t)query.b[4 * i + j];
     return sum;
 }
 static inline lanes ints_floats(ints v) {
     return __builtin_convertvector(v, lanes);
+}
+/* The upper and the lower bf16 of each dword. */
+static inline lanes bytes_upper(bytes v) {
+    for (int i = 0; i < 4 * LANES; i += 4) v.b[i] = v.b[i + 1] = 0;
+    lanes upper;
+    memcpy(&upper, v.b, sizeof upper);
+    return upper;
+}
+static inline lanes bytes_lower(bytes v) {
+    for (int i = 0; i < 4 * LANES; i += 4) memcpy(v.b + i + 2, v.b + i, 2);
+    return bytes_upper(v);
 }
 static inline lanes lanes_div(lanes a, lanes b) {
     return a / b;

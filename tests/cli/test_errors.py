@@ -117,7 +117,9 @@ class ErrorsTest(CliTest):
         self.bad_file("unknown.nonsense", whole)
         self.fails(1, ["search", "a.npy", "--queries", "a.npy"], "a.npy")
         self.fails(1, ["build", "Flat", "--input", "a.vindex", "-o", "x.vindex"], "a.vindex")
-        self.fails(1, ["info", "."])
+        os.mkdir(self.path("folder"))
+        self.fails(1, ["info", "folder"], "holds no .npy")
+        os.rmdir(self.path("folder"))
 
     def test_nan_names_file_and_row(self):
         rows = vectors(3, 6, 4)

@@ -1,4 +1,5 @@
 """vindex info and convert."""
+import json
 import os
 import struct
 import unittest
@@ -37,6 +38,28 @@ class FilesTest(CliTest):
         self.write("a.csv", "id,x,y,label\n7,1,2,a\n8,3,4,b\n")
         found = self.ok_json("info", "a.csv", "--id-column", "id", "--label-column", 3)
         self.assertEqual((found["kind"], found["rows"], found["dim"]), ("embeddings", 2, 2))
+
+    def test_info_of_containers(self):
+        """What a container holds, which key to choose, and evaluating straight from it."""
+        rows = [[1.5, 0], [1, 0.5], [0, 1], [0.5, 1]]
+        self.write("a.json", json.dumps({"data": rows, "labels": ["p", "p", "q", "q"]}))
+        found = self.ok_json("info", "a.json")
+        self.assertEqual([found["kind"], found["rows"], found["dim"]], ["embeddings", 4, 2])
+        self.assertEqual([(m["key"], m["use"], m["rows"], m["dim"]) for m in found["members"]],
+                         [("data", "embeddings", 4, 2), ("labels", "labels", 4, 0)])
+        self.assertIn("data: list of 4 f64 arrays", self.ok("info", "a.json"))
+        self.assertEqual(self.ok_json("eval", "--input", "a.json")["MAP"], 1)
+        self.write("two.json", json.dumps({"a": rows, "b": {"c": rows[:2]}, "name": "x"}))
+        found = self.ok_json("info", "two.json")
+        self.assertEqual(found["kind"], "container")
+        self.assertEqual([m["key"] for m in found["members"]], ["a", "b.c", "name"])
+        self.assertEqual(self.ok_json("info", "two.json", "--key", "b.c")["rows"], 2)
+        self.fails(1, ["convert", "two.json", "b.npy"], "'a' (list of 4", "'b.c' (list of 2")
+        self.ok("convert", "two.json", "b.npy", "--key", "b.c")
+        self.assertEqual(self.ok_json("info", "b.npy")["rows"], 2)
+        self.write("works.json", json.dumps({"W": {"P1": {}, "P2": {}}, "V": {"P3": {}}}))
+        found = self.ok_json("info", "works.json")
+        self.assertEqual([found["kind"], found["rows"], found["cliques"]], ["labels", 3, 2])
 
     def test_info_of_an_index(self):
         self.write_npy("a.npy", vectors(2, 6, 4))

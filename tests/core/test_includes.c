@@ -8,8 +8,8 @@
 
 /* The parts of core that lie below the other rooms. What core has beside them may see everything.
  */
-static const char *const base_files[] = {"base",  "container", "fields",   "file", "ids",
-                                         "names", "rng",       "sections", "topk"};
+static const char *const base_files[] = {"base", "blas",  "container", "fields",   "file",
+                                         "ids",  "names", "rng",       "sections", "topk"};
 
 /* Those that learn, with the exact engine at hand. */
 static const char *const learn_files[] = {"kmeans"};
@@ -24,6 +24,7 @@ typedef enum part {
     CODEC,
     FLAT,
     IVF,
+    TRANSFORM,
     IO,
     EVAL,
     CLI,
@@ -47,7 +48,8 @@ static const struct {
                 [EXACT] = true,
                 [CODEC] = true,
                 [FLAT] = true,
-                [IVF] = true}},
+                [IVF] = true,
+                [TRANSFORM] = true}},
     [SIMD] = {"simd", {[BASE] = true, [SIMD] = true}},
     [EXACT] = {"exact", {[BASE] = true, [SIMD] = true, [EXACT] = true}},
     [FLAT] = {"flat", {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [FLAT] = true}},
@@ -60,6 +62,9 @@ static const struct {
               [EXACT] = true,
               [CODEC] = true,
               [IVF] = true}},
+    [TRANSFORM] =
+        {"transform",
+         {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [TRANSFORM] = true}},
     [IO] = {"io", {[BASE] = true, [IO] = true}},
     [EVAL] = {"eval", {[BASE] = true, [SIMD] = true, [EXACT] = true, [EVAL] = true}},
     [CLI] = {"cli", {[CLI] = true, [BENCH] = true}},

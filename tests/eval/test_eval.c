@@ -9,7 +9,7 @@
 #include "core/rng.h"
 #include "naive.h"
 
-enum { MOST = 700, WIDEST = 32 };
+enum { MOST = 2250, WIDEST = 32 };
 static float vectors[MOST * WIDEST], queries[MOST * WIDEST];
 static int32_t cliques[MOST], query_cliques[MOST];
 
@@ -119,13 +119,15 @@ typedef struct distances {
     const uint64_t *allowed; /* bits of candidates that are not infinitely far; NULL: all */
 } distances;
 
-static vindex_status distance_row(void *context, int64_t query, float *values) {
+static vindex_status distance_rows(void *context, int64_t first, int64_t count, float *values) {
     const distances *d = context;
-    const float *from = d->from + (size_t)query * d->dim;
-    for (size_t c = 0; c < d->n; c++) {
-        bool far = d->allowed && !(d->allowed[c / 64] >> (c % 64) & 1);
-        values[c] =
-            far ? INFINITY : (float)naive_key(VINDEX_L2, from, vectors + c * d->dim, d->dim);
+    for (int64_t row = first; row < first + count; row++, values += d->n) {
+        const float *from = d->from + (size_t)row * d->dim;
+        for (size_t c = 0; c < d->n; c++) {
+            bool far = d->allowed && !(d->allowed[c / 64] >> (c % 64) & 1);
+            values[c] =
+                far ? INFINITY : (float)naive_key(VINDEX_L2, from, vectors + c * d->dim, d->dim);
+        }
     }
     return VINDEX_OK;
 }
@@ -136,16 +138,49 @@ START_TEST(matrix_is_vectors) {
     vindex_eval_params params = params_of(VINDEX_L2, 5);
     vindex_eval_report found, expected;
     distances d = {vectors, N, DIM, NULL};
-    vindex_eval_matrix square = {distance_row, &d, false, cliques, N, cliques, N, true};
+    vindex_eval_matrix square = {distance_rows, &d, false, cliques, N, cliques, N, true};
     ck_ok(vindex_eval(vectors, cliques, N, DIM, &params, &expected, NULL));
     ck_ok(vindex_eval_from_matrix(&square, &params, &found, NULL));
     naive_compare(&found, &expected, 0);
     d.from = queries;
-    vindex_eval_matrix split = {distance_row, &d, false, query_cliques, 90, cliques, N, false};
+    vindex_eval_matrix split = {distance_rows, &d, false, query_cliques, 90, cliques, N, false};
     vindex_eval_sets sets = split_sets(90, N, DIM);
     ck_ok(vindex_eval_split(&sets, &params, &expected, NULL));
     ck_ok(vindex_eval_from_matrix(&split, &params, &found, NULL));
     naive_compare(&found, &expected, 0);
+}
+END_TEST
+
+/* Counts calls; fails at one of them. */
+typedef struct counted {
+    distances d;
+    int calls, stop_at;
+} counted;
+
+static vindex_status counted_rows(void *context, int64_t first, int64_t count, float *values) {
+    counted *c = context;
+    if (++c->calls == c->stop_at) return VINDEX_ERR_IO;
+    return distance_rows(&c->d, first, count, values);
+}
+
+/* More rows than are in memory at a time. */
+START_TEST(matrix_in_blocks) {
+    enum { DIM = 3 };
+    fill(12, MOST, DIM, 4);
+    for (int32_t threads = 1; threads <= 4; threads += 3) {
+        vindex_eval_params params = params_of(VINDEX_L2, 5);
+        params.threads = threads;
+        counted c = {.d = {vectors, MOST, DIM, NULL}};
+        vindex_eval_matrix matrix = {counted_rows, &c, false, cliques, MOST, cliques, MOST, true};
+        vindex_eval_report found, expected;
+        ck_ok(vindex_eval(vectors, cliques, MOST, DIM, &params, &expected, NULL));
+        ck_ok(vindex_eval_from_matrix(&matrix, &params, &found, NULL));
+        naive_compare(&found, &expected, 0);
+        ck_assert_int_gt(c.calls, 1);
+        c = (counted){.d = c.d, .stop_at = c.calls};
+        ck_assert_int_eq(vindex_eval_from_matrix(&matrix, &params, &found, NULL), VINDEX_ERR_IO);
+        ck_assert_int_eq(c.calls, c.stop_at);
+    }
 }
 END_TEST
 
@@ -190,7 +225,7 @@ START_TEST(missing_ranks_last) {
     for (int square = 0; square < 2; square++) {
         distances d = {square ? vectors : queries, N, DIM, bits};
         const int32_t *of = square ? cliques : query_cliques;
-        vindex_eval_matrix matrix = {distance_row, &d, false, of, N, cliques, N, square};
+        vindex_eval_matrix matrix = {distance_rows, &d, false, of, N, cliques, N, square};
         vindex_eval_sets sets = {d.from, of, N, NULL, cliques, N, DIM};
         vindex_eval_report found, expected;
         ck_ok(vindex_eval_from_matrix(&matrix, NULL, &expected, NULL));
@@ -353,7 +388,7 @@ START_TEST(missing_arguments_are_named) {
     fill(111, 4, 2, 0);
     vindex_eval_report report;
     distances d = {vectors, 4, 2, NULL};
-    vindex_eval_matrix matrix = {distance_row, &d, false, cliques, 4, cliques, 4, true};
+    vindex_eval_matrix matrix = {distance_rows, &d, false, cliques, 4, cliques, 4, true};
     vindex_eval_sets sets = split_sets(4, 4, 2);
     vindex_index *index = flat(4, 2);
     ck_fails(VINDEX_ERR_ARGUMENT, "report", vindex_eval(vectors, cliques, 4, 2, NULL, NULL, NULL));
@@ -361,7 +396,7 @@ START_TEST(missing_arguments_are_named) {
     ck_fails(VINDEX_ERR_ARGUMENT, "report", vindex_eval_split(&sets, NULL, NULL, NULL));
     ck_fails(VINDEX_ERR_ARGUMENT, "matrix", vindex_eval_from_matrix(NULL, NULL, &report, NULL));
     ck_fails(VINDEX_ERR_ARGUMENT, "report", vindex_eval_from_matrix(&matrix, NULL, NULL, NULL));
-    matrix.row = NULL;
+    matrix.rows = NULL;
     ck_fails(VINDEX_ERR_ARGUMENT, "row", vindex_eval_from_matrix(&matrix, NULL, &report, NULL));
     ck_fails(VINDEX_ERR_ARGUMENT, "index",
              vindex_eval_index(NULL, &sets, false, 0, NULL, NULL, &report, NULL));
@@ -495,7 +530,7 @@ START_TEST(progress_and_cancel) {
         ck_assert_int_eq(c.count, stop);
     }
     distances d = {vectors, 600, 3, NULL};
-    vindex_eval_matrix matrix = {distance_row, &d, false, cliques, 600, cliques, 600, true};
+    vindex_eval_matrix matrix = {distance_rows, &d, false, cliques, 600, cliques, 600, true};
     vindex_eval_report report;
     c = (calls){.stop_at = 2};
     ck_fails(VINDEX_ERR_CANCELLED, "rank",
@@ -518,7 +553,7 @@ START_TEST(memory_runs_out) {
     params.threads = 1;
     vindex_index *index = flat(N, DIM);
     distances d = {vectors, N, DIM, NULL};
-    vindex_eval_matrix matrix = {distance_row, &d, false, cliques, N, cliques, N, true};
+    vindex_eval_matrix matrix = {distance_rows, &d, false, cliques, N, cliques, N, true};
     vindex_eval_sets sets = {vectors, cliques, N, NULL, cliques, N, DIM};
     for (int door = 0; door < 3; door++) {
         vindex_status status = VINDEX_ERR_MEMORY;
@@ -547,6 +582,7 @@ START_TEST(memory_runs_out) {
 END_TEST
 
 TEST_MAIN("eval/eval", square_is_naive, split_is_naive, split_is_square, matrix_is_vectors,
-          exact_index_is_vectors, missing_ranks_last, depth_cuts, index_weights, index_errors,
-          one_clique, nobody_asks, outliers, missing_arguments_are_named, dimensions_have_a_limit,
-          duplicates, threads_change_nothing, arguments, progress_and_cancel, memory_runs_out)
+          matrix_in_blocks, exact_index_is_vectors, missing_ranks_last, depth_cuts, index_weights,
+          index_errors, one_clique, nobody_asks, outliers, missing_arguments_are_named,
+          dimensions_have_a_limit, duplicates, threads_change_nothing, arguments,
+          progress_and_cancel, memory_runs_out)

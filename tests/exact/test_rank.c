@@ -8,7 +8,7 @@
 #include "core/rng.h"
 #include "exact/rank.h"
 
-enum { MANY = 60 };
+enum { MANY = 90 }; /* enough for candidates to look for their places */
 
 /* A task and the memory it points to. */
 typedef struct ranks {
@@ -93,12 +93,13 @@ static void check_entry(const ranks *r, const oracle *truth, const oracle_rankin
 }
 
 static void check_nearest(const ranks *r, const oracle *truth, const oracle_ranking *ranking,
-                          size_t q, const int64_t *rows, size_t k) {
+                          size_t q, const vx_hit *hits, size_t k) {
+    int64_t rows[16];
     float distances[16];
     char what[100];
-    for (size_t i = 0; i < k; i++) { /* distances are not answered: the oracle's own */
-        bool none = rows[i] < 0;
-        double key = none ? INFINITY : ranking->hits[ranking->places[rows[i]]].key;
+    for (size_t i = 0; i < k; i++) {
+        rows[i] = hits[i].id;
+        double key = rows[i] < 0 ? INFINITY : hits[i].key;
         distances[i] = (float)(truth->metric == VINDEX_L2 ? key : 0 - key);
     }
     snprintf(what, sizeof what, "nearest of query %zu, %s %s, dim %zu", q,
@@ -110,7 +111,7 @@ static void check_nearest(const ranks *r, const oracle *truth, const oracle_rank
 static void check_ranks(const vectors *set, vindex_metric metric, size_t queries, bool among) {
     enum { K = 7 };
     ranks r = make_ranks(set, metric, queries, among);
-    int64_t *nearest = malloc(queries * K * sizeof *nearest);
+    vx_hit *nearest = malloc(queries * K * sizeof *nearest);
     vindex_call call;
     vindex_call_init(&call);
     call.threads = 1 + (int32_t)(set->seed % 3);

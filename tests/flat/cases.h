@@ -58,12 +58,18 @@ static inline flat_case flat_case_make(const vectors *rows, vindex_metric metric
     return flat_case_fill(index, rows, metric, ids);
 }
 
-/* The same with certified codes. */
+/* The same with certified codes; the kind of codes follows from the seed. */
 static inline flat_case certified_case_make(const vectors *rows, vindex_metric metric,
                                             const int64_t *ids) {
-    char spec[40];
+    char spec[60], kind[30];
     vindex_index *index;
-    snprintf(spec, sizeof spec, "Flat,%s,Certified", vindex_dtype_name(rows->dtype));
+    snprintf(kind, sizeof kind,
+             rows->seed % 4 == 0                      ? "Certified"
+             : rows->seed % 4 == 1                    ? "Certified4"
+             : rows->seed % 4 == 2 || rows->dim > 300 ? "Certified8"
+                                                      : "CertifiedPCA%zu",
+             rows->dim / 3 + 1);
+    snprintf(spec, sizeof spec, "Flat,%s,%s", vindex_dtype_name(rows->dtype), kind);
     ck_ok(vindex_create(spec, (int64_t)rows->dim, metric, &index));
     return flat_case_fill(index, rows, metric, ids);
 }

@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int options = data[0];
     size--;
     memcpy(file, data + 1, size);
-    sign_container(options, file, size);
+    sign_container(options, VX_KIND_INDEX, file, size);
     if (fd < 0 || ftruncate(fd, (off_t)size) || pwrite(fd, file, size, 0) != (ssize_t)size)
         return 0;
     vx_container *container;

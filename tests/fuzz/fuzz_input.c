@@ -55,16 +55,11 @@ static void read_rows(const vindex_embeddings *file, const vindex_embeddings_inf
     free(vectors);
 }
 
-void fuzz_embeddings(const uint8_t *data, size_t size, const char *format, const char *id_column,
-                     const char *label_column) {
-    char path[FUZZ_PATH];
-    int fd = fuzz_file(data, size, path);
-    vindex_embeddings_options options;
-    vindex_embeddings_options_init(&options);
-    options.id_column = id_column;
-    options.label_column = label_column;
+/* Opens a path through every function an open file has. */
+static void open_path(const char *path, const char *format,
+                      const vindex_embeddings_options *options) {
     vindex_embeddings *file;
-    if (vx_embeddings_open_as(path, vx_format_named(format), &options, &file) == VINDEX_OK) {
+    if (vx_embeddings_open_as(path, vx_format_named(format), options, &file) == VINDEX_OK) {
         vindex_embeddings_info info;
         vindex_embeddings_describe(file, &info);
         demand(info.rows >= 0 && info.dim > 0 && vindex_dtype_size(info.dtype) > 0);
@@ -83,5 +78,48 @@ void fuzz_embeddings(const uint8_t *data, size_t size, const char *format, const
     } else {
         demand(*vindex_last_error());
     }
+}
+
+void fuzz_embeddings(const uint8_t *data, size_t size, const char *format, const char *id_column,
+                     const char *label_column) {
+    char path[FUZZ_PATH];
+    int fd = fuzz_file(data, size, path);
+    vindex_embeddings_options options;
+    vindex_embeddings_options_init(&options);
+    options.id_column = id_column;
+    options.label_column = label_column;
+    open_path(path, format, &options);
+    close(fd);
+}
+
+/* A member by its key: as what it was said to be, it must open. */
+static void open_member(const char *path, const char *format, const vindex_member *member) {
+    vindex_embeddings_options options;
+    vindex_embeddings_options_init(&options);
+    options.key = member->key;
+    demand(member->rows >= 0 && member->dim >= 0 && *member->kind);
+    open_path(path, format, &options);
+    vindex_labels_options labels_options;
+    vindex_labels_options_init(&labels_options);
+    labels_options.key = member->key;
+    vindex_labels labels;
+    vindex_status status = vx_labels_as(path, vx_format_named(format), &labels_options, &labels);
+    if (status == VINDEX_OK) vindex_labels_free(&labels);
+}
+
+void fuzz_container(const uint8_t *data, size_t size, const char *format) {
+    enum { MEMBERS = 8 };
+    char path[FUZZ_PATH];
+    int fd = fuzz_file(data, size, path);
+    open_path(path, format, NULL);
+    vindex_members members;
+    if (vx_members_as(path, vx_format_named(format), &members) == VINDEX_OK) {
+        for (int64_t i = 0; i < members.count && i < MEMBERS; i++)
+            open_member(path, format, &members.items[i]);
+        vindex_members_free(&members);
+    }
+    vindex_labels labels;
+    if (vx_labels_as(path, vx_format_named(format), NULL, &labels) == VINDEX_OK)
+        vindex_labels_free(&labels);
     close(fd);
 }

@@ -18,4 +18,7 @@ int fuzz_file(const uint8_t *data, size_t size, char path[FUZZ_PATH]);
 void fuzz_embeddings(const uint8_t *data, size_t size, const char *format, const char *id_column,
                      const char *label_column);
 
+/* The same for a container: its members, each of the first by its key, and its labels. */
+void fuzz_container(const uint8_t *data, size_t size, const char *format);
+
 #endif

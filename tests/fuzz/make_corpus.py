@@ -72,12 +72,39 @@ save("labels", "unnamed", ",class\n0,a\n1,b\n")
 save("labels", "empty_label", "label,id\n,1\n")
 save("labels", "zero", b"a\0b\n")
 
+save("json", "vectors", "[[1,2],[3,4.5],[5,-6e-2]]")
+save("json", "nested", '{"a": {"b": [[[1,2]],[[3,4],[5,6]]]}, "labels": ["x", "y"], "ids": [1, 2]}')
+save("json", "records", '[{"id": "p", "v": [1,2]}, {"id": "q", "v": [3,4], "x": null}]')
+save("json", "lines", '{"utt": "p", "song_id": "w", "embed": [1,2]}\n'
+     '{"utt": "q", "song_id": "w", "embed": [3,4]}\n')
+save("json", "works", '{"W1": {"P1": {"title": "x"}, "P2": {}}, "W2": {"P3": {}}}')
+save("json", "lists", '{"W1": ["P1", "P2"], "W2": [3]}')
+save("json", "tables", '{"W1": [{"id": "P1"}, {"id": "P2"}]}')
+save("json", "pairs", '{"P1": "W1", "P2": "\\u00e9"}')
+save("json", "fields", '{"P1": {"work_id": "W1"}, "P2": {"work_id": "W2"}}')
+save("json", "twice", '{"a": 1, "a": 2}')
+
+save("torch", "system", b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
+FIXTURES = os.path.join(HERE, "..", "..", "io", "fixtures")
+for reader, ending, names in [
+        ("torch", ".pt", ["crema_zip", "crema_legacy", "nested_zip", "segments_labelled_legacy",
+                          "state_zip", "lists_legacy", "clews_legacy", "three_strided_legacy",
+                          "attributed_legacy", "protocol4_zip", "protocol4_legacy", "loop_legacy",
+                          "named_legacy", "parameter_legacy"]),
+        ("npz", ".npz", ["stored", "deflated", "deflated_fortran", "others", "segments"]),
+        ("safetensors", ".safetensors", ["model", "bf16"])]:
+    for name in names:
+        with open(os.path.join(FIXTURES, name + ending), "rb") as file:
+            save(reader, name, file.read())
+
 # Index files behind a byte of options: as they are, to be signed again, mapped, deferred.
 GOLDEN = os.path.join(HERE, "..", "..", "golden")
 for name in sorted(os.listdir(GOLDEN)):
-    if not name.endswith(".vindex"):
+    stem, ending = os.path.splitext(name)
+    kind = {".vindex": "index", ".model": "transform"}.get(ending)
+    if kind is None:
         continue
     with open(os.path.join(GOLDEN, name), "rb") as file:
         content = file.read()
-    for options in (0, 7, 15, 31):
-        save("index", f"{name[:-len('.vindex')]}_{options}", bytes([options]) + content)
+    for options in (0, 7, 15, 31) if kind == "index" else (0, 7):
+        save(kind, f"{stem}_{options}", bytes([options]) + content)

@@ -25,10 +25,11 @@ static inline void sign_sections(unsigned char *file, size_t size) {
     }
 }
 
-/* Signs header and table as an index's; more as the options say. */
-static inline void sign_container(int options, unsigned char *file, size_t size) {
+/* Signs header and table as those of that kind of container; more as the options say. */
+static inline void sign_container(int options, uint32_t kind, unsigned char *file, size_t size) {
     if (!(options & SIGN) || size < SIGNING_HEADER) return;
-    memcpy(file, "VINDEX\r\n\1\0\0\0\1\0\0\0", 16);
+    memcpy(file, "VINDEX\r\n\1\0\0\0", 12);
+    vx_put_u32(file + 12, kind);
     if (options & TRUE_LENGTH) vx_put_u64(file + 24, size);
     if (options & SIGN_SECTIONS) sign_sections(file, size);
     vx_put_u64(file + 48, XXH3_64bits(file + SIGNING_HEADER,

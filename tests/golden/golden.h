@@ -26,6 +26,14 @@ static inline float golden_number(int row, int dimension) {
     return (float)((row * 7 + dimension * dimension * 3) % 11 - 5);
 }
 
+/* A chain of two affine maps in whole numbers, 5 to 3 to 2, alone in a file and before an index. */
+enum { GOLDEN_OUT = 2 };
+static const char golden_model[] = "chain-0.1.model", golden_projected[] = "projected-0.1.vindex";
+static const float golden_weights[3][GOLDEN_DIM] = {
+    {1, 0, 2, -1, 0}, {0, 3, 0, 0, 1}, {1, 1, 1, 1, 1}};
+static const float golden_bias[3] = {5, -2, 0};
+static const float golden_next[GOLDEN_OUT][3] = {{1, 1, 0}, {0, 2, -1}};
+
 /* 100, 95, ... 5: out of order, so that the file has them in a section. */
 static inline int64_t golden_id(int row) {
     return 100 - 5 * row;

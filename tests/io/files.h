@@ -18,6 +18,19 @@ static inline const char *fixture(const char *name) {
     return path;
 }
 
+/* Number k of the 5 x 3 arrays of that kind (f, i or u), as `values` of make_fixtures.py. */
+static inline float fixture_value(char kind, int k) {
+    return kind == 'f' ? (float)k * 0.25f - 1.5f : (float)(kind == 'i' ? 3 * k - 7 : 3 * k);
+}
+
+/* Options that ask for a member. */
+static inline const vindex_embeddings_options *by_key(const char *key) {
+    static vindex_embeddings_options options;
+    vindex_embeddings_options_init(&options);
+    options.key = key;
+    return &options;
+}
+
 /* All rows of a file, to be freed; it must have that shape. */
 static inline float *read_all(const char *path, const vindex_embeddings_options *options,
                               int64_t rows, int64_t dim) {
@@ -60,6 +73,12 @@ static inline void expect_rows(const char *path, const vindex_embeddings_options
                       "%s: number %lld is %.9g, expected %.9g", path, (long long)i,
                       (double)found[i], (double)expected[i]);
     free(found);
+}
+
+/* Writes a file anew: to overwrite one is slow on file systems that then flush it. */
+static inline void write_anew(const char *name, const void *bytes, size_t length) {
+    remove(scratch_path(name));
+    scratch_write(name, bytes, length);
 }
 
 /* A text file in the scratch folder; answers its path. */

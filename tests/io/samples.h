@@ -26,6 +26,13 @@ static const struct sample {
     SAMPLE("s.u8bin", "\3\0\0\0\2\0\0\0\1\2\3\4\5\6", NULL),
     SAMPLE("s.csv", "id,x,\"y\"\na,1,2\n\"b\",3,4\r\nc,5,6\n", "id"),
     SAMPLE("s.tsv", "1\t2\n3\t4\n5\t6\n", NULL),
+    SAMPLE("s.json", "{\"ids\": [\"a\", 7, \"c\"], \"x\": [[1, 2], [3, 4.0], [5, 6]]}", "ids"),
+    SAMPLE("s.jsonl",
+           "{\"id\": 1, \"x\": [1,2]}\n{\"id\": 2, \"x\": [3,4]}\n{\"id\": 3, \"x\": [5,6]}", "id"),
+    SAMPLE("s.safetensors",
+           "\x37\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"U8\",\"shape\":[3,2],\"data_offsets\":[0,6]}}"
+           "\1\2\3\4\5\6",
+           NULL),
 };
 
 static const float sample_values[] = {1, 2, 3, 4, 5, 6};
@@ -38,7 +45,7 @@ static inline vindex_embeddings_options sample_options(const struct sample *samp
 }
 
 static inline const char *sample_file(const struct sample *sample) {
-    scratch_write(sample->name, sample->bytes, sample->length);
+    write_anew(sample->name, sample->bytes, sample->length);
     return scratch_path(sample->name);
 }
 

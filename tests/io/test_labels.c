@@ -127,7 +127,7 @@ START_TEST(files_that_hold_no_labels) {
              vindex_labels_read(scratch_path("a.txt"), NULL, &labels));
     ck_fails(VINDEX_ERR_NOT_FOUND, "gone.csv",
              vindex_labels_read(scratch_path("gone.csv"), NULL, &labels));
-    ck_fails(VINDEX_ERR_UNSUPPORTED, ".npy is none of",
+    ck_fails(VINDEX_ERR_UNSUPPORTED, ".npy is neither",
              vindex_labels_read(scratch_path("a.npy"), NULL, &labels));
     ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_labels_read(NULL, NULL, &labels));
     ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_labels_read("a.csv", NULL, NULL));

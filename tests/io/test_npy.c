@@ -4,11 +4,6 @@
 
 enum { ROWS = 5, DIM = 3 };
 
-/* The same numbers as `values` of make_fixtures.py. */
-static float fixture_value(char kind, int k) {
-    return kind == 'f' ? (float)k * 0.25f - 1.5f : (float)(kind == 'i' ? 3 * k - 7 : 3 * k);
-}
-
 static void expect_fixture(const char *name, vindex_dtype dtype, char kind, int rows, int dim) {
     float expected[ROWS * DIM];
     for (int k = 0; k < rows * dim; k++) expected[k] = fixture_value(kind, k);

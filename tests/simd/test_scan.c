@@ -85,6 +85,30 @@ static void check_count(const vx_kernels *kernels, const float *keys, size_t cou
     ck_assert_uint_eq(within, expected_within);
 }
 
+/* The keys as their own bounds, sorted: as many ties as there can be. */
+static int compare_floats(const void *a, const void *b) {
+    const float *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static void check_place(const vx_kernels *kernels, const float *keys, size_t count) {
+    float *bounds = malloc(count * sizeof *bounds + 1);
+    uint32_t *places = malloc(count * sizeof *places + 1);
+    size_t bound_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!isnan(keys[i]) && i % 3) bounds[bound_count++] = keys[i];
+    qsort(bounds, bound_count, sizeof *bounds, compare_floats);
+    kernels->place(bounds, bound_count, keys, count, places);
+    for (size_t i = 0; i < count; i++) {
+        size_t above = 0;
+        for (size_t j = 0; j < bound_count; j++) above += keys[i] > bounds[j];
+        ck_each(places[i] == above, "key %g lies above %u of %zu bounds, not %zu", (double)keys[i],
+                places[i], bound_count, above);
+    }
+    free(bounds);
+    free(places);
+}
+
 START_TEST(selection_and_counting_treat_every_key_right) {
     static const float limits[] = {-INFINITY, -FLT_MAX, -1, -0.0f, 0, 1, 2, FLT_MAX, INFINITY};
     vx_rng rng = vx_rng_seed(2, 0);
@@ -92,6 +116,7 @@ START_TEST(selection_and_counting_treat_every_key_right) {
         float *keys = malloc(count * sizeof *keys + 1), *scale = malloc(count * sizeof *scale + 1);
         for (size_t j = 0; j < count; j++)
             keys[j] = awkward_key(&rng), scale[j] = awkward_key(&rng);
+        for (size_t i = 0; level_at(i); i++) check_place(level_at(i), keys, count);
         for (size_t i = 0; level_at(i); i++)
             for (size_t l = 0; l < VX_COUNT(limits); l++) {
                 check_select(level_at(i), keys, NULL, count, limits[l]);

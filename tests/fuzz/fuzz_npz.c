@@ -1,0 +1,7 @@
+/* .npz with any bytes. */
+#include "fuzz_input.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    fuzz_container(data, size, "npz");
+    return 0;
+}
