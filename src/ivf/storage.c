@@ -119,7 +119,7 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
 
 /* Room for all that comes. A failure may leave unused room behind, nothing else. */
 static vindex_status reserve(vx_ivf *ivf, const additions *new) {
-    if (!new->first_row && !ivf->base.file) { /* what was reserved before was not used */
+    if (!new->first_row) { /* what was reserved before was not used */
         for (size_t l = 0; l < ivf->list_count; l++) free_list(&ivf->lists[l]);
         vx_free(ivf->arena);
         ivf->arena = NULL;
