@@ -127,6 +127,7 @@ static bool trained(const vindex_index *index) {
 /* A row that is asked for, and where its vector goes. */
 typedef struct wanted {
     size_t row, place;
+    bool found;
 } wanted;
 
 static int compare_wanted(const void *a, const void *b) {
@@ -135,7 +136,7 @@ static int compare_wanted(const void *a, const void *b) {
 }
 
 /* Decodes the rows asked for, which are sorted, in one pass over all lists. */
-static void decode_wanted(const vx_ivf *ivf, const wanted *rows, size_t n, float *vectors) {
+static void decode_wanted(const vx_ivf *ivf, wanted *rows, size_t n, float *vectors) {
     for (size_t l = 0; l < ivf->list_count; l++)
         for (size_t i = 0; i < ivf->lists[l].run.count; i++) {
             size_t row = ivf->lists[l].rows[i], low = 0, high = n;
@@ -146,9 +147,11 @@ static void decode_wanted(const vx_ivf *ivf, const wanted *rows, size_t n, float
                 else
                     high = middle;
             }
-            for (; low < n && rows[low].row == row; low++)
+            for (; low < n && rows[low].row == row; low++) {
                 ivf->codec->ops->decode(ivf->codec, (vx_coded){&ivf->lists[l].run, i},
                                         vectors + rows[low].place * ivf->base.dim);
+                rows[low].found = true;
+            }
         }
 }
 
@@ -158,7 +161,7 @@ static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, 
     wanted *rows = vx_alloc(n, sizeof *rows);
     if (!rows) return vx_fail_memory(n, sizeof *rows, "reconstruct");
     for (size_t i = 0; i < n; i++) {
-        rows[i].place = i;
+        rows[i] = (wanted){.place = i};
         if (vx_ids_find(&ivf->ids, ids[i], &rows[i].row)) continue;
         vx_free(rows);
         return vx_fail(VINDEX_ERR_NOT_FOUND,
@@ -168,8 +171,12 @@ static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, 
     }
     qsort(rows, n, sizeof *rows, compare_wanted);
     if (n) decode_wanted(ivf, rows, n, vectors);
+    bool all = true;
+    for (size_t i = 0; i < n; i++) all &= rows[i].found;
     vx_free(rows);
-    return VINDEX_OK;
+    if (all) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_FORMAT, "reconstruct: a row is in no list; the file that the index "
+                                      "was loaded from is damaged");
 }
 
 static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, size_t *removed) {
