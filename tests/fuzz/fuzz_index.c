@@ -74,7 +74,7 @@ static void change(vindex_index *index, const float *vectors) {
 
 static void use(vindex_index *index, bool deferred) {
     size_t dim = (size_t)vindex_dim(index);
-    if (dim > DIM_MOST) return;
+    if (dim > DIM_MOST || !vindex_is_trained(index)) return;
     float *queries = calloc(QUERIES * dim, sizeof *queries);
     for (size_t i = 0; i < QUERIES * dim; i++) queries[i] = (float)(i * i % 7) - 3;
     search(index, queries, false, deferred);
