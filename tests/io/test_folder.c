@@ -63,8 +63,8 @@ START_TEST(shapes_paths_and_order) {
     scratch_write("readme.txt", "x", 1);
     scratch_write("labels.csv", "x", 1);
     const float expected[] = {40, 41, 20, 21, 30, 31, 32, 33, 34, 35, 50, 51, 52, 53, 10, 11};
-    const char *const ids[] = {"W_10/\xc3\x9cn\xc3\xaf.c\xc3\xb6"
-                               "de",
+    const char *const ids[] = {("W_10/\xc3\x9cn\xc3\xaf.c\xc3\xb6"
+                                "de"),
                                "W_2/P_1",
                                "W_2/P_10",
                                "W_2/P_10",
