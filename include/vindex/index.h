@@ -58,6 +58,8 @@ typedef struct vindex_search_params {
     vindex_progress_fn progress; /* may cancel a long batch */
     void *progress_context;
     vindex_search_stats *stats; /* receives what the search did; NULL: not wanted */
+    int64_t nprobe; /* lists that an IVF index looks through, more than it has: all of them; 1 to
+                       2^31-1, default 16; other kinds do not look at it */
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);

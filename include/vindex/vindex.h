@@ -16,6 +16,7 @@
 #include <vindex/fields.h>
 #include <vindex/flat.h>
 #include <vindex/index.h>
+#include <vindex/ivf.h>
 #include <vindex/status.h>
 #include <vindex/transform.h>
 #include <vindex/types.h>

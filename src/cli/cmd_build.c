@@ -13,7 +13,8 @@ static const struct cli_usage usage = {
     .verb = "build",
     .form = "SPEC --input X [--metric l2|ip|cosine|pearson] -o INDEX",
     .does = "Builds an index (SPEC: Flat; Flat,f16 or Flat,bf16 in half the bytes; any with "
-            ",Certified) and saves it.\n"
+            ",Certified;\n"
+            "IVF1024,Flat or so for lists, of which a search looks through some) and saves it.\n"
             "Projections may go before, learned from --input where they learn: PCA256,Flat;\n"
             "Rank,Flat,Certified; GRP128,Flat. --project puts a fitted model before SPEC.\n"
             "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <vindex/flat.h>
+#include <vindex/index.h>
+#include <vindex/ivf.h>
 
 #include "model.h"
 #include "report.h"
@@ -70,6 +72,18 @@ static int report_sections(const char *path, struct cli_report *report) {
     return CLI_DONE;
 }
 
+/* How the lists are filled, where the index has some. */
+static void report_lists(const vindex_index *index, struct cli_report *report) {
+    vindex_ivf_stats stats;
+    if (vindex_ivf_stats_get(index, &stats) != VINDEX_OK) return;
+    cli_report_int(report, "lists", "lists", stats.lists);
+    cli_report_int(report, "empty_lists", stats.empty > 0 ? "empty lists" : NULL, stats.empty);
+    cli_report_int(report, "largest_list", "largest", stats.largest);
+    cli_report_real(report, "unevenness", "unevenness", stats.unevenness, 3, "");
+    cli_report_real(report, "bytes_per_vector", "per vector", stats.bytes_each, 1, " bytes");
+    cli_report_real(report, "training_loss", "loss", stats.loss, 6, "");
+}
+
 /* The codes of a certified index, and what was predicted of them. */
 static void report_codes(const vindex_index *index, struct cli_report *report) {
     vindex_flat_coding coding;
@@ -98,6 +112,7 @@ static int info_index(const char *path, struct cli_report *report) {
     cli_report_text(report, "metric", "metric", vindex_metric_name(vindex_metric_of(index)));
     report_codes(index, report);
     cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
+    report_lists(index, report);
     if (vindex_index_transform(index) != NULL)
         cli_model_steps(report, vindex_index_transform(index));
     answer = report_sections(path, report);

@@ -14,6 +14,8 @@ static const vindex_field search_fields[] = {
      "neighbours per query"},
     {"threads", VINDEX_FIELD_INT32, offsetof(vindex_search_params, threads), 0, 1024, 0,
      "threads; 0 means every core the process may use"},
+    {"nprobe", VINDEX_FIELD_INT64, offsetof(vindex_search_params, nprobe), 1, INT32_MAX, 16,
+     "lists that an IVF index looks through"},
 };
 static const vindex_field_table search_table = {"search", sizeof(vindex_search_params),
                                                 search_fields, VX_COUNT(search_fields)};
@@ -195,17 +197,27 @@ static vindex_status check_filter(const vindex_filter *filter) {
     return VINDEX_OK;
 }
 
+/* Programs built before nprobe was there get its default. */
+static void take_params(const vindex_search_params *given, vindex_search_params *params) {
+    size_t before_nprobe = offsetof(vindex_search_params, nprobe);
+    if (given->struct_size != before_nprobe) {
+        size_t known = VX_MIN(given->struct_size, sizeof *params);
+        memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
+        return;
+    }
+    memcpy(params, given, before_nprobe);
+    params->struct_size = sizeof *params;
+}
+
 /* Checks what a search was given and writes the request that an index room gets. */
 static vindex_status make_request(const vindex_index *index, const float *queries, int64_t nq,
                                   const vindex_search_params *given, vx_request *request) {
     vindex_search_params params;
     VX_TRY(check_vectors(index, "search", queries, nq));
     VX_TRY(check_trained(index, "search"));
-    if (given)
-        VX_TRY(vindex_fields_check(&search_table, given));
-    else
-        vindex_search_params_init(&params);
-    if (given) params = *given;
+    vindex_search_params_init(&params);
+    if (given) take_params(given, &params);
+    VX_TRY(vindex_fields_check(&search_table, &params));
     VX_TRY(check_weights(index, &params, nq));
     VX_TRY(check_filter(params.filter));
     bool all = !params.filter || (!params.filter->bits && !params.filter->allow);
@@ -213,6 +225,7 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         .queries = queries,
         .query_count = (size_t)nq,
         .k = (size_t)params.k,
+        .nprobe = (size_t)params.nprobe,
         .threads = vx_threads(params.threads),
         .filter = all ? NULL : params.filter,
         .weights = params.weights,
@@ -388,7 +401,7 @@ vindex_status vindex_save(const vindex_index *index, const char *path, const vin
     VX_TRY(check_ids(index, "save", NULL, 0));
     if (!path) return vx_fail(VINDEX_ERR_ARGUMENT, "save: the path is NULL");
     VX_TRY(vx_call_resolve(call, &resolved));
-    VX_TRY(check_trained(index, "save"));
+    if (!index->ops->saves_untrained) VX_TRY(check_trained(index, "save"));
     vx_container_writer *writer;
     uint32_t sections = 1 + index->ops->section_count(index);
     VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));

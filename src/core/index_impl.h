@@ -14,6 +14,7 @@ typedef struct vx_request {
     const float *queries;
     size_t query_count;
     size_t k;
+    size_t nprobe;     /* lists to look through, for indexes that have some */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;
@@ -56,6 +57,7 @@ typedef struct vx_index_ops {
     uint32_t (*section_count)(const vindex_index *index);
     vindex_status (*save)(const vindex_index *index, vx_container_writer *writer,
                           const vindex_call *call);
+    bool saves_untrained; /* what it will learn with is worth a file */
     const vindex_transform *(*transform)(const vindex_index *index); /* NULL: it has none */
 } vx_index_ops;
 
@@ -91,6 +93,11 @@ typedef struct vx_index_kind {
 
 /* Parses a factory string and finds the kind of index it asks for. */
 vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind **kind);
+
+/* The number behind the first word of a kind that has one, least to most; VINDEX_ERR_ARGUMENT for
+ * another. */
+vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least, size_t most,
+                             size_t *number);
 
 /* Writing and reading that section. */
 vindex_status vx_index_header_save(vx_container_writer *writer, const vx_index_header *header);

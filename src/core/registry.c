@@ -1,11 +1,13 @@
 /* Factory strings: which kinds of index there are, and which one a string asks for. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "flat/flat.h"
 #include "index_impl.h"
+#include "ivf/ivf.h"
 #include "transform/projected.h"
 
-static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_projected_kind};
+static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_ivf_kind, &vx_projected_kind};
 
 static vindex_status split(const char *text, vx_spec *spec) {
     *spec = (vx_spec){0};
@@ -23,6 +25,20 @@ static vindex_status split(const char *text, vx_spec *spec) {
         word = strchr(word, ',');
         if (word) *word++ = 0;
     }
+    return VINDEX_OK;
+}
+
+vindex_status vx_spec_number(const vx_spec *spec, const char *word, size_t least, size_t most,
+                             size_t *number) {
+    const char *digits = spec->words[0] + strlen(word);
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(digits, &end, 10);
+    if (errno || *end || value < least || value > most)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: '%s' where %s is followed by a number from %zu to %zu",
+                       spec->words[0], word, least, most);
+    *number = (size_t)value;
     return VINDEX_OK;
 }
 

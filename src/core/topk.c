@@ -20,8 +20,8 @@ static void swap(vx_hit *a, vx_hit *b) {
     *b = t;
 }
 
-/* Hoare's selection with a median-of-three pivot: the k best come first, in any order. */
-static void select_best(vx_hit *hits, size_t count, size_t k) {
+/* Hoare's selection with a median-of-three pivot. */
+void vx_hits_select(vx_hit *hits, size_t count, size_t k) {
     size_t low = 0, high = count - 1;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -49,7 +49,7 @@ static void select_best(vx_hit *hits, size_t count, size_t k) {
 
 void vx_topk_cut(vx_topk *top) {
     if (top->count < top->k) return;
-    if (top->count > top->k) select_best(top->hits, top->count, top->k);
+    if (top->count > top->k) vx_hits_select(top->hits, top->count, top->k);
     top->count = top->k;
     top->worst = top->hits[0];
     for (size_t i = 1; i < top->k; i++)

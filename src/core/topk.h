@@ -40,6 +40,9 @@ static inline void vx_topk_push(vx_topk *top, vx_hit hit) {
 /* Sorts the best k, best first; answers how many there are. */
 VX_SHARED size_t vx_topk_finish(vx_topk *top);
 
+/* Brings the k best of count hits to the front, in any order; 1 <= k <= count. */
+VX_SHARED void vx_hits_select(vx_hit *hits, size_t count, size_t k);
+
 /* Receives the hits of one query, best first; called once per query, from any thread. */
 typedef void (*vx_answer_fn)(void *context, size_t query, const vx_hit *hits, size_t count);
 

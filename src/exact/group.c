@@ -9,6 +9,19 @@
 /* Groups of fewer queries are scanned one by one: a tile would do the work of tile_queries. */
 enum { SMALLEST_TILE_GROUP = 5 };
 
+vindex_status vx_space_fits(const vx_space *space, const float *vectors, size_t n) {
+    if (space->dtype == VINDEX_F32) return VINDEX_OK;
+    float most = space->dtype == VINDEX_F16 ? 65519.996f : 0x1.fefffep127f;
+    for (size_t i = 0; i < n * space->dim; i++)
+        if (!(fabsf(vectors[i]) <= most))
+            return vx_fail(VINDEX_ERR_DATA,
+                           "add: vector %zu has %g in dimension %zu, more than %s can hold; use "
+                           "another storage type",
+                           i / space->dim, (double)vectors[i], i % space->dim,
+                           vindex_dtype_name(space->dtype));
+    return VINDEX_OK;
+}
+
 vx_measure vx_measure_row(const vx_space *space, const vx_kernels *kernels, const void *row) {
     vx_measure measure = {0};
     if (space->metric == VINDEX_PEARSON)
@@ -144,9 +157,7 @@ static void load_settle(vx_group *group, const float *query, size_t q) {
         sqrt(group->kernels->settle_products[VINDEX_F32](NULL, weights, query, dim, mean).square);
 }
 
-/* The query as the filter multiplies it: so that smaller keys are better, and in a tile so that
- * |x|^2 + sum = |q - x|^2 - |q|^2. */
-static void filter_form(const vx_group *group, vx_pass pass, size_t q, float *form) {
+void vx_group_form(const vx_group *group, vx_pass pass, size_t q, float *form) {
     vindex_metric metric = group->space.metric;
     double norm = group->norms[q], scale = -1;
     if (metric == VINDEX_L2)
@@ -162,7 +173,7 @@ static void pack_panel(const vx_group *group, size_t panel, float *forms) {
     size_t width = group->kernels->tile_queries, dim = group->space.dim;
     size_t count = VX_MIN(width, group->count - panel * width);
     for (size_t q = 0; q < count; q++)
-        filter_form(group, VX_PASS_TILE, panel * width + q, forms + q * group->padded);
+        vx_group_form(group, VX_PASS_TILE, panel * width + q, forms + q * group->padded);
     for (size_t first = 0; first < dim; first += VX_SLICE) {
         size_t depth = VX_MIN(dim - first, (size_t)VX_SLICE);
         float *packed = group->filter + first * group->panels * width + panel * depth * width;
@@ -192,7 +203,7 @@ vindex_status vx_group_load(vx_group *group, const float *queries, size_t count,
         load_settle(group, queries + q * group->space.dim, q);
         if (group->weights) continue;
         if (!tiles || group->space.coder)
-            filter_form(group, VX_PASS_SCAN, q, group->single + q * group->padded);
+            vx_group_form(group, VX_PASS_SCAN, q, group->single + q * group->padded);
     }
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (size_t p = 0; p < group->panels; p++)
@@ -214,35 +225,50 @@ double vx_group_settle(const vx_group *group, size_t q, const void *row) {
     return norms > 0 ? -products.dot / norms : 0;
 }
 
+/* Bounds every intermediate sum of a tile; its error is gamma times it. */
+static double reach_of(const vx_group *group, size_t q, float largest_aux) {
+    double norm = group->norms[q];
+    switch (group->space.metric) {
+    case VINDEX_L2:
+        return norm * norm + (double)largest_aux;
+    case VINDEX_INNER_PRODUCT:
+        return norm * (double)largest_aux;
+    case VINDEX_COSINE:
+        return 1;
+    case VINDEX_PEARSON:
+        return VX_MEAN_RATIO;
+    }
+    return INFINITY;
+}
+
+double vx_group_offset(const vx_group *group, size_t q) {
+    double norm = group->norms[q];
+    return group->space.metric == VINDEX_L2 ? norm * norm : 0;
+}
+
+double vx_group_slack(const vx_group *group, size_t q, float largest_aux) {
+    size_t dim = group->space.dim, scan = vx_scan_chain(dim), tile = vx_tile_chain(dim);
+    double reach = reach_of(group, q, largest_aux);
+    if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
+    return vx_gamma(VX_MAX(scan, tile)) * reach + vx_underflow(dim);
+}
+
 void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, float largest_aux,
                      float *low, float *high) {
     size_t dim = group->space.dim;
-    double norm = group->norms[q], under = vx_underflow(dim);
+    double under = vx_underflow(dim);
     double gamma = vx_gamma(pass == VX_PASS_SCAN ? vx_scan_chain(dim) : vx_tile_chain(dim));
-    double reach = INFINITY; /* bounds every intermediate sum; the error is gamma times it */
     *low = -INFINITY;
     *high = INFINITY;
-    switch (group->space.metric) {
-    case VINDEX_L2:
-        if (pass == VX_PASS_SCAN) { /* sums of squares: the error is relative to the key itself */
-            *low = -vx_round_up(under - key * (1 - gamma));
-            *high = vx_round_up(key * (1 + gamma) + under);
-            return;
-        }
-        reach = norm * norm + (double)largest_aux;
-        key -= norm * norm;
-        break;
-    case VINDEX_INNER_PRODUCT:
-        reach = norm * (double)largest_aux;
-        break;
-    case VINDEX_COSINE:
-        reach = 1;
-        break;
-    case VINDEX_PEARSON:
-        reach = VX_MEAN_RATIO;
-        break;
+    if (group->space.metric == VINDEX_L2 && pass == VX_PASS_SCAN) {
+        /* sums of squares: the error is relative to the key itself */
+        *low = -vx_round_up(under - key * (1 - gamma));
+        *high = vx_round_up(key * (1 + gamma) + under);
+        return;
     }
+    double reach = reach_of(group, q, largest_aux);
     if (!(reach < VX_FILTER_LIMIT)) return;
+    key -= vx_group_offset(group, q);
     *low = -vx_round_up(gamma * reach + under - key);
     *high = vx_round_up(key + gamma * reach + under);
 }

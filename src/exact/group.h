@@ -28,6 +28,9 @@ static inline size_t vx_space_stride(const vx_space *space) {
     return space->dim * vindex_dtype_size(space->dtype);
 }
 
+/* VINDEX_ERR_DATA where a number of n vectors would turn into infinity when stored. */
+VX_SHARED vindex_status vx_space_fits(const vx_space *space, const float *vectors, size_t n);
+
 /* What a row's numbers for the filters are made of. */
 typedef struct vx_measure {
     double mean;   /* Pearson; 0 otherwise */
@@ -80,6 +83,10 @@ VX_SHARED vindex_status vx_group_load(vx_group *group, const float *queries, siz
 /* Loads the weights of the queries to come: rows (1, or one per query) x dim. */
 VX_SHARED void vx_group_weigh(vx_group *group, const float *weights, size_t rows);
 
+/* Query q as the filter multiplies it, padded: so that smaller keys are better, and in a tile so
+ * that |x|^2 + sum = |q - x|^2 - |q|^2. */
+VX_SHARED void vx_group_form(const vx_group *group, vx_pass pass, size_t q, float *form);
+
 /* The key of query q and a row, in double precision: smaller is better; the squared distance, or
  * the negated similarity. The same bits on every machine. */
 VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *row);
@@ -89,6 +96,11 @@ VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *ro
  * largest aux among the rows in question (not used by cosine and Pearson). */
 VX_SHARED void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key,
                                float largest_aux, float *low, float *high);
+
+/* A key of the tile form, whether a tile or a scan of inner products made it, is the true key less
+ * the offset, and off by the slack at most; infinite where single precision might overflow. */
+VX_SHARED double vx_group_offset(const vx_group *group, size_t q);
+VX_SHARED double vx_group_slack(const vx_group *group, size_t q, float largest_aux);
 
 /* Query q alone, or the panel that begins with it. */
 VX_SHARED vx_code_queries vx_group_codes(const vx_group *group, size_t q);

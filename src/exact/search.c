@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "bound.h"
+#include "nearest.h"
 #include "worker.h"
 
 enum {
@@ -14,6 +15,8 @@ enum {
     GROUP_MOST = 2048,       /* queries */
     HITS_BYTES = 256 << 20,  /* of all top-k buffers of a group */
     FORMS_BYTES = 256 << 20, /* of a group's queries in both precisions, whatever the dimensions */
+    FEW_ROWS = 1 << 16,      /* where MANY_QUERIES ask, settling late is worth its pools */
+    MANY_QUERIES = 12,
     SMALL_WORK = 1 << 21 /* multiplications below which a second thread costs more than it brings */
 };
 
@@ -276,6 +279,9 @@ vindex_status vx_search_topk(const vx_search_job *job, size_t k, vx_answer_fn an
     size_t rows = 0;
     for (size_t b = 0; b < job->block_count; b++) rows += job->blocks[b].count;
     k = VX_MAX(VX_MIN(k, rows), (size_t)1); /* room for no more than there can be */
+    bool plain = !job->space.coder && !job->weights;
+    if (plain && rows <= FEW_ROWS && job->query_count >= MANY_QUERIES && k <= rows / 4)
+        return vx_nearest(job, k, answer, context);
     search_run run = {.job = job, .k = k, .answer = answer, .context = context};
     return run_search(&run);
 }

@@ -26,6 +26,12 @@ typedef struct vx_search_job {
     vindex_search_stats *stats; /* NULL: not wanted */
 } vx_search_job;
 
+/* Whether a filter lets that id be answered. */
+static inline bool vx_filter_allows(const vindex_filter *filter, int64_t id) {
+    if (filter->allow) return filter->allow(filter->context, id);
+    return id < filter->bit_count && filter->bits[id / 64] >> (id % 64) & 1;
+}
+
 /* The k best rows of each query. */
 VX_SHARED vindex_status vx_search_topk(const vx_search_job *job, size_t k, vx_answer_fn answer,
                                        void *context);

@@ -153,18 +153,13 @@ static void keep(vx_worker *worker, size_t q, vx_hit hit) {
     worker->found[worker->found_count++] = (vx_found){q, hit};
 }
 
-static bool allowed(const vindex_filter *filter, int64_t id) {
-    if (filter->allow) return filter->allow(filter->context, id);
-    return id < filter->bit_count && filter->bits[id / 64] >> (id % 64) & 1;
-}
-
 /* Admits one row that the filter could not rule out, and settles it. */
 void vx_worker_settle(vx_worker *worker, size_t q, size_t row, const void *data) {
     const vx_search_job *job = worker->job;
     if (job->ids && !vx_ids_alive(job->ids, row)) return;
     int64_t id = job->ids ? vx_ids_of(job->ids, row) : (int64_t)row;
     if (job->self && job->self[worker->first_query + q] == id) return;
-    if (job->filter && !allowed(job->filter, id)) return;
+    if (job->filter && !vx_filter_allows(job->filter, id)) return;
     worker->stats.settled++;
     double key = vx_group_settle(worker->group, q, data);
     keep(worker, q, (vx_hit){isnan(key) ? INFINITY : key, id});

@@ -272,20 +272,6 @@ static vindex_status reserve(vx_flat *flat, size_t total) {
     return VINDEX_OK;
 }
 
-/* Numbers that turn into infinity when stored. */
-static vindex_status check_range(const vx_flat *flat, const float *vectors, size_t n) {
-    if (flat->space.dtype == VINDEX_F32) return VINDEX_OK;
-    float most = flat->space.dtype == VINDEX_F16 ? 65519.996f : 0x1.fefffep127f;
-    for (size_t i = 0; i < n * flat->space.dim; i++)
-        if (!(fabsf(vectors[i]) <= most))
-            return vx_fail(VINDEX_ERR_DATA,
-                           "add: vector %zu has %g in dimension %zu, more than %s can hold; use "
-                           "another storage type",
-                           i / flat->space.dim, (double)vectors[i], i % flat->space.dim,
-                           vindex_dtype_name(flat->space.dtype));
-    return VINDEX_OK;
-}
-
 /* Stores vectors in reserved rows first ... first+n-1, all of one block, with their codes; work
  * holds vx_codes_work numbers per thread where there are some. */
 static void store(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads,
@@ -322,7 +308,7 @@ vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, c
     size_t before = flat->ids.count;
     int64_t largest = flat->ids.largest;
     int threads = vx_threads(call->threads);
-    VX_TRY(check_range(flat, vectors, n));
+    VX_TRY(vx_space_fits(&flat->space, vectors, n));
     VX_TRY(vx_flat_learn(flat, vectors, n, threads));
     size_t numbers = flat->space.coder ? (size_t)threads * vx_codes_work(&flat->coder) : 0;
     float *work = numbers ? vx_alloc(numbers, sizeof *work) : NULL;

@@ -34,6 +34,12 @@ typedef struct vx_tile {
     size_t stride;
 } vx_tile;
 
+/* What turns the sums of a tile into keys, sums * scale[r] + bias[r], and the largest key of each
+ * query that matters. */
+typedef struct vx_tile_limits {
+    const float *scale, *bias, *high;
+} vx_tile_limits;
+
 /* Codes: 4 bits per dimension, in groups of 16 rows. A group begins with lines of 64 bytes, a dword
  * per row: first scale and rest, both bf16, the scale above; then, where there are such, a float
  * that is |v|^2 / 2 or |v|, and one that is the tail. Then come lines of 8 dimensions: dword i is
@@ -135,6 +141,10 @@ typedef struct vx_kernels {
     void (*tile_keys)(const vx_tile *tile, const float *scale, const float *bias, float *out);
     bool (*tile_select)(const vx_tile *tile, const float *scale, const float *bias,
                         const float *limits, uint32_t *masks);
+
+    /* As tile_select, and the keys of every query with a bit set go to keys[q x tile_rows + r]. */
+    bool (*tile_collect)(const vx_tile *tile, const vx_tile_limits *limits, uint32_t *masks,
+                         float *keys);
 
     /* How many keys are below low, and how many are neither below low nor above high (NaN
      * included). */

@@ -41,6 +41,20 @@ class SearchTest(CliTest):
             found = self.ok_json("search", "songs.vindex", "--queries", "queries.npy", "-k", 20, *words)
             self.check(found, "l2", rows, queries, 20)
 
+    def test_lists(self):
+        rows, queries = vectors(11, 150, 6), vectors(12, 8, 6)
+        self.write_npy("songs.npy", rows)
+        self.write_npy("queries.npy", queries)
+        for metric in METRICS:
+            built = self.ok_json("build", "IVF7,Flat", "--input", "songs.npy", "--metric", metric, "-o", "lists.vindex")
+            self.assertEqual((built["spec"], built["rows"]), ("IVF7,Flat", 150))
+            found = self.ok_json("search", "lists.vindex", "--queries", "queries.npy", "-k", 5, "--nprobe", 7)
+            self.check(found, metric, rows, queries, 5)
+        info = self.ok_json("info", "lists.vindex")
+        self.assertEqual((info["lists"], info["bytes_per_vector"]), (7, 6 * 4 + 8))
+        self.assertGreaterEqual(info["largest_list"], 150 / 7)
+        self.assertGreater(info["training_loss"], 0)
+
     def test_mapped_and_unverified(self):
         rows, queries = vectors(5, 50, 9), vectors(6, 4, 9)
         self.write_npy("queries.npy", queries)

@@ -11,13 +11,19 @@
 static const char *const base_files[] = {"base", "blas",  "container", "fields",   "file",
                                          "ids",  "names", "rng",       "sections", "topk"};
 
+/* Those that learn, with the exact engine at hand. */
+static const char *const learn_files[] = {"kmeans"};
+
 typedef enum part {
     BASE,
+    LEARN,
     IMPL,
     UPPER,
     SIMD,
     EXACT,
+    CODEC,
     FLAT,
+    IVF,
     TRANSFORM,
     IO,
     EVAL,
@@ -31,18 +37,31 @@ static const struct {
     bool may[PARTS];
 } rooms[PARTS] = {
     [BASE] = {"core", {[BASE] = true}},
+    [LEARN] = {"core", {[BASE] = true, [LEARN] = true, [SIMD] = true, [EXACT] = true}},
     [IMPL] = {"core", {[BASE] = true}}, /* what an index is, for the index rooms */
     [UPPER] = {"core",
                {[BASE] = true,
+                [LEARN] = true,
                 [IMPL] = true,
                 [UPPER] = true,
                 [SIMD] = true,
                 [EXACT] = true,
+                [CODEC] = true,
                 [FLAT] = true,
+                [IVF] = true,
                 [TRANSFORM] = true}},
     [SIMD] = {"simd", {[BASE] = true, [SIMD] = true}},
     [EXACT] = {"exact", {[BASE] = true, [SIMD] = true, [EXACT] = true}},
     [FLAT] = {"flat", {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [FLAT] = true}},
+    [CODEC] = {"codec", {[BASE] = true, [SIMD] = true, [EXACT] = true, [CODEC] = true}},
+    [IVF] = {"ivf",
+             {[BASE] = true,
+              [LEARN] = true,
+              [IMPL] = true,
+              [SIMD] = true,
+              [EXACT] = true,
+              [CODEC] = true,
+              [IVF] = true}},
     [TRANSFORM] =
         {"transform",
          {[BASE] = true, [IMPL] = true, [SIMD] = true, [EXACT] = true, [TRANSFORM] = true}},
@@ -62,6 +81,9 @@ static part part_of(const char *path) {
         for (size_t i = 0; i < VX_COUNT(base_files); i++)
             if (strlen(base_files[i]) == length && !strncmp(slash + 1, base_files[i], length))
                 return BASE;
+        for (size_t i = 0; i < VX_COUNT(learn_files); i++)
+            if (strlen(learn_files[i]) == length && !strncmp(slash + 1, learn_files[i], length))
+                return LEARN;
         return !strcmp(slash + 1, "index_impl.h") ? IMPL : UPPER;
     }
     for (int i = SIMD; i < PARTS; i++)
@@ -144,6 +166,9 @@ START_TEST(the_rule_forbids) {
         {"core/base.c", "#include <simd/kernels.h>", false},
         {"core/base.c", "#include \"../simd/kernels.h\"", false},
         {"core/based.c", "#include \"simd/kernels.h\"", true}, /* not the base */
+        {"core/kmeans.c", "#include \"exact/nearest.h\"", true},
+        {"core/kmeans.c", "#include \"flat/flat.h\"", false},
+        {"core/topk.c", "#include \"kmeans.h\"", false},
         {"core/index.c", "#include \"flat/flat.h\"", true},
         {"core/index.c", "#include \"io/format.h\"", false},
         {"simd/avx2.c", "#include \"core/base.h\"", true},
@@ -153,6 +178,9 @@ START_TEST(the_rule_forbids) {
         {"exact/search.c", "#include \"core/index_impl.h\"", false},
         {"flat/ops.c", "#include \"core/index_impl.h\"", true},
         {"flat/ops.c", "#include \"io/format.h\"", false},
+        {"ivf/ops.c", "#include \"codec/codec.h\"", true},
+        {"ivf/ops.c", "#include \"flat/flat.h\"", false},
+        {"codec/stored.c", "#include \"core/index_impl.h\"", false},
         {"io/csv.c", "#include \"core/file.h\"", true},
         {"io/csv.c", "#include \"simd/kernels.h\"", false},
         {"io/csv.c", "#include \"eval/job.h\"", false},

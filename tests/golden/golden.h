@@ -17,6 +17,8 @@ static const golden_file golden_files[] = {
     {"flat-f16-0.1.vindex", "Flat,f16", VINDEX_INNER_PRODUCT},
     {"flat-bf16-0.1.vindex", "Flat,bf16", VINDEX_COSINE},
     {"flat-pearson-0.1.vindex", "Flat", VINDEX_PEARSON},
+    {"ivf-0.1.vindex", "IVF3,Flat", VINDEX_L2},
+    {"ivf-f16-0.1.vindex", "IVF2,Flat,f16", VINDEX_COSINE},
 };
 
 /* Small whole numbers, which every storage type holds. */

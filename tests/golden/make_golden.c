@@ -15,7 +15,8 @@ static vindex_status make(const golden_file *golden, const char *folder) {
     }
     vindex_status status = vindex_create(golden->spec, GOLDEN_DIM, golden->metric, &index);
     if (status != VINDEX_OK) return status;
-    status = vindex_add_with_ids(index, rows, GOLDEN_ROWS, ids, NULL);
+    status = vindex_train(index, rows, GOLDEN_ROWS, NULL);
+    if (status == VINDEX_OK) status = vindex_add_with_ids(index, rows, GOLDEN_ROWS, ids, NULL);
     if (status == VINDEX_OK) status = vindex_remove(index, &gone, 1, NULL);
     snprintf(path, sizeof path, "%s/%s", folder, golden->name);
     if (status == VINDEX_OK) status = vindex_save(index, path, NULL);

@@ -94,6 +94,10 @@ static void take_masks(const vx_tile *tile, bench *b) {
             if (isnan(limits[q])) limits[q] = 0;
         }
         bool answer = b->kernels->tile_select(tile, b->scale, b->bias, limits, masks);
+        uint32_t collected[VX_TILE_QUERIES];
+        float keys[VX_TILE_QUERIES * VX_TILE_ROWS];
+        vx_tile_limits all = {b->scale, b->bias, limits};
+        ck_assert_int_eq(b->kernels->tile_collect(tile, &all, collected, keys), answer);
         for (size_t q = 0; q < b->kernels->tile_queries; q++) {
             uint32_t expected = 0;
             for (size_t r = 0; r < b->kernels->tile_rows; r++)
@@ -101,6 +105,12 @@ static void take_masks(const vx_tile *tile, bench *b) {
             ck_each(masks[q] == expected, "%s, dim %zu, query %zu: mask %x, not %x",
                     b->kernels->name, b->dim, q, (unsigned)masks[q], (unsigned)expected);
             any |= expected != 0;
+            ck_each(collected[q] == expected, "%s, dim %zu: another mask with keys",
+                    b->kernels->name, b->dim);
+            for (size_t r = 0; r < b->kernels->tile_rows && expected; r++)
+                ck_each(!memcmp(&keys[q * b->kernels->tile_rows + r],
+                                &b->keys[q * VX_TILE_ROWS + r], sizeof *keys),
+                        "%s, dim %zu: another key", b->kernels->name, b->dim);
         }
         ck_assert_int_eq(answer, any);
     }

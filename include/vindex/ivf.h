@@ -1,0 +1,61 @@
+/* The inverted file index: vectors lie in lists around centroids, and a search looks through the
+ * nprobe lists whose centroids are nearest to the query (Jegou, Douze and Schmid, Product
+ * quantization for nearest neighbor search, 2011).
+ *
+ * What is found in these lists is exact: the answer is that of an exact search over the vectors in
+ * them, as they are stored. With nprobe at least the number of lists it is the flat index's, id for
+ * id. vindex_train must come first; it learns the centroids. Inner products, cosine and Pearson use
+ * centroids of length 1. vindex_reconstruct passes over all lists once per call: ask for many ids
+ * at a time.
+ *
+ * Factory strings: "IVF4096,Flat" (4096 lists of float32), "IVF4096,Flat,f16", "IVF4096,Flat,bf16".
+ */
+#ifndef VINDEX_IVF_H
+#define VINDEX_IVF_H
+
+#include <vindex/fields.h>
+#include <vindex/index.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vindex_ivf_params {
+    size_t struct_size;   /* set by vindex_ivf_params_init */
+    int64_t dim;          /* 1 to 1,048,576 */
+    vindex_metric metric; /* default VINDEX_L2 */
+    int64_t lists;        /* 1 to 2^24; default 1024. About 4 sqrt(n) serves n vectors well */
+    int64_t seed;         /* of the training; default 1 */
+    int64_t iterations;   /* of k-means; default 10 */
+    int64_t points_each;  /* training vectors per list, the rest is left out; default 64 */
+    double balance;       /* 0 to 1: lists smaller than this share of the mean are given up while
+                             training, and large ones divided; default 0.1 */
+    const char *codec;    /* how vectors are stored, as in a factory string; NULL: "Flat" */
+} vindex_ivf_params;
+
+VINDEX_API void vindex_ivf_params_init_sized(vindex_ivf_params *params, size_t struct_size);
+static inline void vindex_ivf_params_init(vindex_ivf_params *params) {
+    vindex_ivf_params_init_sized(params, sizeof *params);
+}
+
+/* The table behind the fields of vindex_ivf_params that are numbers. Reentrant. */
+VINDEX_API const vindex_field_table *vindex_ivf_fields(void);
+
+/* Creates an untrained index. *index is the caller's, to be freed with vindex_free. Reentrant. */
+VINDEX_API vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **index);
+
+/* How an IVF index is filled. */
+typedef struct vindex_ivf_stats {
+    int64_t lists, empty, largest; /* lists, those without a vector, vectors of the largest */
+    double unevenness; /* mean size of the list a vector is in over the mean size: 1 is even */
+    double loss;       /* mean squared distance of training vectors to their centroids */
+    double bytes_each; /* of a stored vector, what its list keeps beside it included */
+} vindex_ivf_stats;
+
+/* Fills *stats; VINDEX_ERR_ARGUMENT for an index of another kind. Shared-read. */
+VINDEX_API vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,106 @@
+/* The codec that keeps the numbers themselves, in single precision or halves. */
+#include <stdio.h>
+
+#include "codec.h"
+#include "exact/sweep.h"
+
+static size_t run_bytes(const vx_codec *codec, size_t rows) {
+    return rows * vx_space_stride(&codec->space);
+}
+
+static char *row_at(const vx_codec *codec, vx_coded row) {
+    return (char *)(uintptr_t)row.run->data + row.at * vx_space_stride(&codec->space);
+}
+
+static void free_codec(vx_codec *codec) {
+    vx_free(codec);
+}
+
+static void encode(const vx_codec *codec, const float *vector, vx_coded to) {
+    float *aux = (float *)(uintptr_t)to.run->aux + to.at;
+    codec->kernels->narrow[codec->space.dtype](vector, codec->space.dim, row_at(codec, to));
+    vx_aux_fill(&codec->space, codec->kernels, row_at(codec, to), 1, aux);
+}
+
+static void decode(const vx_codec *codec, vx_coded from, float *vector) {
+    codec->kernels->widen[codec->space.dtype](row_at(codec, from), codec->space.dim, vector);
+}
+
+static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
+    memmove(row_at(codec, to), row_at(codec, from), vx_space_stride(&codec->space));
+}
+
+typedef struct stored_scorer {
+    vx_scorer base;
+    vx_group group;
+    vx_sweep sweep;
+} stored_scorer;
+
+static void free_scorer(vx_scorer *scorer) {
+    stored_scorer *s = (stored_scorer *)scorer;
+    vx_sweep_free(&s->sweep);
+    vx_group_free(&s->group);
+    vx_free(s);
+}
+
+static vindex_status load(vx_scorer *scorer, const float *queries, size_t count, float largest_aux,
+                          vx_pools *pools) {
+    stored_scorer *s = (stored_scorer *)scorer;
+    VX_TRY(vx_group_load(&s->group, queries, count, 1));
+    vx_sweep_begin(&s->sweep, largest_aux, pools);
+    return VINDEX_OK;
+}
+
+static void choose(vx_scorer *scorer, const uint32_t *queries, size_t count) {
+    vx_sweep_queries(&((stored_scorer *)scorer)->sweep, queries, count);
+}
+
+static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools) {
+    vx_sweep_rows(&((stored_scorer *)scorer)->sweep, run, where, pools);
+}
+
+static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
+    const vx_group *group = &((stored_scorer *)scorer)->group;
+    return vx_group_settle(group, query,
+                           (const char *)row.run->data + row.at * vx_space_stride(&group->space));
+}
+
+static const vx_scorer_ops scorer_ops = {free_scorer, load, choose, scan, settle};
+
+static vindex_status score(const vx_codec *codec, size_t capacity, vx_scorer **scorer) {
+    stored_scorer *s = vx_alloc_zero(1, sizeof *s);
+    if (!s) return vx_fail_memory(1, sizeof *s, "search");
+    s->base.ops = &scorer_ops;
+    vindex_status status = vx_group_create(&codec->space, capacity, false, &s->group);
+    if (status == VINDEX_OK) status = vx_sweep_create(&s->group, &s->sweep);
+    if (status != VINDEX_OK) {
+        free_scorer(&s->base);
+        return status;
+    }
+    *scorer = &s->base;
+    return VINDEX_OK;
+}
+
+static const vx_codec_ops stored_ops = {.free = free_codec,
+                                        .train = NULL,
+                                        .bytes = run_bytes,
+                                        .encode = encode,
+                                        .decode = decode,
+                                        .move = move,
+                                        .save = NULL,
+                                        .load = NULL,
+                                        .score = score};
+
+vindex_status vx_stored_create(vindex_dtype dtype, size_t dim, vindex_metric metric,
+                               vx_codec **result) {
+    vx_codec *codec = vx_alloc_zero(1, sizeof *codec);
+    if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
+    *codec = (vx_codec){.ops = &stored_ops,
+                        .kernels = vx_kernels_get(),
+                        .space = {.metric = metric, .dtype = dtype, .dim = dim}};
+    bool plain = dtype == VINDEX_F32;
+    snprintf(codec->word, sizeof codec->word, "Flat%s%s", plain ? "" : ",",
+             plain ? "" : vindex_dtype_name(dtype));
+    *result = codec;
+    return VINDEX_OK;
+}

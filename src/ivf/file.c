@@ -1,0 +1,263 @@
+/* Saving and loading. Sections: "index"; "ivf" (see put_facts); once trained "centroid" (lists x
+ * dim floats), "sizes" (rows of each list, u64), "radii" (a float each), then list by list "rows"
+ * (their numbers, u32), "aux" (a float each) and "vectors" (whole groups); what the codec learnt;
+ * and those of the ids. */
+#include <math.h>
+
+#include "ivf.h"
+
+enum { FACTS = 64, TRAINED = 1 };
+
+/* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
+ * largest aux f32; zeros behind. */
+static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
+    uint64_t word;
+    memset(bytes, 0, FACTS);
+    vx_put_u32(bytes, ivf->coarse ? TRAINED : 0);
+    vx_put_u64(bytes + 4, ivf->training.seed);
+    vx_put_u64(bytes + 12, ivf->training.iterations);
+    vx_put_u64(bytes + 20, ivf->training.points_each);
+    memcpy(&word, &ivf->training.balance, sizeof word);
+    vx_put_u64(bytes + 28, word);
+    memcpy(&word, &ivf->loss, sizeof word);
+    vx_put_u64(bytes + 36, word);
+    uint32_t half;
+    memcpy(&half, &ivf->largest_aux, sizeof half);
+    vx_put_u32(bytes + 44, half);
+}
+
+/* Answers false for numbers that no index can have. */
+static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
+    uint64_t word;
+    uint32_t flags = vx_get_u32(bytes), half;
+    *trained = flags == TRAINED;
+    ivf->training.seed = vx_get_u64(bytes + 4);
+    ivf->training.iterations = vx_get_u64(bytes + 12);
+    ivf->training.points_each = vx_get_u64(bytes + 20);
+    word = vx_get_u64(bytes + 28);
+    memcpy(&ivf->training.balance, &word, sizeof word);
+    word = vx_get_u64(bytes + 36);
+    memcpy(&ivf->loss, &word, sizeof word);
+    half = vx_get_u32(bytes + 44);
+    memcpy(&ivf->largest_aux, &half, sizeof half);
+    for (size_t i = 48; i < FACTS; i++)
+        if (bytes[i]) return false;
+    if (ivf->training.iterations > INT32_MAX || ivf->training.points_each > INT32_MAX) return false;
+    return flags <= TRAINED && ivf->largest_aux >= 0 && ivf->training.balance >= 0 &&
+           ivf->training.balance <= 1 && !isnan(ivf->loss);
+}
+
+static vindex_status save_centroids(const vx_ivf *ivf, vx_container_writer *writer) {
+    float *centroid = vx_alloc(ivf->base.dim, sizeof *centroid);
+    if (!centroid) return vx_fail_memory(ivf->base.dim, sizeof *centroid, "save");
+    vindex_status status = vx_container_begin(writer, "centroid");
+    for (int64_t l = 0; status == VINDEX_OK && l < (int64_t)ivf->list_count; l++) {
+        status = vindex_reconstruct(ivf->coarse, &l, 1, centroid);
+        if (status == VINDEX_OK)
+            status = vx_container_append(writer, centroid, ivf->base.dim * sizeof *centroid);
+    }
+    vx_free(centroid);
+    return status == VINDEX_OK ? vx_container_end(writer) : status;
+}
+
+static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
+                                const vindex_call *call) {
+    VX_TRY(vx_container_begin(writer, "sizes"));
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        unsigned char size[8];
+        vx_put_u64(size, ivf->lists[l].run.count);
+        VX_TRY(vx_container_append(writer, size, sizeof size));
+    }
+    VX_TRY(vx_container_end(writer));
+    VX_TRY(vx_container_begin(writer, "radii"));
+    for (size_t l = 0; l < ivf->list_count; l++)
+        VX_TRY(vx_container_append(writer, &ivf->lists[l].radius, sizeof(float)));
+    VX_TRY(vx_container_end(writer));
+    VX_TRY(vx_container_begin(writer, "rows"));
+    for (size_t l = 0; l < ivf->list_count; l++)
+        VX_TRY(vx_container_append(writer, ivf->lists[l].rows,
+                                   ivf->lists[l].run.count * sizeof(uint32_t)));
+    VX_TRY(vx_container_end(writer));
+    VX_TRY(vx_container_begin(writer, "aux"));
+    for (size_t l = 0; l < ivf->list_count; l++)
+        VX_TRY(vx_container_append(writer, ivf->lists[l].run.aux,
+                                   ivf->lists[l].run.count * sizeof(float)));
+    VX_TRY(vx_container_end(writer));
+    VX_TRY(vx_container_begin(writer, "vectors"));
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        const vx_block *run = &ivf->lists[l].run;
+        VX_TRY(
+            vx_container_append(writer, run->data, ivf->codec->ops->bytes(ivf->codec, run->count)));
+        VX_TRY(vx_progress(call->progress, call->progress_context, "save",
+                           (double)(l + 1) / (double)ivf->list_count));
+    }
+    return vx_container_end(writer);
+}
+
+void vx_ivf_describe(const vindex_index *index, vx_index_header *header) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    header->rows = ivf->ids.count;
+    header->largest_id = ivf->ids.largest;
+}
+
+uint32_t vx_ivf_section_count(const vindex_index *index) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    uint32_t learnt = ivf->coarse ? 6 + (ivf->codec->ops->save != NULL) : 0;
+    return 1 + learnt + vx_ids_section_count(&ivf->ids);
+}
+
+vindex_status vx_ivf_save(const vindex_index *index, vx_container_writer *writer,
+                          const vindex_call *call) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    unsigned char facts[FACTS];
+    put_facts(ivf, facts);
+    VX_TRY(vx_container_section(writer, "ivf", facts, sizeof facts));
+    if (ivf->coarse) {
+        VX_TRY(save_centroids(ivf, writer));
+        VX_TRY(save_lists(ivf, writer, call));
+        if (ivf->codec->ops->save) VX_TRY(ivf->codec->ops->save(ivf->codec, writer));
+    }
+    return vx_ids_save(&ivf->ids, writer);
+}
+
+/* A section that must hold exactly count items of size bytes. */
+static vindex_status find(const vx_container *file, const char *tag, size_t count, size_t size,
+                          vx_section *section) {
+    size_t bytes;
+    VX_TRY(vx_container_find(file, tag, false, section));
+    if (vx_mul(count, size, &bytes) && bytes == section->length) return VINDEX_OK;
+    return vx_fail(
+        VINDEX_ERR_FORMAT,
+        "%s: section '%s' has %zu bytes, which is not %zu items of %zu; the file is damaged",
+        vx_container_path(file), tag, section->length, count, size);
+}
+
+static vindex_status damaged(const vx_container *file, const char *what) {
+    return vx_fail(VINDEX_ERR_FORMAT, "%s: %s; the file is damaged", vx_container_path(file), what);
+}
+
+/* The sections of the lists. */
+typedef struct sections {
+    vx_section sizes, radii, rows, aux, vectors;
+} sections;
+
+/* Sizes of lists that add up to the rows, to the bytes of the vectors, and to nothing that
+ * overflows. */
+static vindex_status check_sizes(const vx_ivf *ivf, const vx_container *file,
+                                 const sections *found) {
+    size_t rows = 0, bytes = 0;
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        uint64_t size = vx_get_u64(found->sizes.bytes + 8 * l);
+        if (size > ivf->ids.count || !vx_add(rows, size, &rows) ||
+            !vx_add(bytes, ivf->codec->ops->bytes(ivf->codec, size), &bytes))
+            return damaged(file, "a list is larger than the index");
+    }
+    if (rows != ivf->ids.count)
+        return damaged(file, "its lists do not hold as many rows as it has");
+    if (bytes != found->vectors.length)
+        return damaged(file, "section 'vectors' is not as long as its lists say");
+    return VINDEX_OK;
+}
+
+/* Each row must be in one place. */
+static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
+                                const vx_section *section) {
+    size_t words = ivf->ids.count / 64 + 1;
+    uint64_t *seen = vx_alloc_zero(words, sizeof *seen);
+    if (!seen) return vx_fail_memory(words, sizeof *seen, "load");
+    bool good = true;
+    for (size_t i = 0; good && i < ivf->ids.count; i++) {
+        uint32_t row = vx_get_u32(section->bytes + 4 * i);
+        good = row < ivf->ids.count && !(seen[row / 64] >> (row % 64) & 1);
+        if (good) seen[row / 64] |= (uint64_t)1 << (row % 64);
+    }
+    vx_free(seen);
+    return good ? VINDEX_OK : damaged(file, "a row is in no list, or in two places");
+}
+
+static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, bool verify,
+                                sections *found) {
+    VX_TRY(find(file, "sizes", ivf->list_count, 8, &found->sizes));
+    VX_TRY(find(file, "radii", ivf->list_count, sizeof(float), &found->radii));
+    VX_TRY(find(file, "rows", ivf->ids.count, sizeof(uint32_t), &found->rows));
+    VX_TRY(find(file, "aux", ivf->ids.count, sizeof(float), &found->aux));
+    VX_TRY(vx_container_find(file, "vectors", false, &found->vectors));
+    VX_TRY(check_sizes(ivf, file, found));
+    return verify ? check_rows(ivf, file, &found->rows) : VINDEX_OK;
+}
+
+/* Points the lists into the map. */
+static void map_lists(vx_ivf *ivf, const sections *found) {
+    size_t row = 0, byte = 0;
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        size_t size = vx_get_u64(found->sizes.bytes + 8 * l);
+        vx_list *list = &ivf->lists[l];
+        list->run = (vx_block){.data = found->vectors.bytes + byte,
+                               .aux = (const float *)(const void *)found->aux.bytes + row,
+                               .count = size};
+        list->rows = (uint32_t *)(uintptr_t)(found->rows.bytes + 4 * row);
+        memcpy(&list->radius, found->radii.bytes + sizeof(float) * l, sizeof(float));
+        row += size;
+        byte += ivf->codec->ops->bytes(ivf->codec, size);
+    }
+}
+
+/* Copies the lists out of the map. */
+static vindex_status own_lists(vx_ivf *ivf) {
+    size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes);
+    vx_list *laid = vx_alloc(ivf->list_count, sizeof *laid);
+    vindex_status status = VINDEX_OK;
+    if (!sizes || !laid) status = vx_fail_memory(ivf->list_count, sizeof *laid, "load");
+    for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++)
+        sizes[l] = ivf->lists[l].run.count;
+    if (status == VINDEX_OK)
+        status = vx_ivf_lay_out_all(ivf, sizes, laid, &ivf->arena, &ivf->arena_bytes);
+    for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++) {
+        vx_ivf_copy_list(ivf->codec, &ivf->lists[l], &laid[l]);
+        ivf->lists[l] = laid[l];
+    }
+    vx_free(sizes);
+    vx_free(laid);
+    return status;
+}
+
+static vindex_status load_trained(vx_ivf *ivf, const vx_container *file, bool map, bool verify) {
+    vx_section centroids;
+    sections found;
+    size_t where;
+    VX_TRY(find(file, "centroid", ivf->list_count, ivf->base.dim * sizeof(float), &centroids));
+    const float *numbers = (const float *)(const void *)centroids.bytes;
+    if (!vx_all_finite(numbers, ivf->list_count * ivf->base.dim, &where))
+        return damaged(file, "a centroid is not a finite vector");
+    VX_TRY(vx_ivf_open_lists(ivf, numbers));
+    if (ivf->codec->ops->load) VX_TRY(ivf->codec->ops->load(ivf->codec, file, verify));
+    VX_TRY(find_lists(ivf, file, verify, &found));
+    map_lists(ivf, &found);
+    return map ? VINDEX_OK : own_lists(ivf);
+}
+
+static vindex_status load_into(vx_ivf *ivf, const vx_index_header *header, const vx_container *file,
+                               bool map, bool verify) {
+    vx_section facts;
+    bool trained;
+    VX_TRY(find(file, "ivf", FACTS, 1, &facts));
+    if (!get_facts(ivf, facts.bytes, &trained) || header->rows > UINT32_MAX)
+        return damaged(file, "its ivf section holds what no index has");
+    if (!trained && header->rows) return damaged(file, "it has rows, but no centroids");
+    VX_TRY(vx_ids_load(&ivf->ids, file, header->rows, header->largest_id, verify));
+    return trained ? load_trained(ivf, file, map, verify) : VINDEX_OK;
+}
+
+vindex_status vx_ivf_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                          bool map, bool verify, vindex_index **index) {
+    vx_ivf *ivf;
+    VX_TRY(vx_ivf_make(spec, header->dim, (vindex_metric)header->metric, &ivf));
+    vindex_status status = load_into(ivf, header, file, map, verify);
+    if (status != VINDEX_OK) {
+        vx_ivf_free(&ivf->base);
+        return status;
+    }
+    ivf->base.file = file;
+    *index = &ivf->base;
+    return VINDEX_OK;
+}

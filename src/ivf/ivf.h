@@ -1,0 +1,78 @@
+/* The inverted file: rows in lists, coded by a codec; which lists to look through is asked of
+ * another index, the coarse one, which holds a centroid per list. */
+#ifndef VX_IVF_IVF_H
+#define VX_IVF_IVF_H
+
+#include "codec/codec.h"
+#include "core/ids.h"
+#include "core/index_impl.h"
+#include "core/kmeans.h"
+
+enum { VX_IVF_LISTS_MOST = 1 << 24 };
+
+/* One list. Its arrays lie in memory of its own, in the arena, or in a mapped file; those that are
+ * not its own are copied before they change. */
+typedef struct vx_list {
+    vx_block run;    /* data, aux and count; data holds whole groups of VX_CODEC_ROWS */
+    uint32_t *rows;  /* number of each row in the ids, rising */
+    size_t capacity; /* of memory of its own; 0: the arena's or the map's */
+    float radius;    /* L2: no decoded row is farther from the centroid */
+} vx_list;
+
+typedef struct vx_ivf {
+    vindex_index base;
+    vx_codec *codec;
+    vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
+    vx_list *lists;       /* NULL until trained */
+    size_t list_count;
+    void *arena;        /* what the first add or a compaction has laid out */
+    size_t arena_bytes; /* of it */
+    vx_ids ids;
+    float largest_aux;         /* of all rows, for the filters */
+    vx_kmeans_params training; /* k is list_count */
+    double loss;
+} vx_ivf;
+
+extern const vx_index_kind vx_ivf_kind;
+extern const vx_index_ops vx_ivf_ops;
+
+/* ops.c */
+vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_ivf **ivf);
+void vx_ivf_free(vindex_index *index);
+
+/* train.c */
+vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
+/* Empty lists, and a coarse index over their centroids (lists x dim). */
+vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids);
+/* The nearest list of each of n vectors. */
+vindex_status vx_ivf_assign(const vx_ivf *ivf, const float *vectors, size_t n,
+                            const vindex_call *call, uint32_t *nearest);
+
+/* storage.c */
+vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
+                         const vindex_call *call);
+vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call);
+/* Lays out lists of those sizes one after the other from memory on (NULL only measures), with no
+ * row in them; answers the bytes, 0 where they overflow. */
+size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, char *memory,
+                      vx_list *laid);
+/* The same for all lists of an index, in an arena of that many bytes. */
+vindex_status vx_ivf_lay_out_all(const vx_ivf *ivf, const size_t *sizes, vx_list *laid,
+                                 void **arena, size_t *bytes);
+/* Copies the rows of one list to another, whose arrays have room. */
+void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to);
+size_t vx_ivf_memory(const vindex_index *index);
+
+/* search.c */
+vindex_status vx_ivf_search(const vindex_index *index, const vx_request *request);
+vindex_status vx_ivf_range_search(const vindex_index *index, const vx_request *request);
+
+/* file.c */
+void vx_ivf_describe(const vindex_index *index, vx_index_header *header);
+uint32_t vx_ivf_section_count(const vindex_index *index);
+vindex_status vx_ivf_save(const vindex_index *index, vx_container_writer *writer,
+                          const vindex_call *call);
+vindex_status vx_ivf_load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
+                          bool map, bool verify, vindex_index **index);
+
+#endif

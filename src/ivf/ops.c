@@ -1,0 +1,238 @@
+/* What an IVF index can do, how it is made, and its small verbs. */
+#include <vindex/fields.h>
+#include <vindex/ivf.h>
+
+#include <stdio.h>
+
+#include "ivf.h"
+
+static const vindex_field ivf_fields[] = {
+    {"dim", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, dim), 1, VX_DIM_MOST, 1,
+     "numbers per vector"},
+    {"metric", VINDEX_FIELD_METRIC, offsetof(vindex_ivf_params, metric), VINDEX_L2, VINDEX_PEARSON,
+     VINDEX_L2, "how vectors are compared: l2, ip, cosine or pearson"},
+    {"lists", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, lists), 1, VX_IVF_LISTS_MOST, 1024,
+     "lists that vectors are sorted into; about 4 sqrt(n) serves n vectors well"},
+    {"seed", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, seed), 0, INT32_MAX, 1,
+     "of the random numbers that training draws"},
+    {"iterations", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, iterations), 1, 10000, 10,
+     "of k-means"},
+    {"points_each", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, points_each), 1, INT32_MAX, 64,
+     "training vectors per list; the rest is left out"},
+    {"balance", VINDEX_FIELD_DOUBLE, offsetof(vindex_ivf_params, balance), 0, 1, 0.1,
+     "share of the mean size below which a list is given up while training"},
+};
+static const vindex_field_table ivf_table = {"ivf", sizeof(vindex_ivf_params), ivf_fields,
+                                             VX_COUNT(ivf_fields)};
+
+const vindex_field_table *vindex_ivf_fields(void) {
+    return &ivf_table;
+}
+
+void vindex_ivf_params_init_sized(vindex_ivf_params *params, size_t struct_size) {
+    vindex_fields_init(&ivf_table, params, struct_size);
+}
+
+vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **index) {
+    char spec[128];
+    if (!params) return vx_fail(VINDEX_ERR_ARGUMENT, "ivf: params is NULL");
+    VX_TRY(vindex_fields_check(&ivf_table, params));
+    snprintf(spec, sizeof spec, "IVF%lld,%.100s", (long long)params->lists,
+             params->codec ? params->codec : "Flat");
+    VX_TRY(vindex_create(spec, params->dim, params->metric, index));
+    vx_kmeans_params *training = &((vx_ivf *)*index)->training;
+    training->seed = (uint64_t)params->seed;
+    training->iterations = (size_t)params->iterations;
+    training->points_each = (size_t)params->points_each;
+    training->balance = params->balance;
+    return VINDEX_OK;
+}
+
+vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_ivf **result) {
+    size_t lists;
+    VX_TRY(vx_spec_number(spec, vx_ivf_kind.word, 1, VX_IVF_LISTS_MOST, &lists));
+    vx_ivf *ivf = vx_alloc_zero(1, sizeof *ivf);
+    if (!ivf) return vx_fail_memory(1, sizeof *ivf, "create");
+    vindex_ivf_params defaults;
+    vindex_ivf_params_init(&defaults);
+    ivf->base.ops = &vx_ivf_ops;
+    ivf->base.capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT |
+                             VINDEX_CAN_REMOVE | VINDEX_CAN_FILTER | VINDEX_CAN_MAP;
+    ivf->base.dim = dim;
+    ivf->base.metric = metric;
+    ivf->list_count = lists;
+    vx_ids_init(&ivf->ids);
+    vx_kmeans_init(&ivf->training, lists);
+    ivf->training.balance = defaults.balance;
+    vindex_status status =
+        vx_codec_create(spec->words + 1, spec->count - 1, dim, metric, &ivf->codec);
+    if (status != VINDEX_OK) {
+        vx_ivf_free(&ivf->base);
+        return status;
+    }
+    snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu,%s", lists, ivf->codec->word);
+    *result = ivf;
+    return VINDEX_OK;
+}
+
+void vx_ivf_free(vindex_index *index) {
+    vx_ivf *ivf = (vx_ivf *)index;
+    for (size_t l = 0; ivf->lists && l < ivf->list_count; l++)
+        if (ivf->lists[l].capacity) vx_free((void *)(uintptr_t)ivf->lists[l].run.data);
+    vx_free(ivf->lists);
+    vx_free(ivf->arena);
+    vx_ids_free(&ivf->ids);
+    vindex_free(ivf->coarse);
+    vx_codec_free(ivf->codec);
+    vx_free(ivf);
+}
+
+static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metric,
+                            vindex_index **index) {
+    vx_ivf *ivf = NULL;
+    VX_TRY(vx_ivf_make(spec, dim, metric, &ivf));
+    *index = &ivf->base;
+    return VINDEX_OK;
+}
+
+/* Lists that are filled evenly and end in half a group of room each. */
+static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
+    vx_ivf *ivf;
+    size_t coarse, rows, lists;
+    char flat[] = "Flat";
+    VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
+    lists = ivf->list_count;
+    rows = n + lists * VX_CODEC_ROWS / 2;
+    double each = (double)ivf->codec->ops->bytes(ivf->codec, VX_CODEC_ROWS) / VX_CODEC_ROWS +
+                  sizeof(float) + sizeof(uint32_t);
+    vx_ivf_free(&ivf->base);
+    VX_TRY(vindex_memory_estimate(flat, (int64_t)dim, (int64_t)lists, &coarse));
+    double all = (double)coarse + (double)(sizeof *ivf + sizeof(vx_codec)) +
+                 (double)(lists * sizeof(vx_list)) + (double)rows * each;
+    if (!(all < (double)(SIZE_MAX / 2)))
+        return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
+    *bytes = (size_t)all;
+    return VINDEX_OK;
+}
+
+static size_t count(const vindex_index *index) {
+    const vx_ids *ids = &((const vx_ivf *)index)->ids;
+    return ids->count - ids->removed;
+}
+
+static bool trained(const vindex_index *index) {
+    return ((const vx_ivf *)index)->coarse != NULL;
+}
+
+/* A row that is asked for, and where its vector goes. */
+typedef struct wanted {
+    size_t row, place;
+    bool found;
+} wanted;
+
+static int compare_wanted(const void *a, const void *b) {
+    const wanted *x = a, *y = b;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Decodes the rows asked for, which are sorted, in one pass over all lists. */
+static void decode_wanted(const vx_ivf *ivf, wanted *rows, size_t n, float *vectors) {
+    for (size_t l = 0; l < ivf->list_count; l++)
+        for (size_t i = 0; i < ivf->lists[l].run.count; i++) {
+            size_t row = ivf->lists[l].rows[i], low = 0, high = n;
+            while (low < high) {
+                size_t middle = low + (high - low) / 2;
+                if (rows[middle].row < row)
+                    low = middle + 1;
+                else
+                    high = middle;
+            }
+            for (; low < n && rows[low].row == row; low++) {
+                ivf->codec->ops->decode(ivf->codec, (vx_coded){&ivf->lists[l].run, i},
+                                        vectors + rows[low].place * ivf->base.dim);
+                rows[low].found = true;
+            }
+        }
+}
+
+static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, size_t n,
+                                 float *vectors) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    wanted *rows = vx_alloc(n, sizeof *rows);
+    if (!rows) return vx_fail_memory(n, sizeof *rows, "reconstruct");
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = (wanted){.place = i};
+        if (vx_ids_find(&ivf->ids, ids[i], &rows[i].row)) continue;
+        vx_free(rows);
+        return vx_fail(VINDEX_ERR_NOT_FOUND,
+                       "reconstruct: id %lld is not in the index; it was never added or was "
+                       "removed",
+                       (long long)ids[i]);
+    }
+    qsort(rows, n, sizeof *rows, compare_wanted);
+    if (n) decode_wanted(ivf, rows, n, vectors);
+    bool all = true;
+    for (size_t i = 0; i < n; i++) all &= rows[i].found;
+    vx_free(rows);
+    if (all) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_FORMAT, "reconstruct: a row is in no list; the file that the index "
+                                      "was loaded from is damaged");
+}
+
+static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, size_t *removed) {
+    return vx_ids_remove(&((vx_ivf *)index)->ids, ids, n, removed);
+}
+
+vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *stats) {
+    if (!index || !stats)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "ivf stats: %s is NULL", index ? "stats" : "the index");
+    if (index->ops != &vx_ivf_ops)
+        return vx_fail(VINDEX_ERR_ARGUMENT, "ivf stats: '%s' is no IVF index", index->spec);
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    double squares = 0, all = 0;
+    *stats = (vindex_ivf_stats){.lists = (int64_t)ivf->list_count, .loss = ivf->loss};
+    for (size_t l = 0; ivf->lists && l < ivf->list_count; l++) {
+        int64_t size = (int64_t)ivf->lists[l].run.count;
+        stats->empty += !size;
+        stats->largest = VX_MAX(stats->largest, size);
+        all += (double)size;
+        squares += (double)size * (double)size;
+    }
+    stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
+    stats->bytes_each = (double)ivf->codec->ops->bytes(ivf->codec, VX_CODEC_ROWS) / VX_CODEC_ROWS +
+                        sizeof(float) + sizeof(uint32_t);
+    return VINDEX_OK;
+}
+
+static bool begins(const char *word) {
+    size_t length = strlen(vx_ivf_kind.word);
+    return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
+}
+
+const vx_index_kind vx_ivf_kind = {
+    .word = "IVF",
+    .help = "IVF<lists>,Flat[,f32|f16|bf16]",
+    .begins = begins,
+    .create = create,
+    .estimate = estimate,
+    .load = vx_ivf_load,
+};
+
+const vx_index_ops vx_ivf_ops = {
+    .word = "IVF",
+    .free = vx_ivf_free,
+    .count = count,
+    .memory = vx_ivf_memory,
+    .trained = trained,
+    .train = vx_ivf_train,
+    .add = vx_ivf_add,
+    .search = vx_ivf_search,
+    .range_search = vx_ivf_range_search,
+    .reconstruct = reconstruct,
+    .remove = drop,
+    .compact = vx_ivf_compact,
+    .describe = vx_ivf_describe,
+    .section_count = vx_ivf_section_count,
+    .save = vx_ivf_save,
+    .saves_untrained = true,
+};

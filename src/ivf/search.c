@@ -1,0 +1,378 @@
+/* Looking through lists. Many queries are sorted by the lists they ask for, so that a list is read
+ * once for all of them; a few go through their lists from the nearest on, shared out among threads.
+ * Hits have one total order, so it does not matter who looked at what. */
+#include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
+
+#include "exact/bound.h"
+#include "exact/search.h"
+#include "ivf.h"
+
+enum {
+    CHUNK_BYTES = 256 << 20, /* of all queries at hand */
+    CHUNK_MOST = 1 << 16,    /* queries */
+    FEW_QUERIES = 4,         /* per thread: these are not sorted by list */
+    SMALL_WORK = 1 << 18 /* multiplications below which a second thread costs more than it brings */
+};
+
+typedef struct ivf_run {
+    const vx_ivf *ivf;
+    const vx_request *request;
+    size_t k, nprobe;
+    int threads;
+    size_t chunk;       /* queries that a part takes at once */
+    atomic_size_t next; /* the first query not taken, or the next pair of shared ones */
+    atomic_int status;
+    atomic_llong pairs, settled, bytes;
+} ivf_run;
+
+/* One thread's. A pair is a query and one of its lists: number query x nprobe + rank. */
+typedef struct part {
+    ivf_run *run;
+    vx_scorer *scorer;
+    vx_pools pools;
+    size_t first, count; /* queries */
+    uint32_t *lists;     /* per pair */
+    double *keys;        /* per pair the key of the centroid */
+    uint32_t *pairs;     /* by list */
+    size_t *ends;        /* per list its share of pairs */
+    uint32_t *queries;   /* of the list at hand */
+    int64_t judged, bytes;
+} part;
+
+static const vx_list *list_of(const part *p, uint64_t where) {
+    return &p->run->ivf->lists[where >> 32];
+}
+
+/* A file may lie about its rows: those that are not there are not admitted. */
+static bool admit(void *context, size_t query, uint64_t where) {
+    const part *p = context;
+    const vx_ids *ids = &p->run->ivf->ids;
+    uint32_t row = list_of(p, where)->rows[(uint32_t)where];
+    (void)query;
+    if (row >= ids->count || !vx_ids_alive(ids, row)) return false;
+    const vindex_filter *filter = p->run->request->filter;
+    return !filter || vx_filter_allows(filter, vx_ids_of(ids, row));
+}
+
+static int64_t id_of(void *context, uint64_t where) {
+    const part *p = context;
+    return vx_ids_of(&p->run->ivf->ids, list_of(p, where)->rows[(uint32_t)where]);
+}
+
+static double settle(void *context, size_t query, uint64_t where) {
+    const part *p = context;
+    return p->scorer->ops->settle(p->scorer, query,
+                                  (vx_coded){&list_of(p, where)->run, (uint32_t)where});
+}
+
+static vindex_status open_part(ivf_run *run, part *p) {
+    vx_pool_rows rows = {admit, id_of, settle, p};
+    size_t pairs = run->chunk * run->nprobe;
+    *p = (part){.run = run};
+    p->lists = vx_alloc(pairs, sizeof *p->lists);
+    p->keys = vx_alloc(pairs, sizeof *p->keys);
+    p->pairs = vx_alloc(pairs, sizeof *p->pairs);
+    p->ends = vx_alloc(run->ivf->list_count, sizeof *p->ends);
+    p->queries = vx_alloc(run->chunk, sizeof *p->queries);
+    if (!p->lists || !p->keys || !p->pairs || !p->ends || !p->queries)
+        return vx_fail_memory(pairs, 2 * sizeof(uint32_t) + sizeof(double), "search");
+    VX_TRY(run->ivf->codec->ops->score(run->ivf->codec, run->chunk, &p->scorer));
+    return vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key);
+}
+
+static void close_part(part *p) {
+    atomic_fetch_add(&p->run->pairs, p->judged);
+    atomic_fetch_add(&p->run->settled, (long long)p->pools.settled);
+    atomic_fetch_add(&p->run->bytes, p->bytes);
+    vx_pools_free(&p->pools);
+    if (p->scorer) p->scorer->ops->free(p->scorer);
+    vx_free(p->lists);
+    vx_free(p->keys);
+    vx_free(p->pairs);
+    vx_free(p->ends);
+    vx_free(p->queries);
+}
+
+static void keep_lists(void *context, size_t query, const vx_hit *hits, size_t count) {
+    part *p = context;
+    for (size_t r = 0; r < p->run->nprobe; r++) {
+        vx_hit hit = r < count ? hits[r] : (vx_hit){INFINITY, 0};
+        p->lists[query * p->run->nprobe + r] = (uint32_t)hit.id;
+        p->keys[query * p->run->nprobe + r] = hit.key;
+    }
+}
+
+/* Finds the lists of `count` queries from `first` on. */
+static vindex_status find_lists(part *p, size_t first, size_t count, int threads) {
+    const vindex_index *coarse = p->run->ivf->coarse;
+    vx_request request = {.queries = p->run->request->queries + first * coarse->dim,
+                          .query_count = count,
+                          .k = p->run->nprobe,
+                          .nprobe = p->run->request->nprobe,
+                          .threads = threads,
+                          .answer = keep_lists,
+                          .answer_context = p};
+    p->first = first;
+    p->count = count;
+    return coarse->ops->search(coarse, &request);
+}
+
+static vindex_status load_queries(part *p, size_t first, size_t count) {
+    const vx_ivf *ivf = p->run->ivf;
+    p->first = first;
+    p->count = count;
+    p->pools.found_count = 0;
+    return p->scorer->ops->load(p->scorer, p->run->request->queries + first * ivf->base.dim, count,
+                                ivf->largest_aux, &p->pools);
+}
+
+/* Whether a list can hold an answer. Under L2 no row of it is nearer to the query than the centroid
+ * less the list's radius. */
+static bool worth(const part *p, size_t query, const vx_list *list, double centroid_key) {
+    if (!list->run.count) return false;
+    if (p->run->ivf->base.metric != VINDEX_L2) return true;
+    const vx_pool *pool = &p->pools.each[query];
+    double gap = sqrt(centroid_key) * (1 - 0x1p-40) - (double)list->radius;
+    if (!(gap > 0)) return true;
+    return !(gap * gap * (1 - 0x1p-40) - pool->offset - pool->slack >
+             (double)p->pools.limits[query]);
+}
+
+/* Looks through list l for the `count` queries in p->queries. */
+static void scan_list(part *p, size_t l, size_t count) {
+    const vx_ivf *ivf = p->run->ivf;
+    const vx_block *run = &ivf->lists[l].run;
+    p->scorer->ops->choose(p->scorer, p->queries, count);
+    p->scorer->ops->scan(p->scorer, run, (uint64_t)l << 32, &p->pools);
+    p->judged += (int64_t)(run->count * count);
+    p->bytes += (int64_t)ivf->codec->ops->bytes(ivf->codec, run->count);
+}
+
+/* Sorts the pairs of ranks first ... last-1 by list. */
+static void sort_pairs(part *p, size_t first, size_t last) {
+    size_t nprobe = p->run->nprobe, lists = p->run->ivf->list_count;
+    memset(p->ends, 0, lists * sizeof *p->ends);
+    for (size_t q = 0; q < p->count; q++)
+        for (size_t r = first; r < last; r++) p->ends[p->lists[q * nprobe + r]]++;
+    for (size_t l = 0, start = 0; l < lists; l++) {
+        size_t size = p->ends[l];
+        p->ends[l] = start;
+        start += size;
+    }
+    for (size_t q = 0; q < p->count; q++)
+        for (size_t r = first; r < last; r++)
+            p->pairs[p->ends[p->lists[q * nprobe + r]]++] = (uint32_t)(q * nprobe + r);
+}
+
+/* Looks through those lists, each for all queries that ask for it. */
+static vindex_status scan_pairs(part *p, size_t first, size_t last, bool caller) {
+    const vx_request *request = p->run->request;
+    const vx_ivf *ivf = p->run->ivf;
+    sort_pairs(p, first, last);
+    for (size_t l = 0, i = 0; l < ivf->list_count; l++) {
+        size_t count = 0;
+        for (; i < p->ends[l]; i++) {
+            uint32_t query = p->pairs[i] / (uint32_t)p->run->nprobe;
+            if (worth(p, query, &ivf->lists[l], p->keys[p->pairs[i]])) p->queries[count++] = query;
+        }
+        if (!count) continue;
+        scan_list(p, l, count);
+        if (atomic_load(&p->run->status) != VINDEX_OK) return VINDEX_OK; /* recorded already */
+        double share = (double)(l + 1) / (double)ivf->list_count;
+        share = first ? 0.2 + 0.8 * share : 0.2 * share;
+        if (caller && request->progress)
+            VX_TRY(vx_progress(request->progress, request->progress_context, "search",
+                               ((double)p->first + (double)p->count * share) /
+                                   (double)request->query_count));
+    }
+    return VINDEX_OK;
+}
+
+/* Hits of a range search by query, and best first. */
+static int compare_found(const void *a, const void *b) {
+    const vx_pool_found *x = a, *y = b;
+    if (x->query != y->query) return x->query < y->query ? -1 : 1;
+    return vx_hit_before(x->hit, y->hit) ? -1 : vx_hit_before(y->hit, x->hit);
+}
+
+static vindex_status answer_range(part *p) {
+    vx_pool_found *found = p->pools.found;
+    size_t count = p->pools.found_count, i = 0;
+    if (count) qsort(found, count, sizeof *found, compare_found);
+    vx_hit *hits = vx_alloc(count, sizeof *hits);
+    if (!hits) return vx_fail_memory(count, sizeof *hits, "range search");
+    for (size_t j = 0; j < count; j++) hits[j] = found[j].hit;
+    for (size_t q = 0; q < p->count; q++) {
+        size_t start = i;
+        while (i < count && found[i].query == q) i++;
+        p->run->request->answer(p->run->request->answer_context, p->first + q, hits + start,
+                                i - start);
+    }
+    vx_free(hits);
+    return VINDEX_OK;
+}
+
+static vindex_status answer(part *p) {
+    if (p->pools.status != VINDEX_OK) return p->pools.status;
+    if (!p->run->k) return answer_range(p);
+    for (size_t q = 0; q < p->count; q++) {
+        vx_topk *top = &p->pools.each[q].top;
+        vx_pool_settle(&p->pools, q);
+        size_t found = vx_topk_finish(top);
+        p->run->request->answer(p->run->request->answer_context, p->first + q, top->hits, found);
+    }
+    return VINDEX_OK;
+}
+
+static void record(ivf_run *run, vindex_status status) {
+    int none = VINDEX_OK;
+    if (status != VINDEX_OK) atomic_compare_exchange_strong(&run->status, &none, (int)status);
+}
+
+/* The nearest list of each query comes first, since it gives the limits that rule out the rest. */
+static vindex_status search_chunk(part *p, size_t first, bool caller) {
+    size_t count = VX_MIN(p->run->chunk, p->run->request->query_count - first);
+    VX_TRY(find_lists(p, first, count, 1));
+    VX_TRY(load_queries(p, first, count));
+    VX_TRY(scan_pairs(p, 0, 1, caller));
+    VX_TRY(scan_pairs(p, 1, p->run->nprobe, caller));
+    return atomic_load(&p->run->status) == VINDEX_OK ? answer(p) : VINDEX_OK;
+}
+
+/* Many queries: each thread takes chunks of them. */
+static void search_chunks(ivf_run *run, bool caller) {
+    part p;
+    vindex_status status = open_part(run, &p);
+    while (status == VINDEX_OK && atomic_load(&run->status) == VINDEX_OK) {
+        size_t first = atomic_fetch_add(&run->next, run->chunk);
+        if (first >= run->request->query_count) break;
+        status = search_chunk(&p, first, caller);
+    }
+    record(run, status);
+    close_part(&p);
+}
+
+/* Takes pairs, nearest lists first, until none is left. found: the part that knows the lists. */
+static void scan_shared(part *p, const part *found, bool caller) {
+    ivf_run *run = p->run;
+    const vx_request *request = run->request;
+    size_t total = found->count * run->nprobe;
+    while (atomic_load(&run->status) == VINDEX_OK) {
+        size_t i = atomic_fetch_add(&run->next, 1);
+        if (i >= total) break;
+        size_t query = i % found->count, pair = query * run->nprobe + i / found->count;
+        size_t l = found->lists[pair];
+        if (!worth(p, query, &run->ivf->lists[l], found->keys[pair])) continue;
+        p->queries[0] = (uint32_t)query;
+        scan_list(p, l, 1);
+        if (caller && request->progress)
+            record(run, vx_progress(request->progress, request->progress_context, "search",
+                                    (double)(i + 1) / (double)total));
+    }
+    for (size_t q = 0; run->k && q < p->count; q++) vx_pool_settle(&p->pools, q);
+    record(run, p->pools.status);
+}
+
+/* Brings what the other parts found to the first. */
+static vindex_status merge_parts(part *parts, int count) {
+    vx_pools *all = &parts[0].pools;
+    for (int t = 1; t < count; t++) {
+        const vx_pools *other = &parts[t].pools;
+        for (size_t q = 0; all->k && q < parts[0].count; q++)
+            for (size_t i = 0; i < other->each[q].top.count; i++)
+                vx_topk_push(&all->each[q].top, other->each[q].top.hits[i]);
+        void *found = all->found;
+        size_t total = all->found_count + other->found_count;
+        if (!vx_grow(&found, &all->found_capacity, total, sizeof *all->found))
+            return vx_fail_memory(total, sizeof *all->found, "range search");
+        all->found = found;
+        if (other->found_count)
+            memcpy(all->found + all->found_count, other->found,
+                   other->found_count * sizeof *all->found);
+        all->found_count = total;
+    }
+    return VINDEX_OK;
+}
+
+/* A few queries: all threads share their lists. */
+static void search_shared(ivf_run *run) {
+    part *parts = vx_alloc_zero((size_t)run->threads, sizeof *parts);
+    vindex_status status = parts ? VINDEX_OK : vx_fail_memory(1, sizeof *parts, "search: threads");
+    size_t queries = run->request->query_count;
+    int opened = 0;
+    for (; status == VINDEX_OK && opened < run->threads; opened++) {
+        status = open_part(run, &parts[opened]);
+        if (status == VINDEX_OK) status = load_queries(&parts[opened], 0, queries);
+    }
+    if (status == VINDEX_OK) status = find_lists(&parts[0], 0, queries, run->threads);
+    record(run, status);
+    if (status == VINDEX_OK) {
+#pragma omp parallel num_threads(run->threads) if (run->threads > 1)
+        scan_shared(&parts[omp_get_thread_num()], &parts[0], omp_get_thread_num() == 0);
+        if (atomic_load(&run->status) == VINDEX_OK) status = merge_parts(parts, run->threads);
+        if (atomic_load(&run->status) == VINDEX_OK && status == VINDEX_OK)
+            status = answer(&parts[0]);
+        record(run, status);
+    }
+    for (int t = 0; t < opened; t++) close_part(&parts[t]);
+    vx_free(parts);
+}
+
+/* The sentence belongs to the thread that made the call, whichever thread failed. */
+static vindex_status outcome(const ivf_run *run) {
+    vindex_status status = (vindex_status)atomic_load(&run->status);
+    if (status == VINDEX_ERR_CANCELLED) return vx_fail(status, "search: cancelled by the caller");
+    if (status == VINDEX_ERR_MEMORY)
+        return vx_fail(status,
+                       "search: no memory for %zu queries at once; give fewer per call, a "
+                       "smaller k, nprobe or radius",
+                       run->request->query_count);
+    return status;
+}
+
+/* Queries that all threads together may have at hand, shared out. */
+static size_t chunk_for(const ivf_run *run) {
+    size_t queries = run->request->query_count, threads = (size_t)run->threads;
+    size_t each = vx_padded(run->ivf->base.dim) * (3 * sizeof(float) + sizeof(double)) +
+                  run->nprobe * (2 * sizeof(uint32_t) + sizeof(double)) +
+                  2 * vx_topk_capacity(run->k) * sizeof(vx_hit);
+    size_t chunk = VX_MIN(CHUNK_BYTES / each / threads, (size_t)CHUNK_MOST);
+    chunk = VX_MIN(chunk, UINT32_MAX / run->nprobe);
+    return VX_MAX(VX_MIN(chunk, (queries + threads - 1) / threads), (size_t)1);
+}
+
+static vindex_status search(const vx_ivf *ivf, const vx_request *request, size_t k) {
+    ivf_run run = {.ivf = ivf,
+                   .request = request,
+                   .k = k,
+                   .nprobe = VX_MIN(request->nprobe, ivf->list_count),
+                   .threads = request->threads};
+    if (!ivf->coarse)
+        return vx_fail(VINDEX_ERR_STATE, "search: the index is not trained; call vindex_train");
+    double rows = (double)ivf->ids.count * (double)run.nprobe / (double)ivf->list_count;
+    if (rows * (double)ivf->base.dim * (double)request->query_count < SMALL_WORK) run.threads = 1;
+    bool shared = request->query_count <= FEW_QUERIES * (size_t)run.threads;
+    run.chunk = shared ? VX_MAX(request->query_count, (size_t)1) : chunk_for(&run);
+    if (shared && request->query_count) search_shared(&run);
+    if (!shared) {
+#pragma omp parallel num_threads(run.threads) if (run.threads > 1)
+        search_chunks(&run, omp_get_thread_num() == 0);
+    }
+    if (request->stats)
+        *request->stats = (vindex_search_stats){.plain = atomic_load(&run.pairs),
+                                                .settled = atomic_load(&run.settled),
+                                                .bytes = atomic_load(&run.bytes)};
+    return outcome(&run);
+}
+
+vindex_status vx_ivf_search(const vindex_index *index, const vx_request *request) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    size_t rows = VX_MAX(ivf->ids.count, (size_t)1); /* room for no more than there can be */
+    return search(ivf, request, VX_MIN(request->k, rows));
+}
+
+vindex_status vx_ivf_range_search(const vindex_index *index, const vx_request *request) {
+    return search((const vx_ivf *)index, request, 0);
+}
