@@ -165,11 +165,14 @@ class Data {
         vindex_simulate_params_init(&params);
         params.model = reMove ? VINDEX_SIMULATED_RE_MOVE : VINDEX_SIMULATED_BYTECOVER2;
         params.dim = o.dim;
-        params.scale = static_cast<double>(o.rows + o.queries) / 15000 + 0.01;
+        params.scale = static_cast<double>(firstQuery() + o.queries) / 15000 + 0.01;
         vindex_simulator *made;
         if (vindex_simulator_create(&params, nullptr, 0, &made)) die();
         simulator = {made, vindex_simulator_free};
     }
+
+    // Queries begin a block of their own.
+    int64_t firstQuery() const { return (o.rows + Block - 1) / Block * Block; }
 
     // count rows, all of one block
     void make(int64_t first, int64_t count, float *rows) const {
@@ -309,7 +312,7 @@ int main(int argc, char **argv) {
     o.readGbs = bench_read_gbs(size_t{512} << 20, o.threads);
     printHead(o);
     const Data data(o);
-    const std::vector<float> queries = data.all((o.rows + Block - 1) / Block * Block, o.queries);
+    const std::vector<float> queries = data.all(data.firstQuery(), o.queries);
     const double bytes = static_cast<double>(o.rows * o.dim) * 4;
     const auto ours = [&](const char *spec) {
         return [&, spec](double &seconds) { return buildVindex(o, spec, data, seconds); };

@@ -23,7 +23,7 @@ static void check_searches(const flat_case *c, size_t queries, const char *what)
     oracle_ranking *rankings = flat_case_rank(c, numbers, queries, NULL, 0);
     for (size_t b = 0; b < 4; b++)
         for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
-            if (ks[i] < 1) continue;
+            if (ks[i] < 1 || (b + i + c->rows.seed) % 2) continue; /* the next set has the others */
             vindex_search_params params = search_params(ks[i], (b + i) % 2 ? 1 : 3);
             flat_case_search(c, numbers, batches[b], rankings, &params, what);
         }
