@@ -19,7 +19,8 @@ typedef struct flat_case {
     char name[160]; /* for messages: how to make this case again */
 } flat_case;
 
-/* Adds the rows to the index with those ids (NULL: 0, 1, ...) in two calls. */
+/* Adds the rows to the index with those ids (NULL: 0, 1, ...) in two calls; threads by the seed,
+ * one without. */
 static inline flat_case flat_case_fill(vindex_index *index, const vectors *rows,
                                        vindex_metric metric, const int64_t *ids) {
     flat_case c = {.rows = *rows, .metric = metric, .numbers = vectors_make(rows), .index = index};
@@ -31,8 +32,8 @@ static inline flat_case flat_case_fill(vindex_index *index, const vectors *rows,
     ck_ok(ids ? vindex_add_with_ids(c.index, c.numbers, (int64_t)half, ids, &call)
               : vindex_add(c.index, c.numbers, (int64_t)half, &call));
     const float *rest = c.numbers + half * rows->dim;
-    ck_ok(ids ? vindex_add_with_ids(c.index, rest, (int64_t)(rows->count - half), later, NULL)
-              : vindex_add(c.index, rest, (int64_t)(rows->count - half), NULL));
+    ck_ok(ids ? vindex_add_with_ids(c.index, rest, (int64_t)(rows->count - half), later, &call)
+              : vindex_add(c.index, rest, (int64_t)(rows->count - half), &call));
     c.truth = (oracle){.metric = metric,
                        .dim = rows->dim,
                        .count = rows->count,
