@@ -34,6 +34,9 @@ typedef struct vx_codec_ops {
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
     /* Copies the data of a row to another place. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
+    /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
+     */
+    bool (*alike)(const vx_codec *a, const vx_codec *b);
     /* What was learnt, in a section of its own; NULL: nothing. */
     vindex_status (*save)(const vx_codec *codec, vx_container_writer *writer);
     vindex_status (*load)(vx_codec *codec, const vx_container *file, bool verify);

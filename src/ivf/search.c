@@ -67,16 +67,18 @@ static double settle(void *context, size_t query, uint64_t where) {
                                   (vx_coded){&list_of(p, where)->run, (uint32_t)where});
 }
 
-static vindex_status open_part(ivf_run *run, part *p) {
+/* finds: it asks for the lists of its queries; sorts: and sorts them. Of threads that share queries
+ * only one does the first and none the second. */
+static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
     vx_pool_rows rows = {admit, id_of, settle, p};
     size_t pairs = run->chunk * run->nprobe;
     *p = (part){.run = run};
-    p->lists = vx_alloc(pairs, sizeof *p->lists);
-    p->keys = vx_alloc(pairs, sizeof *p->keys);
-    p->pairs = vx_alloc(pairs, sizeof *p->pairs);
-    p->ends = vx_alloc(run->ivf->list_count, sizeof *p->ends);
+    if (finds) p->lists = vx_alloc(pairs, sizeof *p->lists);
+    if (finds) p->keys = vx_alloc(pairs, sizeof *p->keys);
+    if (sorts) p->pairs = vx_alloc(pairs, sizeof *p->pairs);
+    if (sorts) p->ends = vx_alloc(run->ivf->list_count, sizeof *p->ends);
     p->queries = vx_alloc(run->chunk, sizeof *p->queries);
-    if (!p->lists || !p->keys || !p->pairs || !p->ends || !p->queries)
+    if ((finds && (!p->lists || !p->keys)) || (sorts && (!p->pairs || !p->ends)) || !p->queries)
         return vx_fail_memory(pairs, 2 * sizeof(uint32_t) + sizeof(double), "search");
     VX_TRY(run->ivf->codec->ops->score(run->ivf->codec, run->chunk, &p->scorer));
     return vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key);
@@ -244,7 +246,7 @@ static vindex_status search_chunk(part *p, size_t first, bool caller) {
 /* Many queries: each thread takes chunks of them. */
 static void search_chunks(ivf_run *run, bool caller) {
     part p;
-    vindex_status status = open_part(run, &p);
+    vindex_status status = open_part(run, true, true, &p);
     while (status == VINDEX_OK && atomic_load(&run->status) == VINDEX_OK) {
         size_t first = atomic_fetch_add(&run->next, run->chunk);
         if (first >= run->request->query_count) break;
@@ -303,7 +305,7 @@ static void search_shared(ivf_run *run) {
     size_t queries = run->request->query_count;
     int opened = 0;
     for (; status == VINDEX_OK && opened < run->threads; opened++) {
-        status = open_part(run, &parts[opened]);
+        status = open_part(run, !opened, false, &parts[opened]);
         if (status == VINDEX_OK) status = load_queries(&parts[opened], 0, queries);
     }
     if (status == VINDEX_OK) status = find_lists(&parts[0], 0, queries, run->threads);

@@ -33,18 +33,36 @@ static vx_kmeans_params params_of(const vx_ivf *ivf, const vindex_call *call) {
     return params;
 }
 
+/* An untrained codec like the index's, to learn in its place: a failure must leave what is there.
+ */
+static vindex_status fresh_codec(const vx_ivf *ivf, vx_codec **codec) {
+    vx_spec spec;
+    const vx_index_kind *kind;
+    VX_TRY(vx_spec_parse(ivf->base.spec, &spec, &kind));
+    return vx_codec_create(spec.words + 1, spec.count - 1, ivf->base.dim, ivf->base.metric, codec);
+}
+
 /* Learns from n vectors. */
 static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
                            const vx_kmeans_params *params) {
     vx_kmeans_report report;
+    vx_codec *codec = NULL;
     float *centroids = vx_alloc(ivf->list_count, ivf->base.dim * sizeof *centroids);
     if (!centroids)
         return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
     vindex_status status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
-    if (status == VINDEX_OK && ivf->codec->ops->train)
-        status = ivf->codec->ops->train(ivf->codec, vectors, n, params->threads);
+    if (status == VINDEX_OK && ivf->codec->ops->train) {
+        status = fresh_codec(ivf, &codec);
+        if (status == VINDEX_OK) status = codec->ops->train(codec, vectors, n, params->threads);
+    }
     if (status == VINDEX_OK) status = vx_ivf_open_lists(ivf, centroids);
-    if (status == VINDEX_OK) ivf->loss = report.loss;
+    if (status == VINDEX_OK) {
+        vx_codec *old = codec ? ivf->codec : NULL;
+        ivf->codec = codec ? codec : ivf->codec;
+        codec = old;
+        ivf->loss = report.loss;
+    }
+    vx_codec_free(codec);
     vx_free(centroids);
     return status;
 }
