@@ -167,6 +167,12 @@ typedef struct vx_pq_hit {
     uint32_t query, row;
     float key;
 } vx_pq_hit;
+/* Rows to be looked up by their numbers. */
+typedef struct vx_listed {
+    const void *rows; /* of the storage type, without gaps */
+    const uint32_t *which;
+    size_t count;
+} vx_listed;
 
 typedef struct vx_products {
     double dot, square;
@@ -187,6 +193,12 @@ typedef struct vx_kernels {
                                      size_t count, size_t dim, float *keys);
     void (*scan_ip[VX_STORED_TYPES])(const float *query, const void *rows, size_t stride,
                                      size_t count, size_t dim, float *keys);
+
+    /* The same for rows all over memory, which are fetched some rows ahead. */
+    void (*gather_l2[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
+                                       float *keys);
+    void (*gather_ip[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
+                                       float *keys);
 
     /* The positions i < count with !(keys[i] * scale[i] > limit), so that NaN passes; scale
      * NULL: 1. Answers how many were written to positions. */
