@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "core/rng.h"
-
 static const vx_pq *pq_of(const vx_codec *codec) {
     return ((const vx_pq_codec *)codec)->pq;
 }
@@ -20,10 +18,6 @@ static size_t run_bytes(const vx_codec *codec, size_t rows) {
     return vx_pq_bytes(&pq_of(codec)->book.shape, rows);
 }
 
-static size_t memory(const vx_codec *codec) {
-    return sizeof(vx_pq_codec) + vx_pq_memory(&pq_of(codec)->book.shape);
-}
-
 static unsigned char *groups_of(vx_coded row) {
     return (unsigned char *)(uintptr_t)row.run->data;
 }
@@ -34,19 +28,16 @@ static unsigned char *groups_of(vx_coded row) {
  * vx_free. */
 static vindex_status take_forms(const vx_codec *codec, const vx_sample *sample, float **forms,
                                 size_t *count) {
-    enum { STREAM_SAMPLE = 0x707173 };
     size_t dim = codec->space.dim;
     size_t most = vx_pq_codes(&pq_of(codec)->book.shape) * VX_PQ_POINTS_EACH;
-    vx_rng rng = vx_rng_seed(sample->seed, STREAM_SAMPLE);
     *count = VX_MIN(most, sample->n);
     *forms = vx_alloc(*count, dim * sizeof **forms);
     if (!*forms) return vx_fail_memory(*count, dim * sizeof **forms, "train");
-    /* Knuth's selection sampling, as in train.c. */
-    for (size_t i = 0, taken = 0; taken < *count; i++) {
-        if (vx_rng_below(&rng, sample->n - i) >= *count - taken) continue;
+    for (size_t i = 0; i < *count; i++) {
+        size_t row = i * sample->n / *count; /* evenly spread */
         const float *centre =
-            sample->centres ? sample->centres + (size_t)sample->nearest[i] * dim : NULL;
-        vx_codec_form(codec, sample->vectors + i * dim, centre, *forms + taken++ * dim);
+            sample->centres ? sample->centres + (size_t)sample->nearest[row] * dim : NULL;
+        vx_codec_form(codec, sample->vectors + row * dim, centre, *forms + i * dim);
     }
     return VINDEX_OK;
 }
@@ -179,7 +170,6 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
 /* ---- coming to be ---- */
 
 static const vx_codec_ops pq_ops = {.free = free_codec,
-                                    .memory = memory,
                                     .train = train,
                                     .bytes = run_bytes,
                                     .fine_bytes = NULL,
@@ -225,6 +215,9 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .kernels = codec->pq->kernels,
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         .residual = true,
+        .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
+        .query_bytes = vx_pq_table_bytes(&shape),
+        .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,
     };
     snprintf(codec->base.word, sizeof codec->base.word, "PQ%zux%zu", shape.parts, shape.bits);
     *result = &codec->base;

@@ -120,8 +120,8 @@ static const float *part_of(const vx_pq_view *view, size_t first, size_t width, 
     const float *vector = view->vector + first;
     if (!view->centre && view->mean == 0 && view->scale == 1) return vector;
     for (size_t j = 0; j < width; j++) {
-        room[j] = (float)(((double)vector[j] - view->mean) * view->scale);
-        if (view->centre) room[j] -= view->centre[first + j];
+        double seen = ((double)vector[j] - view->mean) * view->scale;
+        room[j] = (float)(view->centre ? seen - (double)view->centre[first + j] : seen);
     }
     return room;
 }
@@ -167,6 +167,11 @@ void vx_pq_decode(const vx_pq *pq, const unsigned char *codes, float *vector) {
 
 size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows) {
     return (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS * vx_pq_lines(shape) * VX_CODE_LINE;
+}
+
+size_t vx_pq_table_bytes(const vx_pq_shape *shape) {
+    size_t each = vx_pq_codes(shape) * (shape->bits == 4 ? 1 : sizeof(float));
+    return (vx_pq_slots(shape) * each + 63) / 64 * 64;
 }
 
 /* The first byte of row `at`; those of its next line follow VX_CODE_LINE further on. */

@@ -30,6 +30,8 @@ void vx_pq_free(vx_pq *pq); /* NULL is fine */
 /* Bytes a quantizer takes, and those of codes of that many rows, whole groups. */
 size_t vx_pq_memory(const vx_pq_shape *shape);
 size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows);
+/* Bytes of a query's table. */
+size_t vx_pq_table_bytes(const vx_pq_shape *shape);
 
 /* Makes a part ready after its words changed. */
 void vx_pq_refresh(vx_pq *pq, size_t part);

@@ -215,9 +215,7 @@ static size_t place(pq_scorer *s, char *memory) {
 }
 
 static vindex_status open_scorer(pq_scorer *s, size_t capacity) {
-    const vx_pq_shape *shape = &s->codec->pq->book.shape;
-    size_t each = vx_pq_codes(shape) * (shape->bits == 4 ? 1 : sizeof(float));
-    s->table_bytes = (vx_pq_slots(shape) * each + 63) / 64 * 64;
+    s->table_bytes = vx_pq_table_bytes(&s->codec->pq->book.shape);
     VX_TRY(vx_group_create(&s->codec->base.space, capacity, false, &s->group));
     size_t bytes = place(s, NULL);
     s->memory = vx_alloc_zero(bytes, 1); /* tables of parts that are not there stay zero */
