@@ -95,7 +95,7 @@ vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *other,
     if (appended) status = vx_ivf_reserve(ivf, m.ends, empty);
     if (status == VINDEX_OK) {
         for (size_t l = 0; l < ivf->list_count; l++) take_list(ivf, from, &m, l);
-        ivf->largest_aux = VX_MAX(ivf->largest_aux, from->largest_aux);
+        ivf->largest = VX_MAX(ivf->largest, from->largest);
     } else if (appended) {
         vx_ids_retract(&ivf->ids, m.count, largest);
     }
