@@ -26,6 +26,7 @@ typedef struct vx_ivf {
     vx_list *lists;       /* NULL until trained */
     float *centroids;     /* lists x dim, where rows are coded relative to them; else NULL */
     size_t list_count;
+    bool alone;         /* codes without lists: there is one, and its centroid is 0 */
     void *arena;        /* what the first add or a compaction has laid out */
     size_t arena_bytes; /* of it */
     vx_ids ids;
@@ -34,7 +35,8 @@ typedef struct vx_ivf {
     double loss;
 } vx_ivf;
 
-extern const vx_index_kind vx_ivf_kind;
+/* Codes without lists are an index of one list, about which nothing is learnt. */
+extern const vx_index_kind vx_ivf_kind, vx_codes_kind;
 extern const vx_index_ops vx_ivf_ops;
 
 /* ops.c */

@@ -49,9 +49,15 @@ vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **
     return VINDEX_OK;
 }
 
+static bool begins(const char *word) {
+    size_t length = strlen(vx_ivf_kind.word);
+    return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
+}
+
 vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_ivf **result) {
-    size_t lists;
-    VX_TRY(vx_spec_number(spec, vx_ivf_kind.word, 1, VX_IVF_LISTS_MOST, &lists));
+    size_t lists = 1;
+    bool alone = !begins(spec->words[0]);
+    if (!alone) VX_TRY(vx_spec_number(spec, vx_ivf_kind.word, 1, VX_IVF_LISTS_MOST, &lists));
     vx_ivf *ivf = vx_alloc_zero(1, sizeof *ivf);
     if (!ivf) return vx_fail_memory(1, sizeof *ivf, "create");
     vindex_ivf_params defaults;
@@ -63,15 +69,21 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     ivf->base.dim = dim;
     ivf->base.metric = metric;
     ivf->list_count = lists;
+    ivf->alone = alone;
     vx_ids_init(&ivf->ids);
     vx_kmeans_init(&ivf->training, lists);
     ivf->training.balance = defaults.balance;
-    vindex_status status = vx_codec_create(spec->words + 1, spec->count - 1, &use, &ivf->codec);
+    vindex_status status =
+        vx_codec_create(spec->words + !alone, spec->count - !alone, &use, &ivf->codec);
     if (status != VINDEX_OK) {
         vx_ivf_free(&ivf->base);
         return status;
     }
-    snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu,%s", lists, ivf->codec->word);
+    if (alone)
+        snprintf(ivf->base.spec, sizeof ivf->base.spec, "%s", ivf->codec->word);
+    else
+        snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu,%s", lists, ivf->codec->word);
+    if (alone) ivf->codec->residual = false;
     *result = ivf;
     return VINDEX_OK;
 }
@@ -114,6 +126,7 @@ static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t 
     rows = n + lists * VX_CODEC_ROWS / 2;
     double each = bytes_each(ivf->codec);
     size_t centroids = ivf->codec->residual ? lists * dim * sizeof(float) : 0;
+    centroids += ivf->codec->own_bytes;
     vx_ivf_free(&ivf->base);
     VX_TRY(vindex_memory_estimate(flat, (int64_t)dim, (int64_t)lists, &coarse));
     double all = (double)coarse + (double)centroids + (double)(sizeof *ivf + sizeof(vx_codec)) +
@@ -249,15 +262,19 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
     return VINDEX_OK;
 }
 
-static bool begins(const char *word) {
-    size_t length = strlen(vx_ivf_kind.word);
-    return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
-}
-
 const vx_index_kind vx_ivf_kind = {
     .word = "IVF",
-    .help = "IVF<lists>,Flat[,f32|f16|bf16]",
+    .help = "IVF<lists>,Flat[,f32|f16|bf16]|PQ<parts>[x4|x6|x8]",
     .begins = begins,
+    .create = create,
+    .estimate = estimate,
+    .load = vx_ivf_load,
+};
+
+const vx_index_kind vx_codes_kind = {
+    .word = "PQ",
+    .help = "PQ<parts>[x4|x6|x8]",
+    .begins = vx_codec_stands_alone,
     .create = create,
     .estimate = estimate,
     .load = vx_ivf_load,
