@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <vindex/io.h>
+#include <vindex/ivf.h>
 
 static char **words;
 
@@ -31,13 +32,27 @@ int cli_check_output(const char *path) {
     return answer;
 }
 
+/* Below this many vectors per list their centroids follow chance more than they follow the data. */
+static void note_few(const vindex_index *index, int64_t rows) {
+    enum { EACH = 39 };
+    vindex_ivf_stats stats;
+    if (vindex_ivf_stats_get(index, &stats) != VINDEX_OK || stats.lists < 2) return;
+    if (rows / EACH < stats.lists)
+        cli_note(
+            "vindex: note: %lld vectors for %lld lists, fewer than %d each; fewer lists, or more "
+            "vectors, would serve better",
+            (long long)rows, (long long)stats.lists, EACH);
+}
+
 int cli_train(vindex_index *index, const struct cli_rows *rows) {
     vindex_rows source;
     if (vindex_is_trained(index)) return CLI_DONE;
     cli_tune_blas();
     cli_rows_source(rows, &source);
     vindex_call call = cli_call(&(struct cli_span){"training", 0, 1});
-    return cli_status(vindex_train_rows(index, &source, &call));
+    int answer = cli_status(vindex_train_rows(index, &source, &call));
+    if (answer == CLI_DONE) note_few(index, rows->rows);
+    return answer;
 }
 
 int cli_project(const char *model_path, int64_t rows, float **vectors, int64_t *dim) {

@@ -61,6 +61,20 @@ static void search(const vindex_index *index, const float *queries, bool filtere
     free(vector);
 }
 
+/* An operating point that was loaded serves for its k. */
+static void search_tuned(const vindex_index *index, const float *queries) {
+    vindex_operating_point point;
+    vindex_search_params params;
+    int64_t count, ids[K];
+    vindex_search_params_init(&params);
+    demand(vindex_operating_points(index, &point, 1, &count) == VINDEX_OK, "operating points");
+    if (!count || point.k > K) return;
+    params.k = point.k;
+    params.recall = point.recall;
+    params.threads = 1;
+    done(index, vindex_search(index, queries, 1, &params, ids, NULL), "search for a recall");
+}
+
 static void change(vindex_index *index, const float *vectors) {
     int64_t before = vindex_count(index), removed;
     const int64_t ids[] = {1, 2, 3, 100};
@@ -79,6 +93,7 @@ static void use(vindex_index *index, bool deferred) {
     for (size_t i = 0; i < QUERIES * dim; i++) queries[i] = (float)(i * i % 7) - 3;
     search(index, queries, false, deferred);
     search(index, queries, true, deferred);
+    search_tuned(index, queries);
     change(index, queries);
     search(index, queries, false, deferred);
     free(queries);
