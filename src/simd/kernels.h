@@ -222,10 +222,10 @@ typedef struct vx_kernels {
     bool (*tile_collect)(const vx_tile *tile, const vx_tile_limits *limits, uint32_t *masks,
                          float *keys);
 
-    /* How many keys are below low, and how many are neither below low nor above high (NaN
-     * included). */
-    void (*count)(const float *keys, size_t count, float low, float high, size_t *below,
-                  size_t *within);
+    /* How many keys are below low; and the positions of those neither below low nor above high
+     * (NaN included), `within` of them. */
+    size_t (*count)(const float *keys, size_t count, float low, float high, uint32_t *positions,
+                    size_t *within);
 
     /* How many of `bounds` (count of them, ascending, fewer than 2^32) each of n keys is above; 0
      * for NaN. */
