@@ -78,6 +78,11 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return _mm256_add_epi32(a, b);
 }
+static inline int32_t ints_sum(ints v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
 static inline bytes bytes_set(int32_t four) {
     return _mm256_set1_epi32(four);
 }

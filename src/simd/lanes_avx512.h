@@ -93,6 +93,14 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return _mm512_add_epi32(a, b);
 }
+static inline int32_t ints_sum(ints v) {
+    return _mm512_reduce_add_epi32(v);
+}
+/* Bit i is set where masks[i], of 32, is not 0. */
+static inline uint32_t masks_there(const uint16_t *masks) {
+    __m512i all = _mm512_loadu_si512(masks);
+    return _mm512_test_epi16_mask(all, all);
+}
 static inline bytes bytes_set(int32_t four) {
     return _mm512_set1_epi32(four);
 }

@@ -79,6 +79,9 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return vaddq_s32(a, b);
 }
+static inline int32_t ints_sum(ints v) {
+    return vaddvq_s32(v);
+}
 static inline bytes bytes_set(int32_t four) {
     return vreinterpretq_u8_s32(vdupq_n_s32(four));
 }

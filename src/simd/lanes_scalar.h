@@ -108,6 +108,9 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return a + b;
 }
+static inline int32_t ints_sum(ints v) {
+    return v[0] + v[1] + v[2] + v[3];
+}
 static inline bytes bytes_set(int32_t four) {
     bytes v;
     for (int i = 0; i < LANES; i++) memcpy(v.b + 4 * i, &four, sizeof four);

@@ -184,15 +184,20 @@ static void tile_rows(const coding *c, const vx_kernels *kernels, size_t q, floa
     }
     vx_code_queries panel = {all, start, norm, square, error, ratio, tail, inverse};
     size_t height = kernels->code_tile_rows / VX_CODE_ROWS;
+    vx_code_shape shape = vx_coder_shape(&c->coder, c->space.metric);
+    unsigned char *opened = vx_alloc(height, vx_code_open_bytes(&shape));
     memset(passed, 0, c->groups * VX_CODE_ROWS);
     for (size_t g = 0; g < c->groups; g += height) {
         vx_code_hit hits[MOST * VX_CODE_TILE_ROWS];
         vx_codes rows = codes_of(c, g, VX_MIN(height, c->groups - g));
-        size_t found = kernels->code_tile(&rows, &panel, limits, hits), kept = 0;
+        vx_open_codes open = {opened, rows.count, rows.shape};
+        kernels->code_open(&rows, opened);
+        size_t found = kernels->code_tile(&open, &panel, limits, hits), kept = 0;
         for (size_t i = 0; i < found; i++)
             if (hits[i].query == width - 1) hits[kept++] = hits[i];
         take_hits(c, kernels, q, limit, g * VX_CODE_ROWS, hits, kept, passed);
     }
+    vx_free(opened);
     free(all);
 }
 
