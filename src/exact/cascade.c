@@ -232,8 +232,11 @@ static void tile_rows(vx_worker *worker, const vx_span *rows) {
     const vx_group *group = worker->group;
     vx_codes codes = vx_codes_at(&group->space, rows->block->codes, rows->at, rows->count);
     vx_open_codes open = {worker->opened, codes.count, codes.shape};
-    size_t waiting = 0;
+    size_t waiting = 0, stride = vx_plane_stride(group->space.dim);
     group->kernels->code_open(&codes, worker->opened);
+    const char *planes = (const char *)rows->block->planes + rows->at * stride;
+    for (size_t byte = 0; group->second && byte < rows->count * stride; byte += VX_CODE_LINE)
+        __builtin_prefetch(planes + byte, 0, 2);
     for (size_t q = 0; q < group->count; q += group->kernels->code_tile_queries) {
         vx_code_hit *pairs = worker->pairs + waiting;
         size_t found = tile_panel(worker, &open, q, rows, pairs);

@@ -96,6 +96,11 @@ static inline ints ints_add(ints a, ints b) {
 static inline int32_t ints_sum(ints v) {
     return _mm512_reduce_add_epi32(v);
 }
+/* Not an assignment: GCC 12 gathers several masks in a vector to store them together, which keeps a
+ * port busy that products need. */
+static inline void mask_store(uint16_t *mask, uint32_t bits) {
+    __asm__("kmovw %1, %0" : "=m"(*mask) : "k"((__mmask16)bits));
+}
 /* Bit i is set where masks[i], of 32, is not 0. */
 static inline uint32_t masks_there(const uint16_t *masks) {
     __m512i all = _mm512_loadu_si512(masks);

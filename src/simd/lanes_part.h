@@ -20,6 +20,9 @@ static inline lanes lanes_load_part_bf16(const uint16_t *p, size_t count) {
     return lanes_load_bf16(part);
 }
 
+static inline void mask_store(uint16_t *mask, uint32_t bits) {
+    *mask = (uint16_t)bits;
+}
 /* Bit i is set where masks[i], of 32, is not 0. */
 static inline uint32_t masks_there(const uint16_t *masks) {
     uint32_t there = 0;
