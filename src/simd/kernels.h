@@ -204,9 +204,8 @@ typedef struct vx_kernels {
      * multiple of 64. Reads up to 63 bytes behind the row. */
     int32_t (*code_refine)(const unsigned char *row, size_t bytes, const int8_t *z);
 
-    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor; spare holds n too.
-     */
-    void (*hadamard)(float *values, float *spare, size_t n, float factor);
+    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor. */
+    void (*hadamard)(float *values, size_t n, float factor);
 
     /* Quantises a rotated row, with zeros up to a multiple of eight numbers, whose numbers times
      * `steps` are within +-1e9: a level 0 ... 15 per number, padding included; answers the sums of

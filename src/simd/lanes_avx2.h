@@ -111,6 +111,22 @@ static inline lanes lanes_sqrt(lanes a) {
     return _mm256_sqrt_ps(a);
 }
 
+/* Butterflies at distances LANES / 2 to 1: sums in the lower places, differences in the upper. */
+static inline lanes lanes_butterflies(lanes v) {
+    const lanes halves = {1, 1, 1, 1, -1, -1, -1, -1}, pairs = {1, 1, -1, -1, 1, 1, -1, -1};
+    const lanes singles = {1, -1, 1, -1, 1, -1, 1, -1};
+    v = lanes_fma(v, halves, _mm256_permute2f128_ps(v, v, 1));
+    v = lanes_fma(v, pairs, _mm256_permute_ps(v, 0x4e));
+    return lanes_fma(v, singles, _mm256_permute_ps(v, 0xb1));
+}
+
+typedef __m256d four;
+
+static inline four four_widen(const float *p) {
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+}
+
+#include "lanes_eight.h"
 #include "lanes_part.h"
 
 #endif
