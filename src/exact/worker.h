@@ -59,7 +59,7 @@ typedef struct vx_worker {
     vindex_search_stats stats;
     vx_code_hit *pairs;    /* VX_CASCADE_PAIRS: of queries of the group and rows at hand */
     unsigned char *opened; /* a tile's rows of codes */
-    float *packed;     /* a tile of rows, slice by slice */
+    float *packed;         /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;
     vindex_status status; /* the first failure, answered by the search */

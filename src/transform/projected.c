@@ -334,7 +334,8 @@ static bool can_invert(const vindex_transform *chain) {
     return true;
 }
 
-static vindex_status undo(const vx_step *step, const vx_kernels *kernels, float *vector) {
+static vindex_status undo(const vx_step *step, const vx_kernels *kernels, float *vector,
+                          float *spare) {
     if (step->kind == VINDEX_STEP_SCALE) {
         for (size_t j = 0; j < step->in; j++)
             vector[j] = vector[j] / step->scale[j] + step->shift[j];
@@ -366,10 +367,13 @@ static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, 
                        "undone; keep the vectors yourself",
                        index->spec);
     VX_TRY(p->inner->ops->reconstruct(p->inner, ids, n, vectors));
+    float *spare = vx_alloc(index->dim, sizeof *spare);
+    if (!spare) return vx_fail_memory(index->dim, sizeof *spare, "reconstruct");
     vindex_status status = VINDEX_OK;
     for (size_t s = p->chain->step_count; s-- > 0;)
         for (size_t i = 0; status == VINDEX_OK && i < n; i++)
-            status = undo(&p->chain->steps[s], p->chain->kernels, vectors + i * index->dim);
+            status = undo(&p->chain->steps[s], p->chain->kernels, vectors + i * index->dim, spare);
+    vx_free(spare);
     return status;
 }
 
