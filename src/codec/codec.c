@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 const char *vx_codec_help(void) {
-    return "Flat[,f32|f16|bf16], SQ8|6|4[v][,Refine], RaBitQ<1 to 8 bits>[,Refine] and Refine(f16)";
+    return "Flat[,f32|f16|bf16]; SQ8|6|4[v], RaBitQ1 to RaBitQ8 or PQ<parts>[x4|x6|x8], and "
+           "behind these Refine or Refine(f16|bf16)";
 }
 
 static vindex_status unknown(const char *const *words, size_t count) {
@@ -44,7 +45,8 @@ vindex_status vx_codec_create(const char *const *words, size_t count, const vx_c
             return vx_stored_create(type, use, codec);
         return unknown(words, count);
     }
-    if (count > 1 && !use->refined && parse_refine(words[count - 1], &type)) {
+    if (count > 1 && !use->refined && vx_scalar_knows(words[0]) &&
+        parse_refine(words[count - 1], &type)) {
         vx_codec_use coarse_use = *use;
         vx_codec *coarse;
         coarse_use.refined = true;
@@ -52,12 +54,17 @@ vindex_status vx_codec_create(const char *const *words, size_t count, const vx_c
         return vx_refine_create(coarse, type, codec);
     }
     if (count == 1 && vx_scalar_knows(words[0])) return vx_scalar_create(words[0], use, codec);
+    if (count == 1 && vx_pq_word(words[0])) return vx_pq_codec_create(words[0], use, codec);
     return unknown(words, count);
 }
 
 void vx_codec_centres(vx_codec *codec, float longest) {
     codec->longest_centre = longest;
     if (codec->coarse) vx_codec_centres(codec->coarse, longest);
+}
+
+bool vx_codec_stands_alone(const char *word) {
+    return vx_pq_word(word) || vx_scalar_knows(word);
 }
 
 void vx_codec_free(vx_codec *codec) {

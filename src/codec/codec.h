@@ -65,6 +65,9 @@ typedef struct vx_codec_ops {
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
     /* Copies the data and fine of a row to another place, of the same centre. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
+    /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
+     */
+    bool (*alike)(const vx_codec *a, const vx_codec *b);
     /* What was learnt, in one section; NULL: nothing. */
     vindex_status (*save)(const vx_codec *codec, vx_container_writer *writer);
     vindex_status (*load)(vx_codec *codec, const vx_container *file, bool verify);
@@ -80,6 +83,9 @@ struct vx_codec {
     float longest_centre; /* see vx_codec_centres */
     vx_codec *coarse;     /* of a pair: the one whose codes are filtered; else NULL */
     char word[48];        /* the factory words, "Flat" or "SQ8,Refine(f16)" */
+    size_t own_bytes;     /* of what it has learnt */
+    size_t query_bytes;   /* that a scorer needs per query, beside the query itself */
+    size_t useful;        /* training vectors that are of use to it */
 };
 
 typedef struct vx_scorer_ops {
@@ -121,6 +127,9 @@ size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows);
  * constant ones 0), less the centre (NULL: none). The same bits on every machine. */
 void vx_codec_form(const vx_codec *codec, const float *vector, const float *centre, float *form);
 
+/* Whether a factory word names codes that make an index of their own, without lists. */
+bool vx_codec_stands_alone(const char *word);
+
 /* The factory words known, for errors and help. */
 const char *vx_codec_help(void);
 
@@ -132,5 +141,9 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
 /* refine.c: takes over the coarse codec, which must have been made for a refined use, even when
  * this fails. */
 vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **codec);
+
+/* pq/codec.c: product codes, "PQ64x4". */
+bool vx_pq_word(const char *word);
+vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_codec **codec);
 
 #endif

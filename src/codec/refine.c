@@ -80,6 +80,10 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
     return coarse->ops->load(coarse, file, verify);
 }
 
+static bool alike(const vx_codec *a, const vx_codec *b) {
+    return a->coarse->ops->alike(a->coarse, b->coarse);
+}
+
 typedef struct refine_scorer {
     vx_scorer base;
     const refine *codec;
@@ -219,6 +223,7 @@ static const vx_codec_ops refine_ops = {.free = free_codec,
                                         .encode = encode,
                                         .decode = decode,
                                         .move = move,
+                                        .alike = alike,
                                         .save = save,
                                         .load = load,
                                         .score = score};
@@ -229,11 +234,16 @@ vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **
         vx_codec_free(coarse);
         return vx_fail_memory(1, sizeof *codec, "create");
     }
-    codec->base = (vx_codec){.ops = &refine_ops,
-                             .kernels = coarse->kernels,
-                             .space = coarse->space,
-                             .residual = coarse->residual,
-                             .coarse = coarse};
+    codec->base =
+        (vx_codec){.ops = &refine_ops,
+                   .kernels = coarse->kernels,
+                   .space = coarse->space,
+                   .residual = coarse->residual,
+                   .coarse = coarse,
+                   .own_bytes = sizeof *codec + coarse->own_bytes,
+                   .query_bytes = coarse->query_bytes + vx_padded(coarse->space.dim) *
+                                                            (3 * sizeof(float) + sizeof(double)),
+                   .useful = coarse->useful};
     codec->base.space.dtype = dtype;
     codec->row_bytes = (vx_space_stride(&codec->base.space) + 3) / 4 * 4;
     codec->stride =

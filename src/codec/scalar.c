@@ -5,6 +5,9 @@
 
 #include "exact/bound.h"
 
+/* Training vectors that are of use: a range has few parameters. */
+enum { USEFUL = 1 << 15 };
+
 /* Rows of a form beyond this length are not judged by their codes. */
 #define LENGTH_MOST 1e12
 /* Numbers beyond this one are coded as if they were it: sums of squares stay within float32. */
@@ -275,6 +278,13 @@ static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
     return vx_container_end(writer);
 }
 
+static bool alike(const vx_codec *a, const vx_codec *b) {
+    const vx_scalar *x = vx_scalar_of(a), *y = vx_scalar_of(b);
+    size_t bytes = x->shape.dim * sizeof(float);
+    return x->ratio == y->ratio && !memcmp(x->middle, y->middle, bytes) &&
+           !memcmp(x->steps, y->steps, bytes);
+}
+
 static vindex_status load(vx_codec *codec, const vx_container *file, bool verify) {
     vx_scalar *own = (vx_scalar *)codec;
     size_t dim = own->shape.dim, where;
@@ -305,6 +315,7 @@ static const vx_codec_ops scalar_ops = {.free = free_codec,
                                         .encode = encode,
                                         .decode = decode,
                                         .move = move,
+                                        .alike = alike,
                                         .save = save,
                                         .load = load,
                                         .score = vx_scalar_score};
@@ -345,6 +356,11 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         return status;
     }
     for (size_t j = 0; j < use->dim; j++) codec->steps[j] = 1;
+    size_t signs = (size_t)codec->rotation.rounds * codec->rotation.dim;
+    codec->base.own_bytes =
+        sizeof *codec - sizeof codec->base + (2 * use->dim + signs) * sizeof(float);
+    codec->base.query_bytes = 3 * vx_padded(use->dim) * sizeof(float);
+    codec->base.useful = USEFUL;
     *result = &codec->base;
     return VINDEX_OK;
 }
