@@ -148,5 +148,73 @@ START_TEST(refined_rows_are_the_rows) {
 }
 END_TEST
 
+/* Two shards that were trained alike are one index, which answers as one that took all vectors. */
+START_TEST(shards_merge) {
+    scratch_make();
+    for (size_t s = 0; s < VX_COUNT(codecs); s++) {
+        enum { DIM = 24, K = 7 };
+        vindex_index *shards[2], *whole;
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = s};
+        if (strstr(codecs[s], "f16")) rows.dtype = VINDEX_F16;
+        flat_case c = coded_case(codecs[s], &rows, VINDEX_L2, NULL);
+        int64_t all[COUNT], half = COUNT / 2, removed, a[COUNT * K], b[COUNT * K];
+        float near[2][COUNT * K];
+        for (int64_t i = 0; i < COUNT; i++) all[i] = i;
+        ck_ok(vindex_remove(c.index, all, COUNT, &removed));
+        ck_ok(vindex_compact(c.index, NULL));
+        ck_ok(vindex_save(c.index, scratch_path("trained"), NULL));
+        for (int i = 0; i < 2; i++) {
+            ck_ok(vindex_load(scratch_path("trained"), 0, &shards[i]));
+            ck_ok(vindex_add_with_ids(shards[i], c.numbers + i * half * DIM, half, all + i * half,
+                                      NULL));
+        }
+        ck_ok(vindex_load(scratch_path("trained"), 0, &whole));
+        ck_ok(vindex_add_with_ids(whole, c.numbers, COUNT, all, NULL));
+        ck_ok(vindex_merge(shards[0], shards[1], NULL));
+        vindex_search_params params = probe_params(K, 1, 4);
+        ck_ok(vindex_search(shards[0], c.numbers, COUNT, &params, a, near[0]));
+        ck_ok(vindex_search(whole, c.numbers, COUNT, &params, b, near[1]));
+        ck_assert_mem_eq(a, b, sizeof a);
+        ck_assert_mem_eq(near[0], near[1], sizeof near[0]);
+        vindex_free(shards[0]);
+        vindex_free(shards[1]);
+        vindex_free(whole);
+        flat_case_free(&c);
+    }
+    scratch_remove();
+}
+END_TEST
+
+/* More lists never find less, and with all of them a refined index finds what a flat one does. */
+START_TEST(recall_rises_to_the_whole) {
+    for (size_t s = 0; s < VX_COUNT(codecs); s++) {
+        enum { DIM = 24, K = 5 };
+        if (!strstr(codecs[s], "Refine")) continue;
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = s};
+        if (strstr(codecs[s], "(f16)")) rows.dtype = VINDEX_F16;
+        if (strstr(codecs[s], "(bf16)")) rows.dtype = VINDEX_BF16;
+        flat_case c = coded_case(codecs[s], &rows, VINDEX_L2, NULL);
+        flat_case flat = flat_case_make(&rows, VINDEX_L2, NULL);
+        float *queries = flat_case_queries(&c, QUERIES);
+        int64_t true_ids[QUERIES * K], ids[QUERIES * K];
+        vindex_search_params params = probe_params(K, 1, 1);
+        ck_ok(vindex_search(flat.index, queries, QUERIES, &params, true_ids, NULL));
+        int before = 0, found = 0;
+        for (params.nprobe = 1; params.nprobe <= IVF_LISTS; params.nprobe++, before = found) {
+            ck_ok(vindex_search(c.index, queries, QUERIES, &params, ids, NULL));
+            found = 0;
+            for (int i = 0; i < QUERIES * K; i++)
+                for (int j = 0; j < K; j++) found += ids[i] == true_ids[i / K * K + j];
+            ck_assert_int_ge(found, before);
+        }
+        ck_assert_int_eq(found, QUERIES * K);
+        ck_assert_mem_eq(ids, true_ids, sizeof ids);
+        free(queries);
+        flat_case_free(&flat);
+        flat_case_free(&c);
+    }
+}
+END_TEST
+
 TEST_MAIN_PER_LEVEL("ivf/codecs", all_lists_give_the_exact_answer, nothing_hidden_is_answered,
-                    refined_rows_are_the_rows)
+                    refined_rows_are_the_rows, shards_merge, recall_rises_to_the_whole)
