@@ -26,8 +26,8 @@ enum rooms {
 static const double least = 1e-12; /* added to a probability before its logarithm is taken */
 
 /* Slopes are cut off here on the way back: a row whose class nobody supports has slopes that grow
- * beyond float32 from iteration to iteration, and then are no numbers. Adam squares them, too. */
-static const float steepest = 1e6f;
+ * beyond float32 from iteration to iteration, and then are no numbers. */
+static const float steepest = 1e12f;
 
 static vindex_status create(vx_loss *loss) {
     const vx_loss_setup *setup = &loss->setup;
