@@ -202,8 +202,8 @@ static size_t refine_pairs(vx_worker *worker, const vx_span *rows, vx_code_hit *
     for (size_t i = 0; i < count; i++) {
         vx_code_hit pair = pairs[i];
         if (worker->group->second)
-            pair.key = vx_codes_refine(worker->group, pair.query, rows->block,
-                                       rows->at + pair.row, pair.known);
+            pair.key = vx_codes_refine(worker->group, pair.query, rows->block, rows->at + pair.row,
+                                       pair.known);
         if (pair.key < worker->limits[pair.query]) continue;
         pairs[kept++] = pair;
         prefetch_row(worker, rows->row + pair.row);

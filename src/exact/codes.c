@@ -222,7 +222,7 @@ static int32_t *word_of(const vx_group *group, size_t q, size_t w) {
 /* Scratch memory of load_query. */
 typedef struct query_scratch {
     double *w; /* padded */
-    float *y; /* padded */
+    float *y;  /* padded */
     int8_t *z;
 } query_scratch;
 

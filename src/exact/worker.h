@@ -59,7 +59,7 @@ typedef struct vx_worker {
     vindex_search_stats stats;
     vx_code_hit *pairs;    /* VX_CASCADE_PAIRS: of queries of the group and rows at hand */
     unsigned char *opened; /* a tile's rows of codes */
-    float *packed;     /* a tile of rows, slice by slice */
+    float *packed;         /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;
     vindex_status status; /* the first failure, answered by the search */
@@ -85,6 +85,9 @@ void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first
  * away but for the keys. */
 void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
                       size_t count);
+
+/* Asks for the memory of the codes from a row on, which will be wanted soon. */
+void vx_worker_expect(const vx_worker *worker, const vx_block *block, size_t first);
 
 /* Rows that one call of vx_worker_span should get: enough to be worth a visit, few enough to share.
  */

@@ -1,5 +1,5 @@
-/* What instruction sets without masks do in plain C: loads of the last numbers of a row go through a
- * small zero-filled copy. Included at the end of a lanes_*.h. */
+/* What instruction sets without masks do in plain C: loads of the last numbers of a row go through
+ * a small zero-filled copy. Included at the end of a lanes_*.h. */
 #ifndef VX_SIMD_LANES_PART_H
 #define VX_SIMD_LANES_PART_H
 
