@@ -10,7 +10,7 @@ enum { SCAN_ROWS = 256, SPAN_BYTES = 2 << 20, SPAN_ROWS_LEAST = 64, SPAN_ROWS_MO
 enum {
     ROOM_ALL = 1 << 18, /* candidates, of all queries together */
     ROOM_LEAST = 256,
-    ROOM_MOST = 4096
+    ROOM_MOST = 512
 };
 
 size_t vx_worker_span_rows(const vx_space *space) {
@@ -344,6 +344,16 @@ void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_fir
     update_limits(worker, VX_PASS_CODES, rows.aux, rows.count);
     vx_cascade_sample(worker, &rows);
     worker->approximate = false;
+}
+
+void vx_worker_expect(const vx_worker *worker, const vx_block *block, size_t first) {
+    enum { MOST = 16384 };
+    const vx_space *space = &worker->group->space;
+    vx_codes codes = vx_codes_at(space, block->codes, first, SCAN_ROWS);
+    size_t bytes = VX_MIN(block->count - first, (size_t)SCAN_ROWS) / VX_CODE_ROWS *
+                   vx_code_group_bytes(&codes.shape);
+    for (size_t byte = 0; byte < VX_MIN(bytes, (size_t)MOST); byte += VX_CODE_LINE)
+        __builtin_prefetch(codes.groups + byte, 0, 2);
 }
 
 void vx_worker_finish(vx_worker *worker) {

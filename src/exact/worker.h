@@ -86,6 +86,9 @@ void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first
 void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
                       size_t count);
 
+/* Asks for the memory of the codes from a row on, which will be wanted soon. */
+void vx_worker_expect(const vx_worker *worker, const vx_block *block, size_t first);
+
 /* Rows that one call of vx_worker_span should get: enough to be worth a visit, few enough to share.
  */
 size_t vx_worker_span_rows(const vx_space *space);
