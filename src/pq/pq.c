@@ -181,14 +181,9 @@ size_t vx_pq_table_bytes(const vx_pq_shape *shape) {
     return vx_pq_slots(shape) * vx_pq_codes(shape) * (sizeof(float) + (shape->bits == 4));
 }
 
-/* The first byte of row `at`; those of its next line follow VX_CODE_LINE further on. */
-static size_t row_start(const vx_pq_shape *shape, size_t at) {
-    return at / VX_CODE_ROWS * vx_pq_lines(shape) * VX_CODE_LINE + at % VX_CODE_ROWS * 4;
-}
-
 void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
                const unsigned char *codes) {
-    unsigned char *row = groups + row_start(shape, at);
+    unsigned char *row = (unsigned char *)(uintptr_t)vx_pq_row(shape, groups, at);
     for (size_t l = 0; l < vx_pq_lines(shape); l++) memset(row + l * VX_CODE_LINE, 0, 4);
     for (size_t i = 0; i < shape->parts; i++) {
         if (shape->bits == 8) {
@@ -206,7 +201,7 @@ void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
 
 void vx_pq_get(const vx_pq_shape *shape, const unsigned char *groups, size_t at,
                unsigned char *codes) {
-    const unsigned char *row = groups + row_start(shape, at);
+    const unsigned char *row = vx_pq_row(shape, groups, at);
     for (size_t i = 0; i < shape->parts; i++) {
         if (shape->bits == 8) {
             codes[i] = row[i / 4 * VX_CODE_LINE + i % 4];

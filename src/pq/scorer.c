@@ -123,11 +123,25 @@ static vx_pq_rows rows_of(const pq_scorer *s, const vx_block *run) {
 }
 
 /* What a row looks up in a query's table. */
+static float look_up_nibbles(const float *table, const unsigned char *row, size_t lines) {
+    float sums[8] = {0};
+    for (size_t l = 0; l < lines; l++, row += VX_CODE_LINE, table += 8 * 16)
+        for (size_t b = 0; b < 4; b++) {
+            sums[b] += table[b * 16 + (row[b] & 15)];
+            sums[4 + b] += table[(4 + b) * 16 + (row[b] >> 4)];
+        }
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
+           ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
 static float look_up(const pq_scorer *s, size_t query, const vx_pq_rows *rows, size_t row) {
     unsigned char codes[VX_PQ_PARTS_MOST];
     const float *table = s->tables + query * s->slots;
     size_t parts = rows->shape.parts, step = vx_pq_codes(&rows->shape), part = 0;
     float sums[4] = {0};
+    if (rows->shape.bits == 4)
+        return look_up_nibbles(table, vx_pq_row(&rows->shape, rows->groups, row),
+                               vx_pq_lines(&rows->shape));
     vx_pq_get(&rows->shape, rows->groups, row, codes);
     for (; part + 4 <= parts; part += 4, table += 4 * step)
         for (size_t i = 0; i < 4; i++) sums[i] += table[i * step + codes[part + i]];
