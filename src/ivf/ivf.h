@@ -68,6 +68,13 @@ void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists);
 void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to);
 size_t vx_ivf_memory(const vindex_index *index);
 
+/* Room for what comes to each list, where ends counts the vectors up to and including list l;
+ * empty: there are none yet. A failure may leave unused room behind, nothing else. */
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty);
+
+/* merge.c */
+vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
+
 /* search.c */
 vindex_status vx_ivf_search(const vindex_index *index, const vx_request *request);
 vindex_status vx_ivf_range_search(const vindex_index *index, const vx_request *request);

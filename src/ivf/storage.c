@@ -108,6 +108,10 @@ typedef struct additions {
     size_t *ends;              /* of each list's share of order */
 } additions;
 
+static size_t share_of(const size_t *ends, size_t l) {
+    return ends[l] - (l ? ends[l - 1] : 0);
+}
+
 static size_t share_start(const additions *new, size_t l) {
     return l ? new->ends[l - 1] : 0;
 }
@@ -136,9 +140,8 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
     return VINDEX_OK;
 }
 
-/* Room for all that comes. A failure may leave unused room behind, nothing else. */
-static vindex_status reserve(vx_ivf *ivf, const additions *new) {
-    if (!new->first_row) { /* what was reserved before was not used */
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty) {
+    if (empty) { /* what was reserved before was not used */
         for (size_t l = 0; l < ivf->list_count; l++) free_list(&ivf->lists[l]);
         vx_free(ivf->arena);
         ivf->arena = NULL;
@@ -147,14 +150,14 @@ static vindex_status reserve(vx_ivf *ivf, const additions *new) {
         vx_ivf_centre(ivf, ivf->lists);
         size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes);
         if (!sizes) return vx_fail_memory(ivf->list_count, sizeof *sizes, "add");
-        for (size_t l = 0; l < ivf->list_count; l++) sizes[l] = new->ends[l] - share_start(new, l);
+        for (size_t l = 0; l < ivf->list_count; l++) sizes[l] = share_of(ends, l);
         vindex_status status =
             vx_ivf_lay_out_all(ivf, sizes, ivf->lists, &ivf->arena, &ivf->arena_bytes);
         vx_free(sizes);
         return status;
     }
     for (size_t l = 0; l < ivf->list_count; l++) {
-        size_t more = new->ends[l] - share_start(new, l);
+        size_t more = share_of(ends, l);
         if (more) VX_TRY(grow_list(ivf, &ivf->lists[l], ivf->lists[l].run.count + more));
     }
     return VINDEX_OK;
@@ -255,11 +258,11 @@ vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, co
     vindex_status status = vx_ids_append(&ivf->ids, ids, n);
     bool appended = status == VINDEX_OK;
     if (appended) status = sort_additions(ivf, &new, call);
-    if (status == VINDEX_OK) status = reserve(ivf, &new);
+    if (status == VINDEX_OK) status = vx_ivf_reserve(ivf, new.ends, !new.first_row);
     if (status == VINDEX_OK) status = encode_all(ivf, &new, vx_threads(call->threads));
     if (status == VINDEX_OK) status = vx_progress(call->progress, call->progress_context, "add", 1);
     for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++)
-        ivf->lists[l].run.count += new.ends[l] - share_start(&new, l);
+        ivf->lists[l].run.count += share_of(new.ends, l);
     if (status != VINDEX_OK && appended) vx_ids_retract(&ivf->ids, n, largest);
     free_additions(&new);
     return status;
