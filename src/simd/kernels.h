@@ -373,8 +373,10 @@ typedef struct vx_kernels {
      * where the values of each part are within 1e-30 or single precision is too small. */
     float (*pq_quantise)(const float *values, size_t parts, unsigned char *tables, double *base);
 
-    /* The codeword nearest to that part of a vector, x; false where another might be nearer. */
-    bool (*pq_nearest)(const vx_pq_book *book, size_t part, const float *x, unsigned char *nearest);
+    /* The codewords nearest to x, which is `count` parts of a vector from `part` on. Writes which
+     * of them another might be nearer to, and answers how many; unsure has room for count + 1. */
+    size_t (*pq_nearest)(const vx_pq_book *book, size_t part, size_t count, const float *x,
+                         unsigned char *nearest, uint32_t *unsure);
 
     /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
      * answers how many floating-point operations they were. sink receives a value that depends on
