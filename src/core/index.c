@@ -16,6 +16,8 @@ static const vindex_field search_fields[] = {
      "threads; 0 means every core the process may use"},
     {"nprobe", VINDEX_FIELD_INT64, offsetof(vindex_search_params, nprobe), 1, INT32_MAX, 16,
      "lists that an IVF index looks through"},
+    {"ef", VINDEX_FIELD_INT64, offsetof(vindex_search_params, ef), 1, INT32_MAX, 64,
+     "nodes that an HNSW index keeps at hand; at least k are"},
 };
 static const vindex_field_table search_table = {"search", sizeof(vindex_search_params),
                                                 search_fields, VX_COUNT(search_fields)};
@@ -197,16 +199,14 @@ static vindex_status check_filter(const vindex_filter *filter) {
     return VINDEX_OK;
 }
 
-/* Programs built before nprobe was there get its default. */
+/* Programs built before the last fields were there get their defaults. */
 static void take_params(const vindex_search_params *given, vindex_search_params *params) {
-    size_t before_nprobe = offsetof(vindex_search_params, nprobe);
-    if (given->struct_size != before_nprobe) {
-        size_t known = VX_MIN(given->struct_size, sizeof *params);
-        memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
-        return;
-    }
-    memcpy(params, given, before_nprobe);
-    params->struct_size = sizeof *params;
+    static const size_t former[] = {offsetof(vindex_search_params, nprobe),
+                                    offsetof(vindex_search_params, ef)};
+    size_t known = VX_MIN(given->struct_size, sizeof *params);
+    memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
+    for (size_t i = 0; i < VX_COUNT(former); i++)
+        if (given->struct_size == former[i]) params->struct_size = sizeof *params;
 }
 
 /* Checks what a search was given and writes the request that an index room gets. */
@@ -226,6 +226,7 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         .query_count = (size_t)nq,
         .k = (size_t)params.k,
         .nprobe = (size_t)params.nprobe,
+        .ef = (size_t)params.ef,
         .threads = vx_threads(params.threads),
         .filter = all ? NULL : params.filter,
         .weights = params.weights,
@@ -251,10 +252,12 @@ typedef struct neighbours {
     size_t k;
     int64_t *ids;
     float *distances;
+    atomic_llong lacking; /* queries with fewer than k */
 } neighbours;
 
 static void answer_neighbours(void *context, size_t query, const vx_hit *hits, size_t count) {
-    const neighbours *out = context;
+    neighbours *out = context;
+    if (count < out->k) atomic_fetch_add(&out->lacking, 1);
     for (size_t i = 0; i < out->k; i++) {
         vx_hit hit = i < count ? hits[i] : (vx_hit){INFINITY, -1};
         if (out->ids) out->ids[query * out->k + i] = hit.id;
@@ -266,10 +269,12 @@ vindex_status vindex_search(const vindex_index *index, const float *queries, int
                             const vindex_search_params *params, int64_t *ids, float *distances) {
     vx_request request;
     VX_TRY(make_request(index, queries, nq, params, &request));
-    neighbours out = {index->metric, request.k, ids, distances};
+    neighbours out = {index->metric, request.k, ids, distances, 0};
     request.answer = answer_neighbours;
     request.answer_context = &out;
-    return index->ops->search(index, &request);
+    VX_TRY(index->ops->search(index, &request));
+    if (request.stats) request.stats->lacking = atomic_load(&out.lacking);
+    return VINDEX_OK;
 }
 
 /* A range search's answers arrive in any order, and their number is known only at the end. */

@@ -15,6 +15,7 @@ typedef struct vx_request {
     size_t query_count;
     size_t k;
     size_t nprobe;     /* lists to look through, for indexes that have some */
+    size_t ef;         /* nodes to keep at hand, for graphs */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;
