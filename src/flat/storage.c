@@ -248,7 +248,8 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
         memcpy(aux, block->aux, block->count * sizeof *aux);
     }
     free_block(flat, b);
-    *block = (vx_block){data, aux, codes, planes, block->count};
+    *block = (vx_block){
+        .data = data, .aux = aux, .codes = codes, .planes = planes, .count = block->count};
     flat->capacities[b] = capacity;
     return VINDEX_OK;
 }

@@ -54,6 +54,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     vx_ivf *ivf = vx_alloc_zero(1, sizeof *ivf);
     if (!ivf) return vx_fail_memory(1, sizeof *ivf, "create");
     vindex_ivf_params defaults;
+    vx_codec_use use = {.dim = dim, .metric = metric};
     vindex_ivf_params_init(&defaults);
     ivf->base.ops = &vx_ivf_ops;
     ivf->base.capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT |
@@ -64,8 +65,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     vx_ids_init(&ivf->ids);
     vx_kmeans_init(&ivf->training, lists);
     ivf->training.balance = defaults.balance;
-    vindex_status status =
-        vx_codec_create(spec->words + 1, spec->count - 1, dim, metric, &ivf->codec);
+    vindex_status status = vx_codec_create(spec->words + 1, spec->count - 1, &use, &ivf->codec);
     if (status != VINDEX_OK) {
         vx_ivf_free(&ivf->base);
         return status;
@@ -80,6 +80,7 @@ void vx_ivf_free(vindex_index *index) {
     for (size_t l = 0; ivf->lists && l < ivf->list_count; l++)
         if (ivf->lists[l].capacity) vx_free((void *)(uintptr_t)ivf->lists[l].run.data);
     vx_free(ivf->lists);
+    vx_free(ivf->centroids);
     vx_free(ivf->arena);
     vx_ids_free(&ivf->ids);
     vindex_free(ivf->coarse);
@@ -95,6 +96,13 @@ static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metri
     return VINDEX_OK;
 }
 
+/* Of a stored vector, with its aux and its number. */
+static double bytes_each(const vx_codec *codec) {
+    size_t group = codec->ops->bytes(codec, VX_CODEC_ROWS);
+    group += vx_codec_fine_bytes(codec, VX_CODEC_ROWS);
+    return (double)group / VX_CODEC_ROWS + sizeof(float) + sizeof(uint32_t);
+}
+
 /* Lists that are filled evenly and end in half a group of room each. */
 static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
     vx_ivf *ivf;
@@ -103,11 +111,11 @@ static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t 
     VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
     lists = ivf->list_count;
     rows = n + lists * VX_CODEC_ROWS / 2;
-    double each = (double)ivf->codec->ops->bytes(ivf->codec, VX_CODEC_ROWS) / VX_CODEC_ROWS +
-                  sizeof(float) + sizeof(uint32_t);
+    double each = bytes_each(ivf->codec);
+    size_t centroids = ivf->codec->residual ? lists * dim * sizeof(float) : 0;
     vx_ivf_free(&ivf->base);
     VX_TRY(vindex_memory_estimate(flat, (int64_t)dim, (int64_t)lists, &coarse));
-    double all = (double)coarse + (double)(sizeof *ivf + sizeof(vx_codec)) +
+    double all = (double)coarse + (double)centroids + (double)(sizeof *ivf + sizeof(vx_codec)) +
                  (double)(lists * sizeof(vx_list)) + (double)rows * each;
     if (!(all < (double)(SIZE_MAX / 2)))
         return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
@@ -199,8 +207,7 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
         squares += (double)size * (double)size;
     }
     stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
-    stats->bytes_each = (double)ivf->codec->ops->bytes(ivf->codec, VX_CODEC_ROWS) / VX_CODEC_ROWS +
-                        sizeof(float) + sizeof(uint32_t);
+    stats->bytes_each = bytes_each(ivf->codec);
     return VINDEX_OK;
 }
 

@@ -125,7 +125,7 @@ static vindex_status load_queries(part *p, size_t first, size_t count) {
     p->count = count;
     p->pools.found_count = 0;
     return p->scorer->ops->load(p->scorer, p->run->request->queries + first * ivf->base.dim, count,
-                                ivf->largest_aux, &p->pools);
+                                ivf->largest, &p->pools);
 }
 
 /* Whether a list can hold an answer. Under L2 no row of it is nearer to the query than the centroid
@@ -214,12 +214,16 @@ static vindex_status answer_range(part *p) {
     return VINDEX_OK;
 }
 
+static void finish(part *p, size_t query) {
+    if (p->scorer->ops->finish) p->scorer->ops->finish(p->scorer, query, &p->pools);
+    if (p->run->k) vx_pool_settle(&p->pools, query);
+}
+
 static vindex_status answer(part *p) {
     if (p->pools.status != VINDEX_OK) return p->pools.status;
     if (!p->run->k) return answer_range(p);
     for (size_t q = 0; q < p->count; q++) {
         vx_topk *top = &p->pools.each[q].top;
-        vx_pool_settle(&p->pools, q);
         size_t found = vx_topk_finish(top);
         p->run->request->answer(p->run->request->answer_context, p->first + q, top->hits, found);
     }
@@ -238,7 +242,9 @@ static vindex_status search_chunk(part *p, size_t first, bool caller) {
     VX_TRY(load_queries(p, first, count));
     VX_TRY(scan_pairs(p, 0, 1, caller));
     VX_TRY(scan_pairs(p, 1, p->run->nprobe, caller));
-    return atomic_load(&p->run->status) == VINDEX_OK ? answer(p) : VINDEX_OK;
+    if (atomic_load(&p->run->status) != VINDEX_OK) return VINDEX_OK;
+    for (size_t q = 0; q < count; q++) finish(p, q);
+    return answer(p);
 }
 
 /* Many queries: each thread takes chunks of them. */
@@ -271,7 +277,7 @@ static void scan_shared(part *p, const part *found, bool caller) {
             record(run, vx_progress(request->progress, request->progress_context, "search",
                                     (double)(i + 1) / (double)total));
     }
-    for (size_t q = 0; run->k && q < p->count; q++) vx_pool_settle(&p->pools, q);
+    for (size_t q = 0; q < p->count; q++) finish(p, q);
     record(run, p->pools.status);
 }
 

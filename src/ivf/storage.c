@@ -27,12 +27,19 @@ size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, 
             return 0;
         if (memory) laid[l] = (vx_list){.run = {.data = data, .aux = aux}, .rows = rows};
     }
+    for (size_t l = 0; l < lists; l++) { /* behind all that scans read */
+        void *fine;
+        if (!take(memory, &used, vx_codec_fine_bytes(codec, whole_groups(sizes[l])), &fine))
+            return 0;
+        if (memory) laid[l].run.fine = fine;
+    }
     return VX_MAX(used, (size_t)64);
 }
 
 size_t vx_ivf_memory(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
     size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids) + ivf->arena_bytes;
+    if (ivf->centroids) bytes += ivf->list_count * ivf->base.dim * sizeof(float);
     if (!ivf->lists) return bytes;
     bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
     for (size_t l = 0; l < ivf->list_count; l++)
@@ -46,10 +53,18 @@ void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to) {
     if (count) { /* an empty list may have no arrays */
         memcpy((void *)(uintptr_t)to->run.data, from->run.data, codec->ops->bytes(codec, count));
         memcpy((float *)(uintptr_t)to->run.aux, from->run.aux, count * sizeof(float));
+        if (codec->ops->fine_bytes)
+            memcpy(to->run.fine, from->run.fine, codec->ops->fine_bytes(codec, count));
         memcpy(to->rows, from->rows, count * sizeof *to->rows);
     }
     to->run.count = count;
+    to->run.centre = from->run.centre;
     to->radius = from->radius;
+}
+
+void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists) {
+    for (size_t l = 0; ivf->centroids && l < ivf->list_count; l++)
+        lists[l].run.centre = ivf->centroids + l * ivf->base.dim;
 }
 
 static void free_list(vx_list *list) {
@@ -78,6 +93,7 @@ vindex_status vx_ivf_lay_out_all(const vx_ivf *ivf, const size_t *sizes, vx_list
     *arena = *bytes ? vx_alloc_zero(*bytes, 1) : NULL;
     if (!*arena) return vx_fail_memory(*bytes, 1, "the lists");
     vx_ivf_lay_out(ivf->codec, sizes, ivf->list_count, *arena, laid);
+    vx_ivf_centre(ivf, laid);
     return VINDEX_OK;
 }
 
@@ -106,7 +122,7 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
     new->ends = vx_alloc_zero(ivf->list_count, sizeof *new->ends);
     if (!new->nearest || !new->order || !new->ends)
         return vx_fail_memory(new->n, 2 * sizeof(uint32_t), "add");
-    VX_TRY(vx_ivf_assign(ivf, new->vectors, new->n, call, new->nearest));
+    VX_TRY(vx_ivf_assign(ivf->coarse, new->vectors, new->n, call, new->nearest));
     for (size_t i = 0; i < new->n; i++) new->ends[new->nearest[i]]++;
     for (size_t l = 0, start = 0; l < ivf->list_count; l++) {
         size_t size = new->ends[l];
@@ -125,6 +141,7 @@ static vindex_status reserve(vx_ivf *ivf, const additions *new) {
         ivf->arena = NULL;
         ivf->arena_bytes = 0;
         memset(ivf->lists, 0, ivf->list_count * sizeof *ivf->lists);
+        vx_ivf_centre(ivf, ivf->lists);
         size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes);
         if (!sizes) return vx_fail_memory(ivf->list_count, sizeof *sizes, "add");
         for (size_t l = 0; l < ivf->list_count; l++) sizes[l] = new->ends[l] - share_start(new, l);
@@ -140,17 +157,17 @@ static vindex_status reserve(vx_ivf *ivf, const additions *new) {
     return VINDEX_OK;
 }
 
-/* One thread's: two vectors, and the largest aux it has seen. */
+/* One thread's: two vectors, and the largest number that the codec has answered. */
 typedef struct encoder {
     double *centroid;
     float *decoded;
-    float largest_aux;
+    float largest;
     char *memory;
 } encoder;
 
 static vindex_status open_encoder(const vx_ivf *ivf, encoder *e) {
     size_t padded = vx_padded(ivf->base.dim);
-    *e = (encoder){.largest_aux = ivf->largest_aux};
+    *e = (encoder){.largest = ivf->largest};
     e->memory = vx_alloc_zero(padded, sizeof(double) + sizeof(float));
     if (!e->memory) return vx_fail_memory(padded, sizeof(double) + sizeof(float), "add");
     e->centroid = (double *)(void *)e->memory;
@@ -170,15 +187,13 @@ static vindex_status encode_list(vx_ivf *ivf, const additions *new, size_t l, en
     for (size_t j = 0; j < dim; j++) e->centroid[j] = (double)e->decoded[j];
     for (size_t i = share_start(new, l); i < new->ends[l]; i++, at++) {
         vx_coded place = {&list->run, at};
-        codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
+        float number = codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
+        e->largest = VX_MAX(e->largest, number);
         list->rows[at] = (uint32_t)(new->first_row + new->order[i]);
         codec->ops->decode(codec, place, e->decoded);
         farthest = fmax(farthest,
                         codec->kernels->settle_l2[VINDEX_F32](e->centroid, NULL, e->decoded, dim));
     }
-    size_t first = list->run.count;
-    float largest = vx_aux_largest(list->run.aux + first, at - first);
-    e->largest_aux = VX_MAX(e->largest_aux, largest);
     float radius = (float)(sqrt(farthest) * (1 + 0x1p-20));
     list->radius = VX_MAX(list->radius, radius);
     return VINDEX_OK;
@@ -187,7 +202,7 @@ static vindex_status encode_list(vx_ivf *ivf, const additions *new, size_t l, en
 static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) {
     if (new->n * ivf->base.dim < 1 << 18) threads = 1;
     int failed = VINDEX_OK;
-    float largest_aux = ivf->largest_aux;
+    float largest = ivf->largest;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         encoder e;
@@ -198,13 +213,13 @@ static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) 
 #pragma omp critical
         {
             if (status != VINDEX_OK) failed = status;
-            largest_aux = VX_MAX(largest_aux, e.largest_aux);
+            largest = VX_MAX(largest, e.largest);
         }
         vx_free(e.memory);
     }
     if (failed != VINDEX_OK)
         return vx_fail((vindex_status)failed, "add: no memory to encode vectors in; free some");
-    ivf->largest_aux = largest_aux;
+    ivf->largest = largest;
     return VINDEX_OK;
 }
 

@@ -104,6 +104,13 @@ typedef struct vx_code_hit {
     float known;         /* key without what a second plane can make smaller */
 } vx_code_hit;
 
+/* Rows to be looked up by their numbers. */
+typedef struct vx_listed {
+    const void *rows; /* of the storage type, without gaps */
+    const uint32_t *which;
+    size_t count;
+} vx_listed;
+
 typedef struct vx_products {
     double dot, square;
 } vx_products;
@@ -123,6 +130,12 @@ typedef struct vx_kernels {
                                      size_t count, size_t dim, float *keys);
     void (*scan_ip[VX_STORED_TYPES])(const float *query, const void *rows, size_t stride,
                                      size_t count, size_t dim, float *keys);
+
+    /* The same for rows all over memory, which are fetched some rows ahead. */
+    void (*gather_l2[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
+                                       float *keys);
+    void (*gather_ip[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
+                                       float *keys);
 
     /* The positions i < count with !(keys[i] * scale[i] > limit), so that NaN passes; scale
      * NULL: 1. Answers how many were written to positions. */
