@@ -80,13 +80,19 @@ static vindex_status place_rows(addition *a) {
     return VINDEX_OK;
 }
 
-static void encode_rows(const addition *a) {
+/* Answers the largest of what the codec says of rows. */
+static float encode_rows(const addition *a) {
     vx_hnsw *hnsw = a->hnsw;
     const vx_codec *codec = hnsw->codec;
     int threads = a->n * hnsw->base.dim < 1 << 16 ? 1 : a->threads;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (size_t row = a->first; row < a->first + a->n; row++)
-        codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
+    float largest = hnsw->largest;
+#pragma omp parallel for num_threads(threads) reduction(max : largest) if (threads > 1)
+    for (size_t row = a->first; row < a->first + a->n; row++) {
+        float said =
+            codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
+        largest = VX_MAX(largest, said);
+    }
+    return largest;
 }
 
 static vindex_status open_walkers(addition *a) {
@@ -285,12 +291,11 @@ static vindex_status add_rows(addition *a, const vindex_call *call) {
     VX_TRY(place_rows(a));
     if (a->first) VX_TRY(vx_undo_create(hnsw, a->n <= FIRST_BATCH, &a->undo));
     VX_TRY(open_walkers(a));
-    encode_rows(a);
-    float largest = vx_aux_largest(hnsw->rows.aux + a->first, a->n), before = hnsw->largest_aux;
-    hnsw->largest_aux = VX_MAX(before, largest);
+    float before = hnsw->largest;
+    hnsw->largest = encode_rows(a);
     vindex_status status = run_batches(a, call);
     if (status != VINDEX_OK) {
-        hnsw->largest_aux = before;
+        hnsw->largest = before;
         return status;
     }
     hnsw->rows.count = a->first + a->n;

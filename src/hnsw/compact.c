@@ -22,7 +22,9 @@ static void close_compaction(compaction *c) {
     for (int t = 0; c->walkers && t < c->threads; t++) vx_walker_give(c->old, c->walkers[t]);
     vx_free(c->walkers);
     vx_free(c->keep);
-    if (c->fresh) vx_hnsw_free(&c->fresh->base);
+    if (!c->fresh) return;
+    c->fresh->codec = NULL; /* the old one's */
+    vx_hnsw_free(&c->fresh->base);
 }
 
 /* Numbers what stays of a layer, and makes room for it. */
@@ -53,6 +55,9 @@ static vindex_status plan(compaction *c, int32_t threads) {
     const vx_index_kind *kind;
     VX_TRY(vx_spec_parse(old->base.spec, &spec, &kind));
     VX_TRY(vx_hnsw_make(&spec, old->base.dim, old->base.metric, &c->fresh));
+    vx_codec_free(c->fresh->codec);
+    c->fresh->codec = old->codec;
+    c->fresh->largest = old->largest;
     c->threads = vx_threads(threads);
     c->keep = vx_alloc(kept, sizeof *c->keep);
     c->walkers = vx_alloc_zero((size_t)c->threads, sizeof *c->walkers);
@@ -106,8 +111,7 @@ static vindex_status relink(const compaction *c, vx_walker *w, size_t level, uin
         uint32_t chosen[2 * VX_HNSW_M_MOST];
         for (size_t i = 0; i < r.lost_count && r.count < enough; i++)
             look_at(c, w, level, r.lost[i], &r);
-        old->codec->ops->decode(old->codec, (vx_coded){&old->rows, row}, w->decoded);
-        VX_TRY(vx_walker_load(w, w->decoded));
+        VX_TRY(vx_walker_load_row(w, row));
         for (size_t i = 0; i < r.count; i++) rows[i] = vx_layer_row(layer, r.slots[i]);
         if (r.count) vx_walker_keys(w, rows, r.count, keys);
         for (size_t i = 0; i < r.count; i++) met[i] = vx_met(keys[i], r.slots[i]);
@@ -135,6 +139,21 @@ static vindex_status relink_layer(const compaction *c, size_t level) {
     return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "compact: no memory");
 }
 
+/* Who was chosen links back where there is room: nodes that lost neighbours lost links to
+ * themselves too. One node after the other, for the order decides who finds room. */
+static void link_back(const vx_layer *layer) {
+    for (uint32_t slot = 0; slot < layer->count; slot++)
+        for (size_t i = 0; i < layer->width; i++) {
+            uint32_t to = vx_layer_links(layer, slot)[i];
+            if (to == VX_LINK_NONE) break;
+            uint32_t *links = vx_layer_links(layer, to);
+            size_t place = 0;
+            while (place < layer->width && links[place] != VX_LINK_NONE && links[place] != slot)
+                place++;
+            if (place < layer->width) links[place] = slot;
+        }
+}
+
 static void move_rows(const compaction *c) {
     const vx_codec *codec = c->old->codec;
     vx_hnsw *fresh = c->fresh;
@@ -152,6 +171,7 @@ static vindex_status make_fresh(compaction *c, const vindex_call *call) {
     vx_walker *walker;
     VX_TRY(plan(c, call->threads));
     for (size_t l = 0; l < c->old->layer_count; l++) VX_TRY(relink_layer(c, l));
+    for (size_t l = 0; l < c->fresh->layer_count; l++) link_back(&c->fresh->layers[l]);
     move_rows(c);
     VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0.9));
     VX_TRY(vx_walker_take(c->fresh, 1, &walker));

@@ -1,41 +1,42 @@
-/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors" and "aux" (a float each);
- * "links" (of the bottom layer, u32); for the layers above, one after the other, "upnodes" (rows,
+/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors", "aux" (a float each) and, where
+ * the codec has such, "fine"; "links" (of the bottom layer, u32); for the layers above, one after the other, "upnodes" (rows,
  * u32) and "uplinks" (slots, u32), and "upsizes" (slots of each, u64); what the codec learnt; and
  * those of the ids. */
 #include <math.h>
 
 #include "hnsw.h"
 
-enum { FACTS = 64, KEEP_PRUNED = 1 };
+enum { FACTS = 64, KEEP_PRUNED = 1, TRAINED = 2, FLAGS = 4 };
 
-/* At 0 flags u32; 4 layers u32; 8 ef_construction u64; 16 seed u64; 24 levels drawn u64; 32 largest
- * aux f32; zeros behind. */
+/* At 0 flags u32; 4 layers u32; 8 ef_construction u64; 16 seed u64; 24 levels drawn u64; 32 the
+ * largest of what the codec said of rows, f32; zeros behind. */
 static void put_facts(const vx_hnsw *hnsw, unsigned char *bytes) {
     uint32_t word;
     memset(bytes, 0, FACTS);
-    vx_put_u32(bytes, hnsw->keep_pruned ? KEEP_PRUNED : 0);
+    vx_put_u32(bytes, (hnsw->keep_pruned ? KEEP_PRUNED : 0u) | (hnsw->trained ? TRAINED : 0u));
     vx_put_u32(bytes + 4, (uint32_t)hnsw->layer_count);
     vx_put_u64(bytes + 8, hnsw->ef_construction);
     vx_put_u64(bytes + 16, hnsw->seed);
     vx_put_u64(bytes + 24, hnsw->drawn);
-    memcpy(&word, &hnsw->largest_aux, sizeof word);
+    memcpy(&word, &hnsw->largest, sizeof word);
     vx_put_u32(bytes + 32, word);
 }
 
 /* Answers false for numbers that no index can have. */
 static bool get_facts(vx_hnsw *hnsw, const unsigned char *bytes) {
     uint32_t flags = vx_get_u32(bytes), word = vx_get_u32(bytes + 32);
-    hnsw->keep_pruned = flags == KEEP_PRUNED;
+    hnsw->keep_pruned = flags & KEEP_PRUNED;
+    hnsw->trained = flags & TRAINED;
     hnsw->layer_count = vx_get_u32(bytes + 4);
     hnsw->ef_construction = vx_get_u64(bytes + 8);
     hnsw->seed = vx_get_u64(bytes + 16);
     hnsw->drawn = vx_get_u64(bytes + 24);
-    memcpy(&hnsw->largest_aux, &word, sizeof word);
+    memcpy(&hnsw->largest, &word, sizeof word);
     for (size_t i = 36; i < FACTS; i++)
         if (bytes[i]) return false;
-    return flags <= KEEP_PRUNED && hnsw->layer_count <= VX_HNSW_LAYERS &&
+    return flags < FLAGS && hnsw->layer_count <= VX_HNSW_LAYERS &&
            hnsw->ef_construction >= 1 && hnsw->ef_construction <= VX_HNSW_EF_MOST &&
-           hnsw->largest_aux >= 0;
+           hnsw->largest >= 0 && (hnsw->trained || hnsw->codec->ops->train);
 }
 
 void vx_hnsw_describe(const vindex_index *index, vx_index_header *header) {
@@ -46,7 +47,9 @@ void vx_hnsw_describe(const vindex_index *index, vx_index_header *header) {
 
 uint32_t vx_hnsw_section_count(const vindex_index *index) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
-    return 7 + (hnsw->codec->ops->save != NULL) + vx_ids_section_count(&hnsw->ids);
+    const vx_codec_ops *codec = hnsw->codec->ops;
+    uint32_t learnt = hnsw->trained && codec->save ? 1 : 0;
+    return 7 + learnt + (codec->fine_bytes != NULL) + vx_ids_section_count(&hnsw->ids);
 }
 
 static vindex_status save_upper(const vx_hnsw *hnsw, vx_container_writer *writer) {
@@ -98,7 +101,11 @@ vindex_status vx_hnsw_save(const vindex_index *index, vx_container_writer *write
                                 bottom->count * bottom->width * sizeof(uint32_t)));
     VX_TRY(vx_container_section(writer, "aux", hnsw->rows.aux, hnsw->rows.count * sizeof(float)));
     VX_TRY(save_vectors(hnsw, writer, call));
-    if (hnsw->codec->ops->save) VX_TRY(hnsw->codec->ops->save(hnsw->codec, writer));
+    const vx_codec_ops *codec = hnsw->codec->ops;
+    if (codec->fine_bytes)
+        VX_TRY(vx_container_section(writer, "fine", hnsw->rows.fine,
+                                    codec->fine_bytes(hnsw->codec, hnsw->rows.count)));
+    if (hnsw->trained && codec->save) VX_TRY(codec->save(hnsw->codec, writer));
     return vx_ids_save(&hnsw->ids, writer);
 }
 
@@ -159,12 +166,15 @@ static vindex_status map_upper(vx_hnsw *hnsw, const vx_container *file) {
 }
 
 static vindex_status map_rows(vx_hnsw *hnsw, const vx_container *file) {
-    vx_section links, aux, vectors;
+    vx_section links, aux, vectors, fine = {0};
     size_t rows = hnsw->ids.count;
     VX_TRY(find(file, "links", rows, hnsw->layers[0].width * sizeof(uint32_t), &links));
     VX_TRY(find(file, "aux", rows, sizeof(float), &aux));
     VX_TRY(find(file, "vectors", hnsw->codec->ops->bytes(hnsw->codec, rows), 1, &vectors));
+    if (hnsw->codec->ops->fine_bytes)
+        VX_TRY(find(file, "fine", hnsw->codec->ops->fine_bytes(hnsw->codec, rows), 1, &fine));
     hnsw->rows = (vx_block){.data = vectors.bytes,
+                            .fine = (void *)(uintptr_t)fine.bytes,
                             .aux = (const float *)(const void *)aux.bytes,
                             .count = rows};
     hnsw->layers[0].links = (uint32_t *)(uintptr_t)links.bytes;
@@ -186,12 +196,13 @@ static vindex_status load_into(vx_hnsw *hnsw, const vx_index_header *header,
     vx_section facts;
     VX_TRY(find(file, "hnsw", FACTS, 1, &facts));
     if (!get_facts(hnsw, facts.bytes) || header->rows > VX_HNSW_NODES_MOST ||
-        !header->rows != !hnsw->layer_count) {
+        !header->rows != !hnsw->layer_count || (header->rows && !hnsw->trained)) {
         hnsw->layer_count = 0;
         return damaged(file, "its hnsw section holds what no index has");
     }
     VX_TRY(vx_ids_load(&hnsw->ids, file, header->rows, header->largest_id, verify));
-    if (hnsw->codec->ops->load) VX_TRY(hnsw->codec->ops->load(hnsw->codec, file, verify));
+    if (hnsw->trained && hnsw->codec->ops->load)
+        VX_TRY(hnsw->codec->ops->load(hnsw->codec, file, verify));
     VX_TRY(map_rows(hnsw, file));
     VX_TRY(map_upper(hnsw, file));
     hnsw->trusted = verify;

@@ -51,10 +51,11 @@ typedef struct vx_hnsw {
     bool keep_pruned;
     bool trusted; /* the graph is ours or was checked; false after a load that was not verified */
     vx_ids ids;
-    vx_block rows;   /* data and aux; count is the bottom layer's */
+    bool trained;    /* the codec has learnt what it wants to */
+    vx_block rows;   /* data, fine and aux; count is the bottom layer's */
     size_t capacity; /* rows of memory of its own; 0: a map's */
     size_t hint;     /* rows to make room for when the first come */
-    float largest_aux;
+    float largest;   /* of what the codec answered when it encoded */
     vx_layer layers[VX_HNSW_LAYERS];
     size_t layer_count;
     _Atomic(vx_walker *) idle[VX_HNSW_WALKERS];
@@ -95,7 +96,8 @@ static inline float vx_met_key(uint64_t met) {
 /* One thread's: a query, what it has met, and scratch. */
 struct vx_walker {
     const vx_hnsw *hnsw;
-    vx_group group; /* of one query */
+    vx_scorer *scorer; /* of one query */
+    double norm;       /* of the query, for the slack of inner products */
     uint64_t *pool; /* the best met, sorted; last bit: its links were followed */
     size_t pool_count, pool_room;
     uint64_t *heap; /* wide walks: met and to be followed, the best first */
@@ -129,10 +131,14 @@ size_t vx_walker_bytes(const vx_walker *walker);
 vindex_status vx_walker_fit(vx_walker *walker, size_t ef, size_t widest);
 /* Makes a vector of dim numbers the query. */
 vindex_status vx_walker_load(vx_walker *walker, const float *vector);
-/* Keys of listed rows: smaller is better; off by vx_walker_slack at most. */
+/* Keys of listed rows: smaller is better. Up to the largest of some, they are off by
+ * vx_walker_slack at most, which for coded rows is infinite. */
 void vx_walker_keys(vx_walker *walker, const uint32_t *rows, size_t count, float *keys);
 double vx_walker_slack(const vx_walker *walker, float largest_key);
 double vx_walker_settle(const vx_walker *walker, uint32_t row);
+/* The row itself, as its codec decodes it, in walker->decoded; and as the query. */
+void vx_walker_decode(vx_walker *walker, uint32_t row);
+vindex_status vx_walker_load_row(vx_walker *walker, uint32_t row);
 /* Forgets what was met; puts a node among the best `ef`, where it belongs there. */
 void vx_walker_begin(vx_walker *walker);
 void vx_walker_keep(vx_walker *walker, uint64_t met, size_t ef);
@@ -177,6 +183,7 @@ vindex_status vx_hnsw_make(const vx_spec *spec, size_t dim, vindex_metric metric
 void vx_hnsw_free(vindex_index *index);
 size_t vx_hnsw_memory(const vindex_index *index);
 vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
 /* Memory of its own for that many rows, and slots of a layer. */
 vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly);
 vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, bool exactly);

@@ -262,9 +262,7 @@ static vindex_status merge(const vx_joining *j, vx_walker *w, merger *m, const u
         return VINDEX_OK;
     }
     uint32_t row = vx_layer_row(layer, target), parent = links[0];
-    const vx_codec *codec = j->hnsw->codec;
-    codec->ops->decode(codec, (vx_coded){&j->hnsw->rows, row}, w->decoded);
-    VX_TRY(vx_walker_load(w, w->decoded));
+    VX_TRY(vx_walker_load_row(w, row));
     for (size_t i = 0; i < all; i++) m->rows[i] = vx_layer_row(layer, vx_link_slot(m->slots[i]));
     vx_walker_keys(w, m->rows, all, m->keys);
     for (size_t i = 0; i < all; i++)
@@ -340,22 +338,22 @@ static vindex_status collect(const vx_joining *j, pairs *p) {
 
 vindex_status vx_hnsw_join(const vx_joining *j) {
     pairs p = {0};
-    planting planting = {.hnsw = j->hnsw,
-                         .layer = j->layer,
-                         .first = j->first,
-                         .attached = vx_alloc_zero(j->end - j->first, 1),
-                         .displaced = &p,
-                         .undo = j->undo};
+    planting tree = {.hnsw = j->hnsw,
+                     .layer = j->layer,
+                     .first = j->first,
+                     .attached = vx_alloc_zero(j->end - j->first, 1),
+                     .displaced = &p,
+                     .undo = j->undo};
     size_t *runs = NULL, run_count = 0, longest = 0;
-    vindex_status status = planting.attached
+    vindex_status status = tree.attached
                                ? collect(j, &p)
                                : vx_fail_memory(j->end - j->first, 1, "add: the tree");
-    if (status == VINDEX_OK) status = plant(&planting, j->end);
+    if (status == VINDEX_OK) status = plant(&tree, j->end);
     if (status == VINDEX_OK) status = sort_pairs(j, &p, &runs, &run_count, &longest);
     if (status == VINDEX_OK) status = merge_all(j, &p, runs, run_count, longest);
     vx_free(runs);
     vx_free(p.each);
-    vx_free(planting.attached);
+    vx_free(tree.attached);
     return status;
 }
 
@@ -378,11 +376,9 @@ static void tidy(const vx_layer *layer, size_t slot) {
 static vindex_status nearest_in_tree(const planting *p, vx_walker *w, uint32_t slot,
                                      uint32_t *parent) {
     enum { LOOK_AT = 32 };
-    const vx_codec *codec = p->hnsw->codec;
     *parent = 0;
     if (find_parent(p, slot, parent)) return VINDEX_OK;
-    codec->ops->decode(codec, (vx_coded){&p->hnsw->rows, vx_layer_row(p->layer, slot)}, w->decoded);
-    VX_TRY(vx_walker_load(w, w->decoded));
+    VX_TRY(vx_walker_load_row(w, vx_layer_row(p->layer, slot)));
     VX_TRY(vx_walker_fit(w, LOOK_AT, p->layer->width));
     vx_walker_walk(w, p->layer, 0, LOOK_AT);
     for (size_t i = 0; i < w->pool_count; i++) {

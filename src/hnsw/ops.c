@@ -61,6 +61,10 @@ static size_t count(const vindex_index *index) {
     return ids->count - ids->removed;
 }
 
+static bool trained(const vindex_index *index) {
+    return ((const vx_hnsw *)index)->trained;
+}
+
 static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, size_t n,
                                  float *vectors) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
@@ -128,8 +132,8 @@ const vx_index_ops vx_hnsw_ops = {
     .free = vx_hnsw_free,
     .count = count,
     .memory = vx_hnsw_memory,
-    .trained = NULL,
-    .train = NULL,
+    .trained = trained,
+    .train = vx_hnsw_train,
     .add = vx_hnsw_add,
     .search = vx_hnsw_search,
     .range_search = vx_hnsw_range_search,

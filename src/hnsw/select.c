@@ -23,7 +23,7 @@ static void unpack(vx_walker *w, uint32_t row, float *values) {
     const vx_codec *codec = hnsw->codec;
     size_t dim = hnsw->base.dim;
     codec->ops->decode(codec, (vx_coded){&hnsw->rows, row}, values);
-    memset(values + dim, 0, (w->group.padded - dim) * sizeof *values);
+    memset(values + dim, 0, (vx_padded(dim) - dim) * sizeof *values);
     if (hnsw->base.metric == VINDEX_L2 || hnsw->base.metric == VINDEX_INNER_PRODUCT) return;
     vx_space space = {hnsw->base.metric, VINDEX_F32, dim, NULL};
     vx_measure measure = vx_measure_row(&space, codec->kernels, values);
@@ -34,8 +34,8 @@ static void unpack(vx_walker *w, uint32_t row, float *values) {
 /* Keys of the unpacked row `one` and `count` unpacked rows. */
 static void compare(const vx_walker *w, const float *one, const float *rows, size_t count,
                     float *keys) {
-    const vx_kernels *kernels = w->group.kernels;
-    size_t stride = w->group.padded * sizeof(float), dim = w->hnsw->base.dim;
+    const vx_kernels *kernels = w->hnsw->codec->kernels;
+    size_t dim = w->hnsw->base.dim, stride = vx_padded(dim) * sizeof(float);
     if (w->hnsw->base.metric != VINDEX_INNER_PRODUCT) {
         kernels->scan_l2[VINDEX_F32](one, rows, stride, count, dim, keys);
         return;
@@ -52,7 +52,7 @@ static bool covered(const vx_walker *w, const float *candidate, const float *tak
     for (size_t i = 0; i < count; i += STEP) {
         float keys[STEP];
         size_t some = VX_MIN(count - i, (size_t)STEP);
-        compare(w, candidate, taken + i * w->group.padded, some, keys);
+        compare(w, candidate, taken + i * vx_padded(w->hnsw->base.dim), some, keys);
         for (size_t j = 0; j < some; j++)
             if (keys[j] < key || (l2 && keys[j] == 0)) return true;
     }
@@ -68,7 +68,7 @@ static size_t fill_up(const uint64_t *left, size_t count, size_t taken, size_t m
 
 size_t vx_hnsw_select(vx_walker *w, const vx_layer *layer, uint32_t row, uint64_t *candidates,
                       size_t count, size_t most, uint32_t *links) {
-    size_t padded = w->group.padded, taken = 0, reserved = 0, left = 0;
+    size_t padded = vx_padded(w->hnsw->base.dim), taken = 0, reserved = 0, left = 0;
     float *node = w->packed, *rows = w->packed + padded;
     unpack(w, row, node);
     for (size_t i = 0; i < count; i++) reserved += candidates[i] & 1;

@@ -4,21 +4,21 @@
 
 #include <vindex/hnsw.h>
 
+#include "core/kmeans.h"
 #include "hnsw.h"
 
 /* ---- making ---- */
 
 /* The words of the codec: none, or a storage type alone, mean the numbers themselves. */
-static vindex_status make_codec(const vx_spec *spec, size_t dim, vindex_metric metric,
-                                vx_codec **codec) {
+static vindex_status make_codec(const vx_spec *spec, const vx_codec_use *use, vx_codec **codec) {
     const char *words[VX_SPEC_WORDS + 1] = {"Flat"};
     size_t count = 1;
     bool stored = spec->count == 1;
     for (int i = 0; spec->count == 2 && i < VX_STORED_TYPES; i++)
         stored = stored || !strcmp(spec->words[1], vindex_dtype_name((vindex_dtype)i));
     for (size_t i = 1; i < spec->count; i++) words[count++] = spec->words[i];
-    return stored ? vx_codec_create(words, count, dim, metric, codec)
-                  : vx_codec_create(words + 1, count - 1, dim, metric, codec);
+    return stored ? vx_codec_create(words, count, use, codec)
+                  : vx_codec_create(words + 1, count - 1, use, codec);
 }
 
 /* "HNSW32,f16" rather than "HNSW32,Flat,f16". */
@@ -48,14 +48,23 @@ vindex_status vx_hnsw_make(const vx_spec *spec, size_t dim, vindex_metric metric
     hnsw->trusted = true;
     vx_ids_init(&hnsw->ids);
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++) hnsw->layers[l].width = l ? m : 2 * m;
-    vindex_status status = make_codec(spec, dim, metric, &hnsw->codec);
+    vx_codec_use use = {.dim = dim, .metric = metric, .scattered = true};
+    vindex_status status = make_codec(spec, &use, &hnsw->codec);
     if (status != VINDEX_OK) {
         vx_hnsw_free(&hnsw->base);
         return status;
     }
+    hnsw->trained = !hnsw->codec->ops->train;
     name(hnsw);
     *result = hnsw;
     return VINDEX_OK;
+}
+
+static void free_rows(vx_hnsw *hnsw) {
+    if (!hnsw->capacity) return;
+    vx_free((void *)(uintptr_t)hnsw->rows.data);
+    vx_free((void *)(uintptr_t)hnsw->rows.aux);
+    vx_free(hnsw->rows.fine);
 }
 
 void vx_layer_free(vx_layer *layer) {
@@ -75,10 +84,7 @@ void vx_hnsw_free(vindex_index *index) {
         if (walker) vx_walker_free(walker);
     }
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++) vx_layer_free(&hnsw->layers[l]);
-    if (hnsw->capacity) {
-        vx_free((void *)(uintptr_t)hnsw->rows.data);
-        vx_free((void *)(uintptr_t)hnsw->rows.aux);
-    }
+    free_rows(hnsw);
     vx_ids_free(&hnsw->ids);
     vx_codec_free(hnsw->codec);
     vx_free(hnsw);
@@ -96,6 +102,7 @@ size_t vx_hnsw_memory(const vindex_index *index) {
     size_t bytes = sizeof *hnsw + sizeof *hnsw->codec + vx_ids_memory(&hnsw->ids);
     if (hnsw->capacity)
         bytes += hnsw->codec->ops->bytes(hnsw->codec, hnsw->capacity) +
+                 vx_codec_fine_bytes(hnsw->codec, hnsw->capacity) +
                  hnsw->capacity * sizeof(float);
     for (size_t l = 0; l < hnsw->layer_count; l++) {
         const vx_layer *layer = &hnsw->layers[l];
@@ -112,7 +119,10 @@ vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++, share /= (double)hnsw->m)
         slots += share * (double)slot_bytes(&hnsw->layers[l], l > 0);
     enum { SAMPLE = 1 << 10 };
-    double each = (double)hnsw->codec->ops->bytes(hnsw->codec, SAMPLE) / SAMPLE + sizeof(float);
+    double each = (double)(hnsw->codec->ops->bytes(hnsw->codec, SAMPLE) +
+                           vx_codec_fine_bytes(hnsw->codec, SAMPLE)) /
+                      SAMPLE +
+                  sizeof(float);
     double all = (double)(sizeof *hnsw + sizeof *hnsw->codec) + (double)n * (each + slots);
     vx_hnsw_free(&hnsw->base);
     if (!(all < (double)(SIZE_MAX / 2)))
@@ -133,24 +143,24 @@ vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
     size_t capacity = grown(hnsw->capacity, rows, exactly), count = hnsw->rows.count;
     if (rows <= hnsw->capacity) return VINDEX_OK;
     capacity = (capacity + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
-    size_t bytes = codec->ops->bytes(codec, capacity);
-    void *data = capacity <= VX_HNSW_NODES_MOST + (size_t)VX_CODEC_ROWS ? vx_alloc(bytes, 1) : NULL;
-    float *aux = vx_alloc(capacity, sizeof *aux);
-    if (!data || !aux) {
-        vx_free(data);
-        vx_free(aux);
-        return vx_fail_memory(bytes, 1, "vectors");
+    bool some = capacity <= VX_HNSW_NODES_MOST + (size_t)VX_CODEC_ROWS;
+    bool fine = codec->ops->fine_bytes != NULL;
+    vx_hnsw to = {.capacity = capacity};
+    to.rows.data = some ? vx_alloc(codec->ops->bytes(codec, capacity), 1) : NULL;
+    to.rows.aux = some ? vx_alloc_zero(capacity, sizeof(float)) : NULL;
+    to.rows.fine = some && fine ? vx_alloc(vx_codec_fine_bytes(codec, capacity), 1) : NULL;
+    if (!to.rows.data || !to.rows.aux || (fine && !to.rows.fine)) {
+        free_rows(&to);
+        return vx_fail_memory(capacity, vx_space_stride(&codec->space), "vectors");
     }
     if (count) {
-        memcpy(data, hnsw->rows.data, codec->ops->bytes(codec, count));
-        memcpy(aux, hnsw->rows.aux, count * sizeof *aux);
+        memcpy((void *)(uintptr_t)to.rows.data, hnsw->rows.data, codec->ops->bytes(codec, count));
+        memcpy((float *)(uintptr_t)to.rows.aux, hnsw->rows.aux, count * sizeof(float));
+        if (fine) memcpy(to.rows.fine, hnsw->rows.fine, vx_codec_fine_bytes(codec, count));
     }
-    if (hnsw->capacity) {
-        vx_free((void *)(uintptr_t)hnsw->rows.data);
-        vx_free((void *)(uintptr_t)hnsw->rows.aux);
-    }
-    hnsw->rows.data = data;
-    hnsw->rows.aux = aux;
+    to.rows.count = count;
+    free_rows(hnsw);
+    hnsw->rows = to.rows;
     hnsw->capacity = capacity;
     return VINDEX_OK;
 }
@@ -224,4 +234,41 @@ size_t vx_layer_find(const vx_layer *layer, size_t first, size_t end, uint32_t r
             high = middle;
     }
     return low < end && layer->nodes[low] == row ? low : end;
+}
+
+/* A codec learns without centres; without a codec that learns there is nothing to do. */
+vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call) {
+    enum { SAMPLE_MOST = 1 << 16 };
+    vx_hnsw *hnsw = (vx_hnsw *)index;
+    vx_kmeans_params params;
+    const float *vectors;
+    float *owned;
+    size_t count;
+    if (!hnsw->codec->ops->train) return VINDEX_OK;
+    if (hnsw->rows.count)
+        return vx_fail(VINDEX_ERR_STATE,
+                       "train: the index holds %zu vectors already; train an empty one",
+                       hnsw->rows.count);
+    vx_kmeans_init(&params, 1);
+    params.points_each = SAMPLE_MOST;
+    params.seed = hnsw->seed;
+    params.threads = vx_threads(call->threads);
+    params.progress = call->progress;
+    params.progress_context = call->progress_context;
+    VX_TRY(vx_kmeans_sample(rows, &params, &vectors, &owned, &count));
+    vx_sample sample = {.vectors = vectors,
+                        .n = count,
+                        .seed = hnsw->seed,
+                        .threads = params.threads,
+                        .progress = call->progress,
+                        .progress_context = call->progress_context};
+    vindex_status status = hnsw->codec->ops->train(hnsw->codec, &sample);
+    vx_free(owned);
+    if (status != VINDEX_OK) return status;
+    for (size_t i = 0; i < VX_HNSW_WALKERS; i++) { /* their scorers knew the codec untrained */
+        vx_walker *walker = atomic_exchange(&hnsw->idle[i], NULL);
+        if (walker) vx_walker_free(walker);
+    }
+    hnsw->trained = true;
+    return VINDEX_OK;
 }

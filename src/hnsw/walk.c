@@ -11,11 +11,11 @@
 size_t vx_walker_bytes(const vx_walker *w) {
     return sizeof *w + (w->pool_room + w->heap_room) * sizeof(uint64_t) + w->visited_room +
            w->listed_room * (2 * sizeof(uint32_t) + sizeof(float)) +
-           (w->packed_room + 1) * w->group.padded * sizeof(float);
+           (w->packed_room + 1) * vx_padded(w->hnsw->base.dim) * sizeof(float);
 }
 
 void vx_walker_free(vx_walker *w) {
-    vx_group_free(&w->group);
+    if (w->scorer) w->scorer->ops->free(w->scorer);
     vx_free(w->pool);
     vx_free(w->heap);
     vx_free(w->visited);
@@ -62,7 +62,7 @@ vindex_status vx_walker_fit(vx_walker *w, size_t ef, size_t widest) {
         w->epoch = 0;
     }
     if (fits && w->packed_room < packed) {
-        fits = renew((void **)&w->packed, packed, w->group.padded * sizeof *w->packed);
+        fits = renew((void **)&w->packed, packed, vx_padded(w->hnsw->base.dim) * sizeof *w->packed);
         w->packed_room = fits ? packed : w->packed_room;
     }
     return fits ? VINDEX_OK : vx_fail_memory(nodes + 8 * pool, 1, "a walk over the graph");
@@ -72,10 +72,11 @@ static vindex_status make(const vx_hnsw *hnsw, vx_walker **result) {
     vx_walker *w = vx_alloc_zero(1, sizeof *w);
     if (!w) return vx_fail_memory(1, sizeof *w, "a walk over the graph");
     w->hnsw = hnsw;
-    vindex_status status = vx_group_create(&hnsw->codec->space, 1, false, &w->group);
+    size_t padded = vx_padded(hnsw->base.dim);
+    vindex_status status = hnsw->codec->ops->score(hnsw->codec, 1, &w->scorer);
     if (status == VINDEX_OK) {
-        w->decoded = vx_alloc_zero(w->group.padded, sizeof *w->decoded);
-        if (!w->decoded) status = vx_fail_memory(w->group.padded, sizeof *w->decoded, "a walk");
+        w->decoded = vx_alloc_zero(padded, sizeof *w->decoded);
+        if (!w->decoded) status = vx_fail_memory(padded, sizeof *w->decoded, "a walk");
     }
     if (status != VINDEX_OK) {
         vx_walker_free(w);
@@ -114,13 +115,26 @@ void vx_walker_give(const vx_hnsw *hnsw, vx_walker *w) {
 /* ---- keys ---- */
 
 vindex_status vx_walker_load(vx_walker *w, const float *vector) {
-    return vx_group_load(&w->group, vector, 1, 1);
+    const vx_hnsw *hnsw = w->hnsw;
+    if (hnsw->base.metric == VINDEX_INNER_PRODUCT)
+        w->norm = sqrt(hnsw->codec->kernels
+                           ->settle_products[VINDEX_F32](NULL, NULL, vector, hnsw->base.dim, 0)
+                           .square);
+    return w->scorer->ops->load(w->scorer, vector, 1, hnsw->largest, NULL);
+}
+
+void vx_walker_decode(vx_walker *w, uint32_t row) {
+    const vx_codec *codec = w->hnsw->codec;
+    codec->ops->decode(codec, (vx_coded){&w->hnsw->rows, row}, w->decoded);
+}
+
+vindex_status vx_walker_load_row(vx_walker *w, uint32_t row) {
+    vx_walker_decode(w, row);
+    return vx_walker_load(w, w->decoded);
 }
 
 double vx_walker_settle(const vx_walker *w, uint32_t row) {
-    const vx_space *space = &w->group.space;
-    return vx_group_settle(&w->group, 0,
-                           (const char *)w->hnsw->rows.data + row * vx_space_stride(space));
+    return w->scorer->ops->settle(w->scorer, 0, (vx_coded){&w->hnsw->rows, row});
 }
 
 /* What single precision cannot tell. */
@@ -133,19 +147,7 @@ static void settle_odd(const vx_walker *w, const uint32_t *rows, size_t count, f
 }
 
 void vx_walker_keys(vx_walker *w, const uint32_t *rows, size_t count, float *keys) {
-    const vx_space *space = &w->group.space;
-    const vx_kernels *kernels = w->group.kernels;
-    const vx_block *run = &w->hnsw->rows;
-    vx_listed listed = {run->data, rows, count};
-    if (space->metric == VINDEX_L2) {
-        kernels->gather_l2[space->dtype](w->group.single, &listed, space->dim, keys);
-    } else if (space->metric == VINDEX_INNER_PRODUCT) {
-        kernels->gather_ip[space->dtype](w->group.single, &listed, space->dim, keys);
-    } else {
-        for (size_t i = 0; i < count; i++) __builtin_prefetch(run->aux + rows[i]);
-        kernels->gather_ip[space->dtype](w->group.single, &listed, space->dim, keys);
-        for (size_t i = 0; i < count; i++) keys[i] *= run->aux[rows[i]];
-    }
+    w->scorer->ops->gather(w->scorer, 0, &w->hnsw->rows, rows, count, keys);
     float sum = 0; /* is finite where all are */
     for (size_t i = 0; i < count; i++) sum += keys[i] * 0;
     if (!(sum == 0)) settle_odd(w, rows, count, keys);
@@ -153,11 +155,26 @@ void vx_walker_keys(vx_walker *w, const uint32_t *rows, size_t count, float *key
 }
 
 double vx_walker_slack(const vx_walker *w, float largest_key) {
-    const vx_space *space = &w->group.space;
-    if (space->metric != VINDEX_L2) return vx_group_slack(&w->group, 0, w->hnsw->largest_aux);
-    /* A sum of squares is off by a share of itself. */
-    if (!((double)largest_key < VX_FILTER_LIMIT)) return INFINITY;
-    return vx_gamma(vx_scan_chain(space->dim)) * (double)largest_key + vx_underflow(space->dim);
+    const vx_codec *codec = w->hnsw->codec;
+    size_t dim = codec->space.dim;
+    double reach = INFINITY;
+    if (codec->ops->train) return INFINITY; /* of codes */
+    switch (codec->space.metric) {
+    case VINDEX_L2: /* a sum of squares is off by a share of itself */
+        reach = fabs((double)largest_key);
+        break;
+    case VINDEX_INNER_PRODUCT:
+        reach = w->norm * (double)w->hnsw->largest;
+        break;
+    case VINDEX_COSINE:
+        reach = 1;
+        break;
+    case VINDEX_PEARSON:
+        reach = VX_MEAN_RATIO;
+        break;
+    }
+    if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
+    return vx_gamma(vx_scan_chain(dim)) * reach + vx_underflow(dim);
 }
 
 /* ---- the plain walk ---- */

@@ -66,6 +66,7 @@ static const struct {
               [IVF] = true}},
     [HNSW] = {"hnsw",
               {[BASE] = true,
+               [LEARN] = true,
                [IMPL] = true,
                [SIMD] = true,
                [EXACT] = true,
