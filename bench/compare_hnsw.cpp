@@ -143,7 +143,8 @@ void measure(const Options &o, const Engine &engine, const std::vector<int64_t> 
     const double bytes = (residentBytes() - before) / double(o.rows);
     std::vector<int64_t> ids(truth.size());
     std::vector<Point> curve;
-    if (!o.csv) printf("%s: built in %.1f s, %.0f bytes per vector\n", engine.name.c_str(), seconds, bytes);
+    if (!o.csv)
+        printf("%s: built in %.1f s, %.0f bytes per vector\n", engine.name.c_str(), seconds, bytes);
     for (int64_t ef : {10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024}) {
         if (ef < o.k) continue;
         double best = 1e30;
@@ -240,8 +241,7 @@ std::vector<int64_t> exact(const Options &o, const float *rows, const float *que
     std::vector<int64_t> ids(o.queries * o.k);
     vindex_search_params_init(&params);
     params.k = o.k;
-    if (vindex_create("Flat", o.dim, VINDEX_L2, &flat) ||
-        vindex_add(flat, rows, o.rows, nullptr) ||
+    if (vindex_create("Flat", o.dim, VINDEX_L2, &flat) || vindex_add(flat, rows, o.rows, nullptr) ||
         vindex_search(flat, queries, o.queries, &params, ids.data(), nullptr))
         die(vindex_last_error());
     vindex_free(flat);

@@ -41,7 +41,7 @@ typedef struct vindex_search_stats {
     int64_t plain;     /* pairs judged by the vector alone: no codes, or they did not pay here */
     int64_t settled;   /* pairs computed in double precision, those for a first limit included */
     int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them */
-    int64_t lacking;   /* queries for which fewer than k vectors were found; not of a range search */
+    int64_t lacking; /* queries for which fewer than k vectors were found; not of a range search */
 } vindex_search_stats;
 
 /* What one search asks. Initialise with vindex_search_params_init, then set what differs. */
@@ -61,8 +61,8 @@ typedef struct vindex_search_params {
     vindex_search_stats *stats; /* receives what the search did; NULL: not wanted */
     int64_t nprobe; /* lists that an IVF index looks through, more than it has: all of them; 1 to
                        2^31-1, default 16; other kinds do not look at it */
-    int64_t ef; /* nodes that an HNSW index keeps at hand: more of them find more; 1 to 2^31-1,
-                   default 64, fewer than k are k; other kinds do not look at it */
+    int64_t ef;     /* nodes that an HNSW index keeps at hand: more of them find more; 1 to 2^31-1,
+                       default 64, fewer than k are k; other kinds do not look at it */
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);

@@ -88,8 +88,7 @@ static float encode_rows(const addition *a) {
     float largest = hnsw->largest;
 #pragma omp parallel for num_threads(threads) reduction(max : largest) if (threads > 1)
     for (size_t row = a->first; row < a->first + a->n; row++) {
-        float said =
-            codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
+        float said = codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
         largest = VX_MAX(largest, said);
     }
     return largest;
@@ -252,8 +251,8 @@ static vindex_status run_batch(addition *a, batch *b) {
     if (status == VINDEX_OK) status = find_all(a, b);
     for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++) {
         vx_layer *layer = &hnsw->layers[l];
-        vx_joining joining = {hnsw,       layer,     b->starts[l], b->ends[l], a->undo,
-                              a->walkers, a->threads};
+        vx_joining joining = {hnsw,    layer,      b->starts[l], b->ends[l],
+                              a->undo, a->walkers, a->threads};
         if (b->starts[l] == b->ends[l]) continue;
         status = vx_hnsw_join(&joining);
     }
@@ -313,7 +312,7 @@ vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, c
                        hnsw->rows.count, n, VX_HNSW_NODES_MOST);
     VX_TRY(vx_space_fits(&hnsw->codec->space, vectors, n));
     if (!n) return VINDEX_OK;
-    VX_TRY(vx_hnsw_own(hnsw));
+    VX_TRY(vx_hnsw_ready(hnsw));
     VX_TRY(vx_ids_append(&hnsw->ids, ids, n));
     addition a = {.hnsw = hnsw,
                   .vectors = vectors,

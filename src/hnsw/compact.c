@@ -1,6 +1,6 @@
-/* Dropping removed rows. A node that was linked with one of them gets new candidates, the neighbours
- * of what it lost (Singh et al., FreshDiskANN: a fast and accurate graph-based ANN index for
- * streaming similarity search, 2021); then every layer gets a new tree. */
+/* Dropping removed rows. A node that was linked with one of them gets new candidates, the
+ * neighbours of what it lost (Singh et al., FreshDiskANN: a fast and accurate graph-based ANN index
+ * for streaming similarity search, 2021); then every layer gets a new tree. */
 #include <omp.h>
 
 #include "hnsw.h"
@@ -200,7 +200,7 @@ vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call) {
     compaction c = {.old = hnsw};
     if (!hnsw->ids.removed) return VINDEX_OK;
     VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
-    VX_TRY(vx_hnsw_own(hnsw));
+    VX_TRY(vx_hnsw_ready(hnsw));
     vindex_status status = make_fresh(&c, call);
     if (status == VINDEX_OK) status = vx_ids_compact(&hnsw->ids, c.keep);
     if (status == VINDEX_OK) exchange(hnsw, c.fresh);

@@ -1,7 +1,7 @@
-/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors", "aux" (a float each) and, where
- * the codec has such, "fine"; "links" (of the bottom layer, u32); for the layers above, one after the other, "upnodes" (rows,
- * u32) and "uplinks" (slots, u32), and "upsizes" (slots of each, u64); what the codec learnt; and
- * those of the ids. */
+/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors", "aux" (a float each)
+ * and, where the codec has such, "fine"; "links" (of the bottom layer, u32); for the layers above,
+ * one after the other, "upnodes" (rows, u32) and "uplinks" (slots, u32), and "upsizes" (slots of
+ * each, u64); what the codec learnt; and those of the ids. */
 #include <math.h>
 
 #include "hnsw.h"
@@ -34,9 +34,9 @@ static bool get_facts(vx_hnsw *hnsw, const unsigned char *bytes) {
     memcpy(&hnsw->largest, &word, sizeof word);
     for (size_t i = 36; i < FACTS; i++)
         if (bytes[i]) return false;
-    return flags < FLAGS && hnsw->layer_count <= VX_HNSW_LAYERS &&
-           hnsw->ef_construction >= 1 && hnsw->ef_construction <= VX_HNSW_EF_MOST &&
-           hnsw->largest >= 0 && (hnsw->trained || hnsw->codec->ops->train);
+    return flags < FLAGS && hnsw->layer_count <= VX_HNSW_LAYERS && hnsw->ef_construction >= 1 &&
+           hnsw->ef_construction <= VX_HNSW_EF_MOST && hnsw->largest >= 0 &&
+           (hnsw->trained || hnsw->codec->ops->train);
 }
 
 void vx_hnsw_describe(const vindex_index *index, vx_index_header *header) {
@@ -67,9 +67,9 @@ static vindex_status save_upper(const vx_hnsw *hnsw, vx_container_writer *writer
     VX_TRY(vx_container_end(writer));
     VX_TRY(vx_container_begin(writer, "uplinks"));
     for (size_t l = 1; l < hnsw->layer_count; l++)
-        VX_TRY(vx_container_append(writer, hnsw->layers[l].links,
-                                   hnsw->layers[l].count * hnsw->layers[l].width *
-                                       sizeof(uint32_t)));
+        VX_TRY(
+            vx_container_append(writer, hnsw->layers[l].links,
+                                hnsw->layers[l].count * hnsw->layers[l].width * sizeof(uint32_t)));
     return vx_container_end(writer);
 }
 

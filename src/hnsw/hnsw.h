@@ -98,7 +98,7 @@ struct vx_walker {
     const vx_hnsw *hnsw;
     vx_scorer *scorer; /* of one query */
     double norm;       /* of the query, for the slack of inner products */
-    uint64_t *pool; /* the best met, sorted; last bit: its links were followed */
+    uint64_t *pool;    /* the best met, sorted; last bit: its links were followed */
     size_t pool_count, pool_room;
     uint64_t *heap; /* wide walks: met and to be followed, the best first */
     size_t heap_count, heap_room;
@@ -187,8 +187,9 @@ vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const 
 /* Memory of its own for that many rows, and slots of a layer. */
 vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly);
 vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, bool exactly);
-/* Copies what lies in a map, and mends what was never checked, before a change. */
+/* Copies what lies in a map; before a change, what was never checked is mended too. */
 vindex_status vx_hnsw_own(vx_hnsw *hnsw);
+vindex_status vx_hnsw_ready(vx_hnsw *hnsw);
 void vx_layer_free(vx_layer *layer);
 /* Where a row is among the slots first ... end-1 of an upper layer; end where it is not. */
 size_t vx_layer_find(const vx_layer *layer, size_t first, size_t end, uint32_t row);

@@ -17,7 +17,7 @@ typedef struct undo_record {
 } undo_record;
 
 struct vx_undo {
-    size_t counts[VX_HNSW_LAYERS]; /* slots before */
+    size_t counts[VX_HNSW_LAYERS];     /* slots before */
     uint64_t *touched[VX_HNSW_LAYERS]; /* a bit per slot that is recorded; NULL: one may be twice */
     undo_record *records;
     uint32_t *links; /* of the records, one after the other */
@@ -58,8 +58,8 @@ static vindex_status touch(vx_undo *undo, const vx_hnsw *hnsw, const vx_layer *l
     void *records = undo->records, *links = undo->links;
     bool grown = vx_grow(&records, &undo->room, undo->count + 1, sizeof *undo->records);
     undo->records = records;
-    grown = grown && vx_grow(&links, &undo->link_room, undo->link_count + layer->width,
-                             sizeof *undo->links);
+    grown = grown &&
+            vx_grow(&links, &undo->link_room, undo->link_count + layer->width, sizeof *undo->links);
     undo->links = links;
     if (!grown) return vx_fail_memory(undo->link_count, sizeof *undo->links, "add: links before");
     if (words) words[slot / 64] |= bit;
@@ -144,7 +144,8 @@ static bool in_tree(const planting *p, uint32_t slot) {
 }
 
 static vindex_status displace(const planting *p, uint32_t target, uint32_t gone) {
-    return gone == VX_LINK_NONE || !p->displaced ? VINDEX_OK : push_pair(p->displaced, target, gone);
+    return gone == VX_LINK_NONE || !p->displaced ? VINDEX_OK
+                                                 : push_pair(p->displaced, target, gone);
 }
 
 /* Makes `child` a child of `parent`, which has room for one. */
@@ -345,9 +346,8 @@ vindex_status vx_hnsw_join(const vx_joining *j) {
                      .displaced = &p,
                      .undo = j->undo};
     size_t *runs = NULL, run_count = 0, longest = 0;
-    vindex_status status = tree.attached
-                               ? collect(j, &p)
-                               : vx_fail_memory(j->end - j->first, 1, "add: the tree");
+    vindex_status status =
+        tree.attached ? collect(j, &p) : vx_fail_memory(j->end - j->first, 1, "add: the tree");
     if (status == VINDEX_OK) status = plant(&tree, j->end);
     if (status == VINDEX_OK) status = sort_pairs(j, &p, &runs, &run_count, &longest);
     if (status == VINDEX_OK) status = merge_all(j, &p, runs, run_count, longest);

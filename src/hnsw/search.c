@@ -204,8 +204,9 @@ static vindex_status outcome(const hnsw_run *run) {
     vindex_status status = (vindex_status)atomic_load(&run->status);
     if (status == VINDEX_ERR_CANCELLED) return vx_fail(status, "search: cancelled by the caller");
     if (status == VINDEX_ERR_MEMORY)
-        return vx_fail(status, "search: no memory to walk the graph of %zu vectors in; give a "
-                               "smaller k, ef or radius, or fewer threads",
+        return vx_fail(status,
+                       "search: no memory to walk the graph of %zu vectors in; give a "
+                       "smaller k, ef or radius, or fewer threads",
                        run->hnsw->rows.count);
     return status;
 }

@@ -28,7 +28,8 @@ static void unpack(vx_walker *w, uint32_t row, float *values) {
     vx_space space = {hnsw->base.metric, VINDEX_F32, dim, NULL};
     vx_measure measure = vx_measure_row(&space, codec->kernels, values);
     double scale = measure.square > 0 ? 1 / sqrt(measure.square) : 0;
-    for (size_t j = 0; j < dim; j++) values[j] = (float)(((double)values[j] - measure.mean) * scale);
+    for (size_t j = 0; j < dim; j++)
+        values[j] = (float)(((double)values[j] - measure.mean) * scale);
 }
 
 /* Keys of the unpacked row `one` and `count` unpacked rows. */

@@ -102,8 +102,7 @@ size_t vx_hnsw_memory(const vindex_index *index) {
     size_t bytes = sizeof *hnsw + sizeof *hnsw->codec + vx_ids_memory(&hnsw->ids);
     if (hnsw->capacity)
         bytes += hnsw->codec->ops->bytes(hnsw->codec, hnsw->capacity) +
-                 vx_codec_fine_bytes(hnsw->codec, hnsw->capacity) +
-                 hnsw->capacity * sizeof(float);
+                 vx_codec_fine_bytes(hnsw->codec, hnsw->capacity) + hnsw->capacity * sizeof(float);
     for (size_t l = 0; l < hnsw->layer_count; l++) {
         const vx_layer *layer = &hnsw->layers[l];
         if (layer->capacity) bytes += layer->capacity * slot_bytes(layer, l > 0);
@@ -213,6 +212,11 @@ vindex_status vx_hnsw_own(vx_hnsw *hnsw) {
     if (hnsw->rows.count) VX_TRY(vx_hnsw_reserve_rows(hnsw, hnsw->rows.count, true));
     for (size_t l = 0; l < hnsw->layer_count; l++)
         VX_TRY(vx_hnsw_reserve_layer(hnsw, l, hnsw->layers[l].count, true));
+    return VINDEX_OK;
+}
+
+vindex_status vx_hnsw_ready(vx_hnsw *hnsw) {
+    VX_TRY(vx_hnsw_own(hnsw));
     if (hnsw->trusted) return VINDEX_OK;
     vx_walker *walker;
     VX_TRY(vx_walker_take(hnsw, 1, &walker));

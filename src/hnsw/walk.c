@@ -90,7 +90,8 @@ vindex_status vx_walker_take(const vx_hnsw *hnsw, size_t ef, vx_walker **result)
     _Atomic(vx_walker *) *idle = (_Atomic(vx_walker *) *)(uintptr_t)hnsw->idle;
     vx_walker *w = NULL;
     for (size_t i = 0; !w && i < VX_HNSW_WALKERS; i++)
-        if (atomic_load_explicit(&idle[i], memory_order_relaxed)) w = atomic_exchange(&idle[i], NULL);
+        if (atomic_load_explicit(&idle[i], memory_order_relaxed))
+            w = atomic_exchange(&idle[i], NULL);
     if (!w) VX_TRY(make(hnsw, &w));
     vindex_status status = vx_walker_fit(w, ef, 0);
     if (status != VINDEX_OK) {
@@ -117,9 +118,9 @@ void vx_walker_give(const vx_hnsw *hnsw, vx_walker *w) {
 vindex_status vx_walker_load(vx_walker *w, const float *vector) {
     const vx_hnsw *hnsw = w->hnsw;
     if (hnsw->base.metric == VINDEX_INNER_PRODUCT)
-        w->norm = sqrt(hnsw->codec->kernels
-                           ->settle_products[VINDEX_F32](NULL, NULL, vector, hnsw->base.dim, 0)
-                           .square);
+        w->norm = sqrt(
+            hnsw->codec->kernels->settle_products[VINDEX_F32](NULL, NULL, vector, hnsw->base.dim, 0)
+                .square);
     return w->scorer->ops->load(w->scorer, vector, 1, hnsw->largest, NULL);
 }
 
@@ -334,7 +335,8 @@ vindex_status vx_walker_walk_wide(vx_walker *w, const vx_layer *layer, uint32_t 
         size_t found = follow(w, layer, vx_met_slot(met));
         heap = w->heap;
         if (!vx_grow(&heap, &w->heap_room, w->heap_count + found, sizeof *w->heap))
-            return vx_fail_memory(w->heap_count + found, sizeof *w->heap, "search: nodes to follow");
+            return vx_fail_memory(w->heap_count + found, sizeof *w->heap,
+                                  "search: nodes to follow");
         w->heap = heap;
         for (size_t i = 0; i < found; i++) {
             uint64_t next = vx_met(w->keys[i], w->slots[i]);

@@ -28,7 +28,7 @@ static inline void hnsw_check(const vindex_index *index) {
                     "layer %zu leads to another row", l);
             ck_each(!slot || layer->nodes[slot] > layer->nodes[slot - 1], "rows out of order");
         }
-        for (size_t slot = 0; layer->children && slot < layer->count; slot++) {
+        for (size_t slot = 0; hnsw->trusted && layer->children && slot < layer->count; slot++) {
             size_t tree = 0;
             for (size_t i = 0; i < layer->width; i++) {
                 uint32_t link = vx_layer_links(layer, slot)[i];

@@ -60,7 +60,7 @@ START_TEST(whatever_happens_a_graph_is_sound) {
         twins t = {.graph = hnsw_make(2 + kind * 3, 20, &rows, VINDEX_L2), .numbers = numbers};
         ck_ok(vindex_create("Flat", DIM, VINDEX_L2, &t.flat));
         uint64_t random = 88172645463325252u + (uint64_t)kind;
-        for (int i = 0; i < 120 / test_stride(); i++) {
+        for (int i = 0; i < 60 / test_stride(); i++) {
             random ^= random << 13, random ^= random >> 7, random ^= random << 17;
             step(&t, random >> 3);
             char what[60];
@@ -75,27 +75,28 @@ START_TEST(whatever_happens_a_graph_is_sound) {
 }
 END_TEST
 
-/* Thousands of one vector, and others among them: all can be found. */
+/* Thousands of one vector among others: those can be found, and so can the others. */
 START_TEST(duplicates_do_not_break_a_graph) {
-    enum { COUNT = 5000, OTHERS = 40 };
+    enum { COUNT = 3000, EACH = 3, K = 50 };
     vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 3};
     float *numbers = vectors_make(&rows);
-    for (int i = 0; i < COUNT; i++)
-        if (i % (COUNT / OTHERS)) memcpy(numbers + i * DIM, numbers + DIM, DIM * sizeof *numbers);
-    for (int metric = VINDEX_L2; metric <= VINDEX_COSINE; metric++) {
-        vindex_index *index = hnsw_make(4, 30, &rows, (vindex_metric)metric);
+    for (int i = 0; i < COUNT; i++) /* every third row is itself */
+        if (i % EACH) memcpy(numbers + i * DIM, numbers + DIM, DIM * sizeof *numbers);
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+        vindex_index *index = hnsw_make(8, 60, &rows, (vindex_metric)metric);
         ck_ok(vindex_add(index, numbers, COUNT, NULL));
         hnsw_check(index);
         hnsw_check_reach(index);
-        int64_t ids[50], found = 0;
-        vindex_search_params params = ef_params(50, 1, 50);
+        int64_t ids[K], found = 0, others = 0;
+        vindex_search_params params = ef_params(K, 1, K);
         ck_ok(vindex_search(index, numbers + DIM, 1, &params, ids, NULL));
-        for (int i = 0; i < 50; i++) found += ids[i] % (COUNT / OTHERS) != 0;
-        if (metric != VINDEX_INNER_PRODUCT) ck_assert_int_eq(found, 50);
-        for (int64_t i = 0; i < COUNT && metric == VINDEX_L2; i += COUNT / OTHERS) {
+        for (int i = 0; i < K; i++) found += ids[i] % EACH != 0;
+        if (metric != VINDEX_INNER_PRODUCT) ck_assert_int_eq(found, K);
+        for (int64_t i = 0; i < COUNT && metric == VINDEX_L2; i += EACH) {
             ck_ok(vindex_search(index, numbers + i * DIM, 1, &params, ids, NULL));
-            ck_assert_int_eq(ids[0], i);
+            others += ids[0] == i;
         }
+        if (metric == VINDEX_L2) ck_assert_int_ge(others * 100, COUNT / EACH * 99);
         vindex_free(index);
     }
     free(numbers);
@@ -118,8 +119,8 @@ static double recall(const vindex_index *index, const float *queries, size_t nq,
 
 /* Half of the vectors leave and come back: no worse than a graph made at once. */
 START_TEST(recall_survives_removal_and_return) {
-    enum { NQ = 200, WIDE = 24 };
-    size_t count = 8000 / (size_t)test_stride();
+    enum { NQ = 1000, WIDE = 24 };
+    size_t count = 3000 / (size_t)test_stride();
     vectors rows = {.kind = VECTORS_NORMAL, .dim = WIDE, .count = count, .seed = 8}, wanted = rows;
     wanted.queries = true;
     wanted.count = NQ;
@@ -135,11 +136,10 @@ START_TEST(recall_survives_removal_and_return) {
     ck_ok(vindex_compact(worn, NULL));
     hnsw_check(worn);
     for (int64_t id = 0; id < (int64_t)count; id++)
-        if (id * 7 % 10 < 5)
-            ck_ok(vindex_add_with_ids(worn, numbers + id * WIDE, 1, &id, NULL));
+        if (id * 7 % 10 < 5) ck_ok(vindex_add_with_ids(worn, numbers + id * WIDE, 1, &id, NULL));
     hnsw_check(worn);
     double before = recall(fresh, queries, NQ, flat), after = recall(worn, queries, NQ, flat);
-    ck_assert_double_ge(before, 0.9);
+    ck_assert_double_ge(before, 0.93);
     ck_assert_double_ge(after, before - 0.01);
     vindex_free(fresh);
     vindex_free(worn);
@@ -177,9 +177,9 @@ END_TEST
 START_TEST(what_is_refused) {
     vindex_index *index;
     float numbers[20 * DIM] = {0};
-    static const char *const bad[] = {"HNSW",       "HNSW1",          "HNSWx",
-                                      "HNSW300",    "HNSW8,f64",      "HNSW8,f16,f16",
-                                      "HNSW8,Flut", "HNSW8,Flat,f16,f16"};
+    static const char *const bad[] = {
+        "HNSW",      "HNSW1",         "HNSWx",      "HNSW300",
+        "HNSW8,f64", "HNSW8,f16,f16", "HNSW8,Flut", "HNSW8,Flat,f16,f16"};
     for (size_t i = 0; i < VX_COUNT(bad); i++)
         ck_fails(VINDEX_ERR_ARGUMENT, "factory string",
                  vindex_create(bad[i], DIM, VINDEX_L2, &index));
@@ -199,8 +199,7 @@ START_TEST(what_is_refused) {
     numbers[3] = 1e6f;
     ck_fails(VINDEX_ERR_DATA, "more than f16 can hold", vindex_add(index, numbers, 1, NULL));
     vindex_search_params search = ef_params(1, 1, 0);
-    ck_fails(VINDEX_ERR_ARGUMENT, "ef is 0",
-             vindex_search(index, numbers, 1, &search, NULL, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "ef is 0", vindex_search(index, numbers, 1, &search, NULL, NULL));
     float weights[DIM] = {0};
     search = ef_params(1, 1, 1);
     search.weights = weights;

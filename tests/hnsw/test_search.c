@@ -51,7 +51,8 @@ START_TEST(filters_hold_and_keep_recall) {
     enum { COUNT = 6000, NQ = 40, K = 10, DIM = 24 };
     static uint64_t shares[] = {1, 10, 100, 1000, 5000, 9000, 10000};
     static int64_t found[NQ * K], truth[NQ * K];
-    vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT / (size_t)test_stride(), .seed = 2};
+    vectors rows = {
+        .kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT / (size_t)test_stride(), .seed = 2};
     flat_case c = hnsw_case_make(&rows, VINDEX_L2, NULL);
     flat_case exact = flat_case_make(&rows, VINDEX_L2, NULL);
     float *queries = flat_case_queries(&c, NQ);
@@ -87,7 +88,8 @@ END_TEST
 /* The same graph and the same answers, byte for byte. */
 START_TEST(threads_change_nothing) {
     enum { COUNT = 5000, NQ = 100, K = 7, DIM = 20 };
-    vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT / (size_t)test_stride(), .seed = 4};
+    vectors rows = {
+        .kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT / (size_t)test_stride(), .seed = 4};
     float *numbers = vectors_make(&rows);
     int64_t *ids[2];
     vindex_index *graphs[2];
