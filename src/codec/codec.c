@@ -4,7 +4,7 @@
 #include <math.h>
 
 const char *vx_codec_help(void) {
-    return "Flat[,f32|f16|bf16]";
+    return "Flat[,f32|f16|bf16], PQ<parts>[x4|x6|x8]";
 }
 
 static vindex_status unknown(const char *const *words, size_t count) {
@@ -21,7 +21,12 @@ vindex_status vx_codec_create(const char *const *words, size_t count, const vx_c
         for (int i = 0; i < VX_STORED_TYPES; i++)
             if (!strcmp(words[1], vindex_dtype_name((vindex_dtype)i)))
                 return vx_stored_create((vindex_dtype)i, use, codec);
+    if (count == 1 && vx_pq_word(words[0])) return vx_pq_codec_create(words[0], use, codec);
     return unknown(words, count);
+}
+
+bool vx_codec_stands_alone(const char *word) {
+    return vx_pq_word(word);
 }
 
 void vx_codec_free(vx_codec *codec) {

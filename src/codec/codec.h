@@ -59,6 +59,9 @@ typedef struct vx_codec_ops {
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
     /* Copies the data and fine of a row to another place, of the same centre. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
+    /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
+     */
+    bool (*alike)(const vx_codec *a, const vx_codec *b);
     /* What was learnt, in one section; NULL: nothing. */
     vindex_status (*save)(const vx_codec *codec, vx_container_writer *writer);
     vindex_status (*load)(vx_codec *codec, const vx_container *file, bool verify);
@@ -73,7 +76,10 @@ struct vx_codec {
     bool residual;  /* wants runs to have centres */
     /* The owner of the runs says: no centre is longer than this. Known before scorers are made. */
     float longest_centre;
-    char word[32]; /* the factory words, "Flat" or "Flat,f16" */
+    char word[32];      /* the factory words, "Flat" or "Flat,f16" */
+    size_t own_bytes;   /* of what it has learnt */
+    size_t query_bytes; /* that a scorer needs per query, beside the query itself */
+    size_t useful;      /* training vectors that are of use to it */
 };
 
 typedef struct vx_scorer_ops {
@@ -111,10 +117,17 @@ size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows);
  * constant ones 0), less the centre (NULL: none). The same bits on every machine. */
 void vx_codec_form(const vx_codec *codec, const float *vector, const float *centre, float *form);
 
+/* Whether a factory word names codes that make an index of their own, without lists. */
+bool vx_codec_stands_alone(const char *word);
+
 /* The factory words known, for errors and help. */
 const char *vx_codec_help(void);
 
 /* The codecs, for vx_codec_create. stored.c: the numbers themselves, as f32, f16 or bf16. */
 vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_codec **codec);
+
+/* pq/codec.c: product codes, "PQ64x4". */
+bool vx_pq_word(const char *word);
+vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_codec **codec);
 
 #endif

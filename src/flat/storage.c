@@ -303,6 +303,11 @@ static void count_rows(vx_flat *flat, size_t total) {
     }
 }
 
+void vx_flat_retract(vx_flat *flat, size_t before, int64_t largest_before) {
+    vx_ids_retract(&flat->ids, flat->ids.count - before, largest_before);
+    count_rows(flat, before);
+}
+
 vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call) {
     vx_flat *flat = (vx_flat *)index;

@@ -61,6 +61,16 @@ static size_t count(const vindex_index *index) {
     return ids->count - ids->removed;
 }
 
+static size_t knobs(const vindex_index *index, vx_knob *knobs) {
+    knobs[0] = (vx_knob){.name = "ef",
+                         .given = offsetof(vindex_search_params, ef),
+                         .asked = offsetof(vx_request, ef),
+                         .least = 1,
+                         .most = (int64_t)VX_MAX(((const vx_hnsw *)index)->rows.count, (size_t)1),
+                         .initial = 64};
+    return 1;
+}
+
 static bool trained(const vindex_index *index) {
     return ((const vx_hnsw *)index)->trained;
 }
@@ -113,6 +123,32 @@ vindex_status vindex_hnsw_stats_get(const vindex_index *index, vindex_hnsw_stats
     return VINDEX_OK;
 }
 
+/* Adds what the other graph holds: links of one graph say nothing in another. */
+static vindex_status merge(vindex_index *index, const vindex_index *other,
+                           const vindex_call *call) {
+    const vx_hnsw *from = (const vx_hnsw *)other;
+    size_t kept = from->ids.count - from->ids.removed, dim = index->dim, at = 0;
+    if (from->codec->ops->train)
+        return vx_fail(
+            VINDEX_ERR_UNSUPPORTED,
+            "merge: vectors of '%s' are codes, which another index cannot take over; add "
+            "the vectors themselves",
+            other->spec);
+    float *vectors = vx_alloc(kept, dim * sizeof *vectors);
+    int64_t *ids = vx_alloc(kept, sizeof *ids);
+    vindex_status status = VINDEX_OK;
+    if (!vectors || !ids) status = vx_fail_memory(kept, dim * sizeof *vectors, "merge");
+    for (size_t row = 0; status == VINDEX_OK && row < from->ids.count; row++) {
+        if (!vx_ids_alive(&from->ids, row)) continue;
+        ids[at] = vx_ids_of(&from->ids, row);
+        from->codec->ops->decode(from->codec, (vx_coded){&from->rows, row}, vectors + dim * at++);
+    }
+    if (status == VINDEX_OK) status = vx_hnsw_add(index, vectors, kept, ids, call);
+    vx_free(vectors);
+    vx_free(ids);
+    return status;
+}
+
 static bool begins(const char *word) {
     size_t length = strlen(vx_hnsw_kind.word);
     return !strncmp(word, vx_hnsw_kind.word, length) && word[length] >= '0' && word[length] <= '9';
@@ -143,4 +179,6 @@ const vx_index_ops vx_hnsw_ops = {
     .describe = vx_hnsw_describe,
     .section_count = vx_hnsw_section_count,
     .save = vx_hnsw_save,
+    .knobs = knobs,
+    .merge = merge,
 };

@@ -173,9 +173,10 @@ static vindex_status check_sizes(const vx_ivf *ivf, const vx_container *file,
     return VINDEX_OK;
 }
 
-/* Each row must be in one place. */
+/* Each row must be in one place, and their numbers rise in each list. */
 static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
-                                const vx_section *section) {
+                                const sections *found) {
+    const vx_section *section = &found->rows;
     size_t words = ivf->ids.count / 64 + 1;
     uint64_t *seen = vx_alloc_zero(words, sizeof *seen);
     if (!seen) return vx_fail_memory(words, sizeof *seen, "load");
@@ -186,7 +187,13 @@ static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
         if (good) seen[row / 64] |= (uint64_t)1 << (row % 64);
     }
     vx_free(seen);
-    return good ? VINDEX_OK : damaged(file, "a row is in no list, or in two places");
+    for (size_t l = 0, i = 0; good && l < ivf->list_count; l++) {
+        size_t end = i + vx_get_u64(found->sizes.bytes + 8 * l);
+        for (; good && i + 1 < end; i++)
+            good = vx_get_u32(section->bytes + 4 * i) < vx_get_u32(section->bytes + 4 * i + 4);
+        i = end;
+    }
+    return good ? VINDEX_OK : damaged(file, "a row is in no list, in two places, or out of order");
 }
 
 static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, bool verify,
@@ -199,7 +206,7 @@ static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, boo
     found->fine = (vx_section){0};
     if (ivf->codec->ops->fine_bytes) VX_TRY(vx_container_find(file, "fine", false, &found->fine));
     VX_TRY(check_sizes(ivf, file, found));
-    return verify ? check_rows(ivf, file, &found->rows) : VINDEX_OK;
+    return verify ? check_rows(ivf, file, found) : VINDEX_OK;
 }
 
 /* Points the lists into the map. */

@@ -26,6 +26,7 @@ typedef struct vx_ivf {
     vx_list *lists;       /* NULL until trained */
     float *centroids;     /* lists x dim, where rows are coded relative to them; else NULL */
     size_t list_count;
+    bool alone;         /* codes without lists: there is one, and its centroid is 0 */
     void *arena;        /* what the first add or a compaction has laid out */
     size_t arena_bytes; /* of it */
     vx_ids ids;
@@ -34,7 +35,8 @@ typedef struct vx_ivf {
     double loss;
 } vx_ivf;
 
-extern const vx_index_kind vx_ivf_kind;
+/* Codes without lists are an index of one list, about which nothing is learnt. */
+extern const vx_index_kind vx_ivf_kind, vx_codes_kind;
 extern const vx_index_ops vx_ivf_ops;
 
 /* ops.c */
@@ -65,6 +67,13 @@ void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists);
 /* Copies the rows of one list to another, whose arrays have room. */
 void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to);
 size_t vx_ivf_memory(const vindex_index *index);
+
+/* Room for what comes to each list, where ends counts the vectors up to and including list l;
+ * empty: there are none yet. A failure may leave unused room behind, nothing else. */
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty);
+
+/* merge.c */
+vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
 
 /* search.c */
 vindex_status vx_ivf_search(const vindex_index *index, const vx_request *request);

@@ -98,10 +98,26 @@ static vindex_status train_codec(vx_ivf *ivf, const opened *new, const vx_sample
     return status;
 }
 
+/* The same from no more vectors than are of use to it, evenly spread. */
+static vindex_status train_codec_on_some(vx_ivf *ivf, const opened *new, const vx_sample *given) {
+    vx_sample sample = *given;
+    size_t dim = ivf->base.dim, useful = ivf->codec->useful;
+    if (!useful || given->n <= useful) return train_codec(ivf, new, given);
+    float *some = vx_alloc(useful, dim * sizeof *some);
+    if (!some) return vx_fail_memory(useful, dim * sizeof *some, "train");
+    for (size_t i = 0; i < useful; i++)
+        memcpy(some + i * dim, given->vectors + i * given->n / useful * dim, dim * sizeof *some);
+    sample.vectors = some;
+    sample.n = useful;
+    vindex_status status = train_codec(ivf, new, &sample);
+    vx_free(some);
+    return status;
+}
+
 /* Learns from n vectors. */
 static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
                            const vx_kmeans_params *params) {
-    vx_kmeans_report report;
+    vx_kmeans_report report = {0};
     vx_sample sample = {.vectors = vectors,
                         .n = n,
                         .seed = params->seed,
@@ -109,12 +125,13 @@ static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
                         .progress = params->progress,
                         .progress_context = params->progress_context};
     opened new = {0};
-    float *centroids = vx_alloc(ivf->list_count, ivf->base.dim * sizeof *centroids);
+    float *centroids = vx_alloc_zero(ivf->list_count, ivf->base.dim * sizeof *centroids);
     if (!centroids)
         return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
-    vindex_status status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
+    vindex_status status = VINDEX_OK;
+    if (!ivf->alone) status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
     if (status == VINDEX_OK) status = open_lists(ivf, centroids, &new);
-    if (status == VINDEX_OK) status = train_codec(ivf, &new, &sample);
+    if (status == VINDEX_OK) status = train_codec_on_some(ivf, &new, &sample);
     if (status == VINDEX_OK) {
         commit(ivf, &new);
         ivf->loss = report.loss;
@@ -134,7 +151,10 @@ vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const v
         return vx_fail(VINDEX_ERR_STATE,
                        "train: the index holds %zu vectors already; train an empty one",
                        ivf->ids.count);
-    VX_TRY(vx_kmeans_sample(rows, &params, &sample, &owned, &count));
+    vx_kmeans_params drawn = params; /* as many as lists or codec want */
+    size_t wanted = (ivf->codec->useful + ivf->list_count - 1) / ivf->list_count;
+    if (drawn.points_each) drawn.points_each = VX_MAX(drawn.points_each, wanted);
+    VX_TRY(vx_kmeans_sample(rows, &drawn, &sample, &owned, &count));
     vindex_status status = learn(ivf, sample, count, &params);
     vx_free(owned);
     return status;
@@ -148,6 +168,10 @@ static void keep_nearest(void *context, size_t query, const vx_hit *hits, size_t
 vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, size_t n,
                             const vindex_call *call, uint32_t *nearest) {
     enum { CHUNK = 1 << 16 };
+    if (coarse->ops->count(coarse) == 1) {
+        memset(nearest, 0, n * sizeof *nearest);
+        return VINDEX_OK;
+    }
     for (size_t first = 0; first < n; first += CHUNK) {
         vx_request request = {.queries = vectors + first * coarse->dim,
                               .query_count = VX_MIN(n - first, (size_t)CHUNK),
