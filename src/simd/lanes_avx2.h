@@ -127,6 +127,8 @@ static inline four four_widen(const float *p) {
 }
 
 #include "lanes_eight.h"
+#include "tables_avx2.h"
+
 #include "lanes_part.h"
 
 #endif

@@ -179,4 +179,6 @@ static inline double eight_sum(eight v) {
     return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
+#include "tables_avx512.h"
+
 #endif

@@ -130,6 +130,8 @@ static inline four four_widen(const float *p) {
 }
 
 #include "lanes_eight.h"
+#include "tables_neon.h"
+
 #include "lanes_part.h"
 
 #endif

@@ -161,6 +161,8 @@ static inline four four_widen(const float *p) {
 }
 
 #include "lanes_eight.h"
+#include "tables_scalar.h"
+
 #include "lanes_part.h"
 
 #endif
