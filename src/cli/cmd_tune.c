@@ -56,8 +56,8 @@ static int check_words(struct tune *tune) {
     return answer == CLI_DONE ? take_recalls(tune) : answer;
 }
 
-/* A flat index of the vectors that the index was made from. Codes take about as long to make as they
- * save five hundred queries, whatever the dimension. */
+/* A flat index of the vectors that the index was made from. Codes take about as long to make as
+ * they save five hundred queries, whatever the dimension. */
 static int make_exact(const struct tune *tune, const vindex_index *index, int64_t queries,
                       vindex_index **exact) {
     enum { WORTH_CODES = 1000 };

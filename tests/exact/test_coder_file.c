@@ -55,8 +55,8 @@ static void hash(unsigned char *bytes) {
     uint32_t count = vx_get_u32(bytes + 32);
     for (uint32_t i = 0; i < count; i++) {
         unsigned char *entry = table + 32 * i;
-        vx_put_u64(entry + 24, XXH3_64bits(bytes + vx_get_u64(entry + 8),
-                                           (size_t)vx_get_u64(entry + 16)));
+        vx_put_u64(entry + 24,
+                   XXH3_64bits(bytes + vx_get_u64(entry + 8), (size_t)vx_get_u64(entry + 16)));
     }
     vx_put_u64(bytes + 48, XXH3_64bits(table, (size_t)count * 32));
     vx_put_u64(bytes + 56, XXH3_64bits(bytes, 56));
@@ -173,8 +173,8 @@ START_TEST(sections_that_are_cut_are_refused) {
                 vindex_status status = open_changed(&w, changed, ways[cut % 2], &index);
                 /* corrupt: where bytes that should be padding are none */
                 ck_each(status == VINDEX_ERR_FORMAT || status == VINDEX_ERR_CORRUPT,
-                        "%s, '%s' of %llu bytes: %s", specs[spec], tags[t],
-                        (unsigned long long)cut, vindex_status_name(status));
+                        "%s, '%s' of %llu bytes: %s", specs[spec], tags[t], (unsigned long long)cut,
+                        vindex_status_name(status));
             }
         }
         whole_free(&w);

@@ -381,6 +381,6 @@ TEST_MAIN_PER_LEVEL("flat/certified", random_sets_are_searched_exactly,
                     every_number_of_rows_is_searched_exactly,
                     sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id,
                     filters_and_weights_are_answered_exactly, codes_follow_their_rows,
-                    rows_far_from_those_learnt_from_are_searched_exactly,
-                    memory_is_as_estimated, statistics_say_what_was_done, stages_see_less_and_less,
+                    rows_far_from_those_learnt_from_are_searched_exactly, memory_is_as_estimated,
+                    statistics_say_what_was_done, stages_see_less_and_less,
                     codes_are_learnt_when_there_is_enough)
