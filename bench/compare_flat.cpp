@@ -3,7 +3,7 @@
 // read bandwidth, and how many ids agree with vindex's.
 //
 //     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--k K] [--threads T] [--csv]
-//     [--data gaussian|re-move|bytecover2|falling] [--as-installed]
+//     [--data gaussian|re-move|bytecover2|falling] [--only ENGINE]... [--as-installed]
 //
 // All data is simulated: independent Gaussian numbers; embeddings with the clique structure of
 // Da-TACOS, scaled to length 1 (vindex simulate); Gaussian numbers whose variance falls as
@@ -43,6 +43,7 @@ struct Options {
     int64_t rows = 1000000, dim = 128, queries = 1000, k = 10;
     int threads = 1;
     std::string data = "gaussian";
+    std::vector<std::string> only; // engines; none: all
     bool asInstalled = false, csv = false;
     double readGbs = 0;
 };
@@ -72,6 +73,10 @@ Options parse(int argc, char **argv) {
         }
         if (word == "--data" && i + 1 < argc) {
             o.data = argv[++i];
+            continue;
+        }
+        if (word == "--only" && i + 1 < argc) {
+            o.only.push_back(argv[++i]);
             continue;
         }
         int64_t value = i + 1 < argc ? atoll(argv[++i]) : 0;
@@ -336,6 +341,7 @@ int main(int argc, char **argv) {
     };
     Answer exact[2]; // the first engine's, for one query and for all
     for (const Engine &engine : engines) {
+        if (!o.only.empty() && std::count(o.only.begin(), o.only.end(), engine.name) == 0) continue;
         struct sysinfo system;
         double need = engine.bytes * 1.35 + 1e9;
         if (!sysinfo(&system) && need > double(system.totalram) * system.mem_unit * 0.95) {

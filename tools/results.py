@@ -65,6 +65,17 @@ def large_lines(path):
         yield "| " + " | ".join(cells) + " |"
 
 
+def rank_lines(path):
+    """Search through a projection; nothing where it was not measured."""
+    if not path.exists():
+        return
+    found = json.loads(path.read_text())
+    yield (f"| one query over {found['rows']:,} x {found['dim']:,} (simulated, rank {found['rank']}) by "
+           f"`Rank,Flat,Certified`, projection included | {found['query_ms']:.1f} ms by one thread, "
+           f"{found['query_ms_all']:.1f} ms by {found['threads']}; {found['ids_of_brute_force']:.0%} of the ids those of "
+           f"a brute-force search; {found['add_rows_per_second_all']:,.0f} rows added per second |")
+
+
 def recall_lines(path):
     """Queries per second at a recall, of simulated sets; nothing where they were not measured."""
     if not path.exists():
@@ -123,6 +134,7 @@ def other_lines(folder, threads):
                    f"{other['seconds']:.1f} s ({other['seconds'] / report['seconds']:.0f} times as long); "
                    f"MAP {other['printed']['mAP']:.3f} |")
     yield from projection_lines(json.loads((folder / "projections.json").read_text()))
+    yield from rank_lines(folder / "rank.json")
     opened = json.loads((folder / "open.json").read_text())
     yield (f"| open an index of {opened['gigabytes']:.1f} GB, mapped, checks deferred | {opened['open_ms']:.2f} ms; "
            f"full check {opened['verify_seconds']:.1f} s |")

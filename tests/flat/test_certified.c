@@ -15,12 +15,29 @@ static uint64_t first_seed(void) {
     return given ? strtoull(given, NULL, 10) : 1;
 }
 
+/* Queries and what they should find. */
+typedef struct asked {
+    size_t count;
+    float *numbers;
+    oracle_ranking *rankings;
+} asked;
+
+static asked ask(const flat_case *c, size_t count) {
+    float *numbers = flat_case_queries(c, count);
+    return (asked){count, numbers, flat_case_rank(c, numbers, count, NULL, 0)};
+}
+
+static void asked_free(asked *a) {
+    rankings_free(a->rankings, a->count);
+    free(a->numbers);
+}
+
 /* One query, a few, a batch; every k; one thread or three. */
-static void check_searches(const flat_case *c, size_t queries, const char *what) {
+static void check_answers(const flat_case *c, const asked *a, const char *what) {
     int64_t n = (int64_t)c->truth.count, ks[] = {1, 10, 1000, n - 1, n + 5};
-    size_t batches[] = {1, 4, 5, queries};
-    float *numbers = flat_case_queries(c, queries);
-    oracle_ranking *rankings = flat_case_rank(c, numbers, queries, NULL, 0);
+    size_t queries = a->count, batches[] = {1, 4, 5, queries};
+    float *numbers = a->numbers;
+    oracle_ranking *rankings = a->rankings;
     for (size_t b = 0; b < 4; b++)
         for (size_t i = 0; i < sizeof ks / sizeof *ks; i++) {
             if (ks[i] < 1 || (b + i + c->rows.seed) % 2) continue; /* the next set has the others */
@@ -35,13 +52,13 @@ static void check_searches(const flat_case *c, size_t queries, const char *what)
         flat_case_range(c, numbers, queries, rankings, &params, radius);
         flat_case_range(c, numbers, 1, rankings, &params, radius);
     }
-    rankings_free(rankings, queries);
-    free(numbers);
 }
 
 static void check_set(const vectors *rows, vindex_metric metric, size_t queries) {
     flat_case c = certified_case_make(rows, metric, NULL);
-    check_searches(&c, queries, "");
+    asked a = ask(&c, queries);
+    check_answers(&c, &a, "");
+    asked_free(&a);
     flat_case_free(&c);
 }
 
@@ -147,7 +164,7 @@ START_TEST(filters_and_weights_are_answered_exactly) {
 END_TEST
 
 /* Saves the index, loads it in that way, and puts it in the place of the one before. */
-static void reload(flat_case *c, uint32_t flags, const char *what) {
+static void reload(flat_case *c, const asked *a, uint32_t flags, const char *what) {
     char path[] = "/tmp/vindex-certified-XXXXXX";
     int file = mkstemp(path);
     ck_assert_int_ge(file, 0);
@@ -157,7 +174,7 @@ static void reload(flat_case *c, uint32_t flags, const char *what) {
     ck_ok(vindex_load(path, flags, &c->index));
     ck_ok(vindex_verify(c->index, NULL));
     unlink(path);
-    check_searches(c, 9, what);
+    check_answers(c, a, what);
 }
 
 /* Removes some rows, compacts, brings them back: in memory, loaded, mapped. */
@@ -166,24 +183,28 @@ static void check_life(const vectors *rows, vindex_metric metric) {
     bool *hidden = calloc(rows->count, sizeof *hidden);
     vx_rng rng = vx_rng_seed(5, rows->seed);
     int64_t removed;
-    reload(&c, 0, "loaded");
-    reload(&c, VINDEX_LOAD_MAP, "mapped");
+    asked all = ask(&c, 9);
+    reload(&c, &all, 0, "loaded");
+    reload(&c, &all, VINDEX_LOAD_MAP, "mapped");
     for (int64_t id = 0; id < (int64_t)rows->count; id++) {
         hidden[id] = vx_rng_below(&rng, 3) == 0;
         if (hidden[id]) ck_ok(vindex_remove(c.index, &id, 1, &removed));
     }
     c.truth.hidden = hidden;
-    check_searches(&c, 9, "after remove");
+    asked some = ask(&c, 9);
+    check_answers(&c, &some, "after remove");
     ck_ok(vindex_compact(c.index, NULL));
-    check_searches(&c, 9, "after compact");
-    reload(&c, VINDEX_LOAD_MAP, "compacted and mapped");
+    check_answers(&c, &some, "after compact");
+    reload(&c, &some, VINDEX_LOAD_MAP, "compacted and mapped");
     for (int64_t id = 0; id < (int64_t)rows->count; id++) {
         if (!hidden[id]) continue;
         ck_ok(vindex_add_with_ids(c.index, c.numbers + (size_t)id * rows->dim, 1, &id, NULL));
         hidden[id] = false;
     }
-    check_searches(&c, 9, "after adding again");
-    reload(&c, 0, "and loaded");
+    check_answers(&c, &all, "after adding again");
+    reload(&c, &all, 0, "and loaded");
+    asked_free(&all);
+    asked_free(&some);
     flat_case_free(&c);
     free(hidden);
 }
@@ -199,6 +220,31 @@ START_TEST(codes_follow_their_rows) {
     }
     vectors blocks = {.kind = VECTORS_NORMAL, .dim = 16384, .count = 261, .seed = first_seed()};
     check_life(&blocks, VINDEX_COSINE);
+}
+END_TEST
+
+/* The mean that codes are made of is that of the first rows; all others lie far away from them. */
+START_TEST(rows_far_from_those_learnt_from_are_searched_exactly) {
+    enum { DIM = 40, COUNT = 1500, LEARNT = 300, QUERIES = 7 };
+    static const char *const kinds[] = {"Flat,Certified4", "Flat,Certified8", "Flat,CertifiedPCA9"};
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
+        for (size_t kind = 0; kind < 3; kind++) {
+            vectors rows = {.kind = VECTORS_OFFSET,
+                            .dim = DIM,
+                            .count = COUNT,
+                            .seed = first_seed() + (uint64_t)metric};
+            vectors first = {.kind = VECTORS_NORMAL, .dim = DIM, .count = LEARNT};
+            float *learnt = vectors_make(&first);
+            vindex_index *index;
+            ck_ok(vindex_create(kinds[kind], DIM, (vindex_metric)metric, &index));
+            ck_ok(vindex_train(index, learnt, LEARNT, NULL));
+            flat_case c = flat_case_fill(index, &rows, (vindex_metric)metric, NULL);
+            asked a = ask(&c, QUERIES);
+            check_answers(&c, &a, kinds[kind]);
+            asked_free(&a);
+            flat_case_free(&c);
+            free(learnt);
+        }
 }
 END_TEST
 
@@ -335,5 +381,6 @@ TEST_MAIN_PER_LEVEL("flat/certified", random_sets_are_searched_exactly,
                     every_number_of_rows_is_searched_exactly,
                     sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id,
                     filters_and_weights_are_answered_exactly, codes_follow_their_rows,
-                    memory_is_as_estimated, statistics_say_what_was_done, stages_see_less_and_less,
+                    rows_far_from_those_learnt_from_are_searched_exactly, memory_is_as_estimated,
+                    statistics_say_what_was_done, stages_see_less_and_less,
                     codes_are_learnt_when_there_is_enough)
