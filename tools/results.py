@@ -1,4 +1,5 @@
-"""Writes the README's table of results from the files tools/benchmark measured: results.py FOLDER README."""
+"""Writes what tools/benchmark measured into the README's table and into docs/projections.md: results.py FOLDER README
+PROJECTIONS."""
 import csv
 import json
 import pathlib
@@ -103,21 +104,33 @@ def other_lines(folder, threads):
            f"full check {opened['verify_seconds']:.1f} s |")
 
 
+def reduction_lines(path):
+    yield "| simulated embeddings made smaller | dim | metric | MAP, simulated | MAP, published | fit, CPU s |"
+    yield "|---|---|---|---|---|---|"
+    for row in csv.DictReader(path.read_text().splitlines()):
+        cells = [row[name] for name in ("method", "dim", "metric", "map_simulated", "map_published", "fit_cpu_seconds")]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def put(path, lines):
+    """Between the two marks of a file."""
+    before, rest = path.read_text().split(BEGIN)
+    path.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+
+
 def main():
-    folder, readme = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    folder, readme, projections = map(pathlib.Path, sys.argv[1:4])
     rows = flat_rows(folder / "flat.csv")
     threads = sorted({int(row["threads"]) for row in rows})
     machine = (folder / "machine.txt").read_text().strip().rsplit(",", 1)
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
     table = [f"Measured by `tools/benchmark` on {machine[1]} cores of an {machine[0].strip()}, simulated Gaussian vectors, "
              "all engines in one process, Faiss with a tuned BLAS. \"of read\" compares with the time that reading every "
              "number takes at the memory bandwidth measured in the same run: `Certified` passes 100% because it proves "
              "most vectors away without reading them (where the data allows: independent Gaussian numbers in 1,536 dimensions "
              "do not, and it falls back). GFLOP/s likewise count the operations of the plain method.", ""]
     table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv")) + [""] + list(other_lines(folder, threads))
-    readme.write_text(before + BEGIN + "\n" + "\n".join(table) + "\n" + END + after)
+    put(readme, table)
+    put(projections, reduction_lines(folder / "reductions.csv"))
 
 
 main()

@@ -58,8 +58,15 @@ typedef struct vindex_search_params {
     vindex_progress_fn progress; /* may cancel a long batch */
     void *progress_context;
     vindex_search_stats *stats; /* receives what the search did; NULL: not wanted */
-    int64_t nprobe; /* lists that an IVF index looks through, more than it has: all of them; 1 to
-                       2^31-1, default 16; other kinds do not look at it */
+    int64_t nprobe; /* lists that an IVF index looks through, more than it has: all of them; 0 (the
+                       default): 16; up to 2^31-1; other kinds do not look at it */
+    /* Instead of nprobe and the like: the recall that is wanted, 0 (the default): none, up to 1.
+     * The operating point that vindex_tune stored for it, or else the next higher one, says the
+     * parameters; one for a larger k serves, too. Given beside one of these parameters it is
+     * refused (VINDEX_ERR_ARGUMENT), as by vindex_range_search; without points for that k it is
+     * VINDEX_ERR_STATE, above the best of them VINDEX_ERR_UNSUPPORTED. An exact index always
+     * agrees. */
+    double recall;
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);
@@ -187,6 +194,14 @@ VINDEX_API vindex_status vindex_remove(vindex_index *index, const int64_t *ids, 
 
 /* Gives back the memory of removed vectors. Ids stay. Exclusive. */
 VINDEX_API vindex_status vindex_compact(vindex_index *index, const vindex_call *call);
+
+/* Copies the vectors of another index into this one, under their ids: shards that were filled apart
+ * become one. Kind, dimension and metric must agree, and what training learnt, bit for bit (train
+ * one index, save it, and load it once per shard); otherwise VINDEX_ERR_ARGUMENT. An id that both
+ * have is VINDEX_ERR_EXISTS. After a failure the index is as it was. Exclusive, and shared-read of
+ * `from`. */
+VINDEX_API vindex_status vindex_merge(vindex_index *index, const vindex_index *from,
+                                      const vindex_call *call);
 
 /* Writes the index to path, atomically: the old file stays until the new one is complete and on
  * disk. A symbolic link is replaced, not followed. Shared-read. */

@@ -5,8 +5,8 @@
  * What is found in these lists is exact: the answer is that of an exact search over the vectors in
  * them, as they are stored. With nprobe at least the number of lists it is the flat index's, id for
  * id. vindex_train must come first; it learns the centroids. Inner products, cosine and Pearson use
- * centroids of length 1. vindex_reconstruct passes over all lists once per call: ask for many ids
- * at a time.
+ * centroids of length 1. vindex_reconstruct looks each id up in every list, or passes over all
+ * lists once where that is quicker: ask for many ids at a time.
  *
  * Factory strings: "IVF4096,Flat" (4096 lists of float32), "IVF4096,Flat,f16", "IVF4096,Flat,bf16".
  */
@@ -52,7 +52,8 @@ typedef struct vindex_ivf_stats {
     double bytes_each; /* of a stored vector, what its list keeps beside it included */
 } vindex_ivf_stats;
 
-/* Fills *stats; VINDEX_ERR_ARGUMENT for an index of another kind. Shared-read. */
+/* Fills *stats, also of lists behind a projection; VINDEX_ERR_ARGUMENT for an index of another
+ * kind. Shared-read. */
 VINDEX_API vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *stats);
 
 #ifdef __cplusplus

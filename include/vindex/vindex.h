@@ -19,6 +19,7 @@
 #include <vindex/ivf.h>
 #include <vindex/status.h>
 #include <vindex/transform.h>
+#include <vindex/tune.h>
 #include <vindex/types.h>
 
 #endif

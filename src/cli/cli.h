@@ -24,6 +24,7 @@ int cmd_fit(int argc, const char **argv);
 int cmd_import(int argc, const char **argv);
 int cmd_apply(int argc, const char **argv);
 int cmd_build(int argc, const char **argv);
+int cmd_tune(int argc, const char **argv);
 int cmd_search(int argc, const char **argv);
 int cmd_eval(int argc, const char **argv);
 int cmd_simulate(int argc, const char **argv);

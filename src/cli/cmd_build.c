@@ -1,13 +1,10 @@
 /* vindex build: an index from a factory string and embeddings, streamed by blocks. */
-#include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <vindex/index.h>
 
+#include "filling.h"
 #include "model.h"
-#include "report.h"
-#include "rows.h"
 
 static const struct cli_usage usage = {
     .verb = "build",
@@ -30,51 +27,6 @@ struct build {
     const char *spec;
 };
 
-/* What a block is added with. */
-struct adding {
-    vindex_index *index;
-    const struct cli_rows *rows;
-    int64_t *ids; /* of all rows; NULL: numbered from 0 */
-};
-
-static int add_block(void *context, int64_t first, int64_t count, const float *vectors) {
-    const struct adding *adding = context;
-    struct cli_span span = {"building", (double)first / (double)adding->rows->rows,
-                            (double)(first + count) / (double)adding->rows->rows};
-    vindex_call call = cli_call(&span);
-    int answer = cli_rows_finite(adding->rows, first, count, vectors);
-    if (answer != CLI_DONE) return answer;
-    return cli_status(adding->ids != NULL ? vindex_add_with_ids(adding->index, vectors, count,
-                                                                adding->ids + first, &call)
-                                          : vindex_add(adding->index, vectors, count, &call));
-}
-
-static bool parse_id(const char *text, int64_t *id) {
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    *id = value;
-    return end != text && *end == 0 && errno == 0 && value >= 0;
-}
-
-/* The ids of the id column in *ids, or NULL there when it has none that are whole numbers. */
-static int read_ids(const struct cli_rows *rows, int64_t **ids) {
-    *ids = NULL;
-    if (!rows->has_ids) return CLI_DONE;
-    int64_t *found = cli_alloc(rows->rows, sizeof *found, "ids");
-    if (found == NULL) return CLI_FAILED;
-    for (int64_t i = 0; i < rows->rows; i++) {
-        if (parse_id(cli_rows_id(rows, i), &found[i])) continue;
-        cli_note("vindex build: note: id '%s' of row %lld is no whole number; rows are numbered "
-                 "from 0 instead",
-                 cli_rows_id(rows, i), (long long)i);
-        free(found);
-        return CLI_DONE;
-    }
-    *ids = found;
-    return CLI_DONE;
-}
-
 static int report_result(const struct build *build, const vindex_index *index, bool with_ids,
                          double seconds) {
     struct stat file = {0};
@@ -95,17 +47,13 @@ static int report_result(const struct build *build, const vindex_index *index, b
 
 static int fill_and_save(const struct build *build, const struct cli_rows *rows,
                          vindex_index *index) {
-    struct adding adding = {.index = index, .rows = rows};
+    bool with_ids = false;
     struct cli_span span = {"saving", 0, 1};
     vindex_call call = cli_call(&span);
     double start = cli_clock();
-    int answer = read_ids(rows, &adding.ids);
-    if (answer == CLI_DONE) answer = cli_train(index, rows);
-    if (answer == CLI_DONE) answer = cli_rows_each(rows, "building", add_block, &adding);
+    int answer = cli_fill(index, rows, &with_ids);
     if (answer == CLI_DONE) answer = cli_status(vindex_save(index, build->output, &call));
-    if (answer == CLI_DONE)
-        answer = report_result(build, index, adding.ids != NULL, cli_clock() - start);
-    free(adding.ids);
+    if (answer == CLI_DONE) answer = report_result(build, index, with_ids, cli_clock() - start);
     return answer;
 }
 

@@ -10,6 +10,7 @@
 #include <vindex/index.h>
 #include <vindex/ivf.h>
 
+#include "filling.h"
 #include "model.h"
 #include "report.h"
 #include "rows.h"
@@ -113,9 +114,10 @@ static int info_index(const char *path, struct cli_report *report) {
     report_codes(index, report);
     cli_report_bytes(report, "bytes", "bytes", file_bytes(path));
     report_lists(index, report);
+    answer = cli_report_points(report, index);
     if (vindex_index_transform(index) != NULL)
         cli_model_steps(report, vindex_index_transform(index));
-    answer = report_sections(path, report);
+    if (answer == CLI_DONE) answer = report_sections(path, report);
     cli_report_text(report, "checks", "checks", "every checksum matches");
     vindex_free(index);
     return answer;

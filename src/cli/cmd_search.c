@@ -17,7 +17,8 @@ static const struct cli_usage usage = {
     .does = "Finds the K best of an index for each query, best first: squared distances for l2,\n"
             "similarities for the other metrics.",
     .example = "  vindex search songs.vindex --queries queries.npy -k 10 -o found.npz\n"
-               "  vindex search songs.vindex --queries queries.npy -k 10 --batch 1 --json",
+               "  vindex search songs.vindex --queries queries.npy -k 10 --batch 1 --json\n"
+               "  vindex search tuned.vindex --queries queries.npy -k 10 --recall 0.95",
     .words = "INDEX",
     .word_count = 1,
 };

@@ -16,6 +16,7 @@ static const struct verb {
     {"import", "make a model of a layer that was trained elsewhere", cmd_import},
     {"apply", "project embeddings by a model", cmd_apply},
     {"build", "build an index from embeddings", cmd_build},
+    {"tune", "measure which parameters of an index give which recall", cmd_tune},
     {"search", "find the nearest neighbours of queries", cmd_search},
     {"eval", "measure retrieval: MAP, MR1 and friends", cmd_eval},
     {"simulate", "make simulated embeddings", cmd_simulate},

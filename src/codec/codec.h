@@ -3,7 +3,10 @@
  *
  * The key of a query and a row is that of the *decoded* row in double precision: whatever a filter
  * does with codes, only rows that it proves away are missing, so that a search over coded rows is
- * the exact search over what decode gives. */
+ * the exact search over what decode gives.
+ *
+ * A run may have a centre. Rows are then coded as what is left of them when the centre is taken
+ * off, if the codec asks for that, and decode adds it again. */
 #ifndef VX_CODEC_CODEC_H
 #define VX_CODEC_CODEC_H
 
@@ -17,24 +20,49 @@ typedef struct vx_scorer vx_scorer;
 /* Rows per group of a codec that interleaves rows; runs of rows have room for whole groups. */
 enum { VX_CODEC_ROWS = 16 };
 
+/* What vectors are coded for. */
+typedef struct vx_codec_use {
+    size_t dim;
+    vindex_metric metric;
+    bool scattered; /* rows are compared a few at a time, wherever they lie: not in groups */
+} vx_codec_use;
+
 /* One row of a run; at is its place. */
 typedef struct vx_coded {
-    const vx_block *run; /* data, aux and count */
+    const vx_block *run; /* data, fine, aux, centre and count */
     size_t at;
 } vx_coded;
 
+/* What a codec learns from. */
+typedef struct vx_sample {
+    const float *vectors; /* n x dim */
+    size_t n;
+    const float *centres;    /* NULL: there are none */
+    const uint32_t *nearest; /* per vector the number of its centre */
+    uint64_t seed;
+    int threads;
+    vindex_progress_fn progress;
+    void *progress_context;
+} vx_sample;
+
 typedef struct vx_codec_ops {
     void (*free)(vx_codec *codec);
-    /* Learns from n vectors; NULL: there is nothing to learn. */
-    vindex_status (*train)(vx_codec *codec, const float *vectors, size_t n, int threads);
+    /* Learns; a failure leaves the codec as it was. NULL: there is nothing to learn. */
+    vindex_status (*train)(vx_codec *codec, const vx_sample *sample);
     /* Bytes of the data of a run of that many rows. */
     size_t (*bytes)(const vx_codec *codec, size_t rows);
-    /* Encodes a vector into a place, data and aux. */
-    void (*encode)(const vx_codec *codec, const float *vector, vx_coded to);
+    /* The same of its `fine` array, which only a few rows are read of. NULL: there is none. */
+    size_t (*fine_bytes)(const vx_codec *codec, size_t rows);
+    /* Encodes a vector into a place: data, fine and aux. Answers a number of which scorers want to
+     * know the largest of all rows, never negative. */
+    float (*encode)(const vx_codec *codec, const float *vector, vx_coded to);
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
-    /* Copies the data of a row to another place. */
+    /* Copies the data and fine of a row to another place, of the same centre. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
-    /* What was learnt, in a section of its own; NULL: nothing. */
+    /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
+     */
+    bool (*alike)(const vx_codec *a, const vx_codec *b);
+    /* What was learnt, in one section; NULL: nothing. */
     vindex_status (*save)(const vx_codec *codec, vx_container_writer *writer);
     vindex_status (*load)(vx_codec *codec, const vx_container *file, bool verify);
     /* For up to that many queries at once, for one thread. */
@@ -45,18 +73,30 @@ struct vx_codec {
     const vx_codec_ops *ops;
     const vx_kernels *kernels;
     vx_space space; /* of decoded rows */
-    char word[32];  /* the factory words, "Flat" or "Flat,f16" */
+    bool residual;  /* wants runs to have centres */
+    /* The owner of the runs says: no centre is longer than this. Known before scorers are made. */
+    float longest_centre;
+    char word[32];      /* the factory words, "Flat" or "Flat,f16" */
+    size_t own_bytes;   /* of what it has learnt */
+    size_t query_bytes; /* that a scorer needs per query, beside the query itself */
+    size_t useful;      /* training vectors that are of use to it */
 };
 
 typedef struct vx_scorer_ops {
     void (*free)(vx_scorer *scorer);
-    /* Takes count queries (count x dim) and opens their pools. largest_aux: of all rows. */
-    vindex_status (*load)(vx_scorer *scorer, const float *queries, size_t count, float largest_aux,
+    /* Takes count queries (count x dim) and opens their pools; pools NULL: they are for gather, not
+     * for scan. largest: of what encode answered for all rows. */
+    vindex_status (*load)(vx_scorer *scorer, const float *queries, size_t count, float largest,
                           vx_pools *pools);
     /* The queries that the runs to come are for, by their numbers; the list must last. */
     void (*choose)(vx_scorer *scorer, const uint32_t *queries, size_t count);
     /* Filters a run of rows; row i is `where` + i to the pools. */
     void (*scan)(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools);
+    /* After the last run for that query: brings what waits to its pool. NULL: nothing waits. */
+    void (*finish)(vx_scorer *scorer, size_t query, vx_pools *pools);
+    /* The keys of a query and some rows of a run, approximately, in single precision. */
+    void (*gather)(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
+                   size_t count, float *keys);
     /* The key of a query and a row; smaller is better. */
     double (*settle)(vx_scorer *scorer, size_t query, vx_coded row);
 } vx_scorer_ops;
@@ -66,15 +106,28 @@ struct vx_scorer {
 };
 
 /* The codec that count factory words ask for. */
-vindex_status vx_codec_create(const char *const *words, size_t count, size_t dim,
-                              vindex_metric metric, vx_codec **codec);
+vindex_status vx_codec_create(const char *const *words, size_t count, const vx_codec_use *use,
+                              vx_codec **codec);
 void vx_codec_free(vx_codec *codec); /* NULL is fine */
+
+/* Bytes of the fine array of a run, 0 where there is none. */
+size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows);
+
+/* A vector as quantisers see it: as the metric does (of length 1 under cosine and Pearson, zero and
+ * constant ones 0), less the centre (NULL: none). The same bits on every machine. */
+void vx_codec_form(const vx_codec *codec, const float *vector, const float *centre, float *form);
+
+/* Whether a factory word names codes that make an index of their own, without lists. */
+bool vx_codec_stands_alone(const char *word);
 
 /* The factory words known, for errors and help. */
 const char *vx_codec_help(void);
 
 /* The codecs, for vx_codec_create. stored.c: the numbers themselves, as f32, f16 or bf16. */
-vindex_status vx_stored_create(vindex_dtype dtype, size_t dim, vindex_metric metric,
-                               vx_codec **codec);
+vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_codec **codec);
+
+/* pq/codec.c: product codes, "PQ64x4". */
+bool vx_pq_word(const char *word);
+vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_codec **codec);
 
 #endif

@@ -1,4 +1,5 @@
 /* The codec that keeps the numbers themselves, in single precision or halves. */
+#include <math.h>
 #include <stdio.h>
 
 #include "codec.h"
@@ -16,10 +17,11 @@ static void free_codec(vx_codec *codec) {
     vx_free(codec);
 }
 
-static void encode(const vx_codec *codec, const float *vector, vx_coded to) {
+static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
     float *aux = (float *)(uintptr_t)to.run->aux + to.at;
     codec->kernels->narrow[codec->space.dtype](vector, codec->space.dim, row_at(codec, to));
     vx_aux_fill(&codec->space, codec->kernels, row_at(codec, to), 1, aux);
+    return vx_aux_largest(aux, 1);
 }
 
 static void decode(const vx_codec *codec, vx_coded from, float *vector) {
@@ -47,7 +49,11 @@ static vindex_status load(vx_scorer *scorer, const float *queries, size_t count,
                           vx_pools *pools) {
     stored_scorer *s = (stored_scorer *)scorer;
     VX_TRY(vx_group_load(&s->group, queries, count, 1));
-    vx_sweep_begin(&s->sweep, largest_aux, pools);
+    if (pools)
+        vx_sweep_begin(&s->sweep, largest_aux, pools);
+    else
+        for (size_t q = 0; q < count; q++)
+            vx_group_form(&s->group, VX_PASS_SCAN, q, s->sweep.forms + q * s->group.padded);
     return VINDEX_OK;
 }
 
@@ -65,7 +71,29 @@ static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
                            (const char *)row.run->data + row.at * vx_space_stride(&group->space));
 }
 
-static const vx_scorer_ops scorer_ops = {free_scorer, load, choose, scan, settle};
+static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
+                   size_t count, float *keys) {
+    const stored_scorer *s = (stored_scorer *)scorer;
+    const vx_space *space = &s->group.space;
+    const vx_listed listed = {run->data, rows, count};
+    const float *form = s->sweep.forms + query * s->group.padded;
+    bool l2 = space->metric == VINDEX_L2, plain = l2 || space->metric == VINDEX_INNER_PRODUCT;
+    (l2 ? s->group.kernels->gather_l2
+        : s->group.kernels->gather_ip)[space->dtype](form, &listed, space->dim, keys);
+    for (size_t i = 0; !plain && i < count; i++) {
+        float aux = run->aux[rows[i]];
+        keys[i] =
+            isnan(aux) ? (float)settle(scorer, query, (vx_coded){run, rows[i]}) : keys[i] * aux;
+    }
+}
+
+static const vx_scorer_ops scorer_ops = {.free = free_scorer,
+                                         .load = load,
+                                         .choose = choose,
+                                         .scan = scan,
+                                         .finish = NULL,
+                                         .gather = gather,
+                                         .settle = settle};
 
 static vindex_status score(const vx_codec *codec, size_t capacity, vx_scorer **scorer) {
     stored_scorer *s = vx_alloc_zero(1, sizeof *s);
@@ -84,6 +112,7 @@ static vindex_status score(const vx_codec *codec, size_t capacity, vx_scorer **s
 static const vx_codec_ops stored_ops = {.free = free_codec,
                                         .train = NULL,
                                         .bytes = run_bytes,
+                                        .fine_bytes = NULL,
                                         .encode = encode,
                                         .decode = decode,
                                         .move = move,
@@ -91,13 +120,12 @@ static const vx_codec_ops stored_ops = {.free = free_codec,
                                         .load = NULL,
                                         .score = score};
 
-vindex_status vx_stored_create(vindex_dtype dtype, size_t dim, vindex_metric metric,
-                               vx_codec **result) {
+vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_codec **result) {
     vx_codec *codec = vx_alloc_zero(1, sizeof *codec);
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     *codec = (vx_codec){.ops = &stored_ops,
                         .kernels = vx_kernels_get(),
-                        .space = {.metric = metric, .dtype = dtype, .dim = dim}};
+                        .space = {.metric = use->metric, .dtype = dtype, .dim = use->dim}};
     bool plain = dtype == VINDEX_F32;
     snprintf(codec->word, sizeof codec->word, "Flat%s%s", plain ? "" : ",",
              plain ? "" : vindex_dtype_name(dtype));

@@ -1,6 +1,7 @@
 /* Errors, memory and threads: what every other file is built on. */
 #include "base.h"
 
+#include <locale.h>
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -134,6 +135,18 @@ vindex_status vx_fail_memory(size_t count, size_t size, const char *what) {
 int vx_threads(int32_t requested) {
     if (requested > 0) return VX_MIN(requested, (int32_t)THREADS_MOST);
     return VX_MAX(omp_get_num_procs(), 1); /* honours the process's CPU affinity */
+}
+
+vindex_status vx_locale_enter(vx_locale *locale) {
+    locale_t own = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (!own) return vx_fail(VINDEX_ERR_MEMORY, "numbers: no memory for the C locale; free some");
+    *locale = (vx_locale){own, uselocale(own)};
+    return VINDEX_OK;
+}
+
+void vx_locale_leave(vx_locale *locale) {
+    uselocale((locale_t)locale->before);
+    freelocale((locale_t)locale->own);
 }
 
 vindex_status vx_progress(vindex_progress_fn progress, void *context, const char *phase,

@@ -65,6 +65,14 @@ VX_SHARED void vx_alloc_fail_after(long after);
 /* How many threads a call uses for that request: 0 means every core the process may use. */
 VX_SHARED int vx_threads(int32_t requested);
 
+/* Numbers are read and written with a point whatever the language of the process: puts this thread
+ * into the C locale until vx_locale_leave. */
+typedef struct vx_locale {
+    void *own, *before;
+} vx_locale;
+VX_SHARED vindex_status vx_locale_enter(vx_locale *locale);
+VX_SHARED void vx_locale_leave(vx_locale *locale);
+
 /* VINDEX_ERR_CANCELLED when the callback (may be NULL) asks to stop. */
 VX_SHARED vindex_status vx_progress(vindex_progress_fn progress, void *context, const char *phase,
                                     double fraction);

@@ -168,7 +168,11 @@ vindex_status vindex_fields_set(const vindex_field_table *table, void *params, c
     const vindex_field *field = find(table, name);
     if (!field) return unknown(table, name);
     double number;
-    if (!parse(field, value, &number) || !(number >= field->least && number <= field->most)) {
+    vx_locale locale;
+    VX_TRY(vx_locale_enter(&locale));
+    bool parsed = parse(field, value, &number);
+    vx_locale_leave(&locale);
+    if (!parsed || !(number >= field->least && number <= field->most)) {
         char found[64];
         snprintf(found, sizeof found, "'%.50s'", value);
         return out_of_range(table, field, found);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#include "index_impl.h"
+#include "points.h"
 #include "simd/kernels.h"
 
 static const vindex_field search_fields[] = {
@@ -14,8 +14,10 @@ static const vindex_field search_fields[] = {
      "neighbours per query"},
     {"threads", VINDEX_FIELD_INT32, offsetof(vindex_search_params, threads), 0, 1024, 0,
      "threads; 0 means every core the process may use"},
-    {"nprobe", VINDEX_FIELD_INT64, offsetof(vindex_search_params, nprobe), 1, INT32_MAX, 16,
-     "lists that an IVF index looks through"},
+    {"nprobe", VINDEX_FIELD_INT64, offsetof(vindex_search_params, nprobe), 0, INT32_MAX, 0,
+     "lists that an IVF index looks through; 0: 16, or what a recall wants"},
+    {"recall", VINDEX_FIELD_DOUBLE, offsetof(vindex_search_params, recall), 0, 1, 0,
+     "of a tuned index: the recall that is wanted; 0: as the parameters give"},
 };
 static const vindex_field_table search_table = {"search", sizeof(vindex_search_params),
                                                 search_fields, VX_COUNT(search_fields)};
@@ -68,6 +70,7 @@ vindex_status vindex_memory_estimate(const char *text, int64_t dim, int64_t n, s
 void vindex_free(vindex_index *index) {
     if (!index) return;
     vx_container *file = index->file;
+    vx_points_drop(index);
     index->ops->free(index);
     vx_container_close(file);
 }
@@ -88,7 +91,7 @@ uint32_t vindex_capabilities(const vindex_index *index) {
     return index->capabilities;
 }
 size_t vindex_memory(const vindex_index *index) {
-    return index->ops->memory(index);
+    return index->ops->memory(index) + index->point_count * sizeof *index->points;
 }
 
 bool vindex_is_trained(const vindex_index *index) {
@@ -122,13 +125,21 @@ static vindex_status check_vectors(const vindex_index *index, const char *verb,
     return VINDEX_OK;
 }
 
+/* What was tuned before was another index. */
+static vindex_status train(vindex_index *index, const vindex_rows *rows, const vindex_call *call) {
+    if (!index->ops->train) return VINDEX_OK;
+    VX_TRY(index->ops->train(index, rows, call));
+    vx_points_drop(index);
+    return VINDEX_OK;
+}
+
 vindex_status vindex_train(vindex_index *index, const float *vectors, int64_t n,
                            const vindex_call *call) {
     vindex_call resolved;
     VX_TRY(check_vectors(index, "train", vectors, n));
     VX_TRY(vx_call_resolve(call, &resolved));
     vindex_rows rows = {n, (int64_t)index->dim, vectors, NULL, NULL};
-    return index->ops->train ? index->ops->train(index, &rows, &resolved) : VINDEX_OK;
+    return train(index, &rows, &resolved);
 }
 
 vindex_status vindex_train_rows(vindex_index *index, const vindex_rows *rows,
@@ -143,7 +154,7 @@ vindex_status vindex_train_rows(vindex_index *index, const vindex_rows *rows,
                        "train: the rows have %lld numbers and the index %zu; they must agree",
                        (long long)rows->dim, index->dim);
     VX_TRY(vx_call_resolve(call, &resolved));
-    return index->ops->train ? index->ops->train(index, rows, &resolved) : VINDEX_OK;
+    return train(index, rows, &resolved);
 }
 
 /* ids NULL: they count up. */
@@ -154,7 +165,9 @@ static vindex_status add(vindex_index *index, const float *vectors, int64_t n, c
     VX_TRY(vx_call_resolve(call, &resolved));
     if (!index->ops->add) return unsupported(index, "add");
     VX_TRY(check_trained(index, "add"));
-    return index->ops->add(index, vectors, (size_t)n, ids, &resolved);
+    VX_TRY(index->ops->add(index, vectors, (size_t)n, ids, &resolved));
+    vx_points_age(index, n);
+    return VINDEX_OK;
 }
 
 vindex_status vindex_add(vindex_index *index, const float *vectors, int64_t n,
@@ -197,16 +210,14 @@ static vindex_status check_filter(const vindex_filter *filter) {
     return VINDEX_OK;
 }
 
-/* Programs built before nprobe was there get its default. */
+/* Programs built before a field was there get its default. */
 static void take_params(const vindex_search_params *given, vindex_search_params *params) {
-    size_t before_nprobe = offsetof(vindex_search_params, nprobe);
-    if (given->struct_size != before_nprobe) {
-        size_t known = VX_MIN(given->struct_size, sizeof *params);
-        memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
-        return;
-    }
-    memcpy(params, given, before_nprobe);
-    params->struct_size = sizeof *params;
+    static const size_t earlier[] = {offsetof(vindex_search_params, nprobe),
+                                     offsetof(vindex_search_params, recall)};
+    size_t known = VX_MIN(given->struct_size, sizeof *params);
+    memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
+    for (size_t i = 0; i < VX_COUNT(earlier); i++)
+        if (given->struct_size == earlier[i]) params->struct_size = sizeof *params;
 }
 
 /* Checks what a search was given and writes the request that an index room gets. */
@@ -225,7 +236,6 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         .queries = queries,
         .query_count = (size_t)nq,
         .k = (size_t)params.k,
-        .nprobe = (size_t)params.nprobe,
         .threads = vx_threads(params.threads),
         .filter = all ? NULL : params.filter,
         .weights = params.weights,
@@ -238,7 +248,7 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         return unsupported(index, "search with a filter");
     if (params.weights && !(index->capabilities & VINDEX_CAN_WEIGHT))
         return unsupported(index, "search in a subspace");
-    return VINDEX_OK;
+    return vx_points_apply(index, &params, request);
 }
 
 /* From a key, smaller is better, to what the metric promises. 0 - key, so that no -0 is shown. */
@@ -329,6 +339,12 @@ vindex_status vindex_range_search(const vindex_index *index, const float *querie
                                   float radius, const vindex_search_params *params,
                                   vindex_range_result *result) {
     vx_request request;
+    if (params && params->struct_size > offsetof(vindex_search_params, recall) &&
+        params->recall > 0)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "range search: recall %.6g is what a search for k neighbours is tuned for; "
+                       "give the parameters instead",
+                       params->recall);
     VX_TRY(make_request(index, queries, nq, params, &request));
     if (!index->ops->range_search) return unsupported(index, "range search");
     if (isnan(radius) || !result)
@@ -384,6 +400,7 @@ vindex_status vindex_remove(vindex_index *index, const int64_t *ids, int64_t n, 
     VX_TRY(check_ids(index, "remove", ids, n));
     if (!index->ops->remove) return unsupported(index, "remove");
     VX_TRY(index->ops->remove(index, ids, (size_t)n, &count));
+    vx_points_age(index, (int64_t)count);
     if (removed) *removed = (int64_t)count;
     return VINDEX_OK;
 }
@@ -396,6 +413,38 @@ vindex_status vindex_compact(vindex_index *index, const vindex_call *call) {
     return index->ops->compact(index, &resolved);
 }
 
+vindex_status vindex_merge(vindex_index *index, const vindex_index *from, const vindex_call *call) {
+    vindex_call resolved;
+    VX_TRY(check_ids(index, "merge", NULL, 0));
+    VX_TRY(check_ids(from, "merge", NULL, 0));
+    VX_TRY(vx_call_resolve(call, &resolved));
+    if (!index->ops->merge) return unsupported(index, "merge");
+    if (index->dim != from->dim || index->metric != from->metric ||
+        strcmp(index->spec, from->spec) != 0)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "merge: an index '%s' of %zu dimensions under %s and another '%s' of %zu "
+                       "under %s; they must agree",
+                       index->spec, index->dim, vindex_metric_name(index->metric), from->spec,
+                       from->dim, vindex_metric_name(from->metric));
+    VX_TRY(check_trained(index, "merge"));
+    VX_TRY(check_trained(from, "merge"));
+    size_t came = from->ops->count(from);
+    if (index == from && came)
+        return vx_fail(VINDEX_ERR_EXISTS, "merge: an index with itself; give two");
+    if (!came) return VINDEX_OK;
+    VX_TRY(index->ops->merge(index, from, &resolved));
+    vx_points_age(index, (int64_t)came);
+    return VINDEX_OK;
+}
+
+vindex_status vindex_tune(vindex_index *index, const float *queries, int64_t n,
+                          const vindex_tune_params *params, const vindex_call *call) {
+    vindex_call resolved;
+    VX_TRY(check_vectors(index, "tune", queries, n));
+    VX_TRY(vx_call_resolve(call, &resolved));
+    return vx_tune(index, queries, (size_t)n, params, &resolved);
+}
+
 vindex_status vindex_save(const vindex_index *index, const char *path, const vindex_call *call) {
     vindex_call resolved;
     VX_TRY(check_ids(index, "save", NULL, 0));
@@ -403,13 +452,14 @@ vindex_status vindex_save(const vindex_index *index, const char *path, const vin
     VX_TRY(vx_call_resolve(call, &resolved));
     if (!index->ops->saves_untrained) VX_TRY(check_trained(index, "save"));
     vx_container_writer *writer;
-    uint32_t sections = 1 + index->ops->section_count(index);
+    uint32_t sections = 1 + index->ops->section_count(index) + vx_points_saved(index);
     VX_TRY(vx_container_create(path, VX_KIND_INDEX, 0, sections, &writer));
     vx_index_header header = {.dim = index->dim, .metric = index->metric};
     strcpy(header.spec, index->spec);
     index->ops->describe(index, &header);
     vindex_status status = vx_index_header_save(writer, &header);
     if (status == VINDEX_OK) status = index->ops->save(index, writer, &resolved);
+    if (status == VINDEX_OK && vx_points_saved(index)) status = vx_points_save(index, writer);
     if (status == VINDEX_OK) return vx_container_commit(writer);
     vx_container_abort(writer);
     return status;
@@ -426,6 +476,7 @@ vindex_status vindex_load(const char *path, uint32_t flags, vindex_index **index
         return vx_fail(VINDEX_ERR_ARGUMENT, "load: unknown flags 0x%x", (unsigned)flags);
     if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
     vx_container *file;
+    vindex_index *loaded = NULL;
     VX_TRY(vx_container_open(path, VX_KIND_INDEX, &file));
     bool verify = !(flags & VINDEX_LOAD_DEFER);
     vx_index_header header;
@@ -435,8 +486,16 @@ vindex_status vindex_load(const char *path, uint32_t flags, vindex_index **index
     if (status == VINDEX_OK) status = vx_index_header_load(file, &header);
     if (status == VINDEX_OK) status = vx_spec_parse(header.spec, &spec, &kind);
     if (status == VINDEX_OK)
-        status = kind->load(&spec, &header, file, flags & VINDEX_LOAD_MAP, verify, index);
-    if (status != VINDEX_OK) vx_container_close(file);
+        status = kind->load(&spec, &header, file, flags & VINDEX_LOAD_MAP, verify, &loaded);
+    if (status != VINDEX_OK) {
+        vx_container_close(file);
+        return status;
+    }
+    status = vx_points_load(loaded, file);
+    if (status == VINDEX_OK)
+        *index = loaded;
+    else
+        vindex_free(loaded);
     return status;
 }
 

@@ -14,7 +14,7 @@ typedef struct vx_request {
     const float *queries;
     size_t query_count;
     size_t k;
-    size_t nprobe;     /* lists to look through, for indexes that have some */
+    size_t nprobe;     /* lists to look through, for indexes that have some: see vx_knob */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;
@@ -34,6 +34,15 @@ typedef struct vx_index_header {
     uint32_t metric;
     int64_t largest_id;
 } vx_index_header;
+
+/* A parameter of a search that trades speed for recall: more of it is slower and finds more. */
+typedef struct vx_knob {
+    const char *name;    /* of its field in vindex_search_params */
+    size_t given, asked; /* where it is in that struct, an int64_t, 0 for the initial value; and in
+                            vx_request, a size_t */
+    int64_t least, most, initial; /* most: of this index, now; a search may ask for more */
+} vx_knob;
+enum { VX_KNOBS_MOST = 4 };
 
 typedef struct vx_index_ops {
     const char *word; /* the factory word, "Flat" */
@@ -59,7 +68,17 @@ typedef struct vx_index_ops {
                           const vindex_call *call);
     bool saves_untrained; /* what it will learn with is worth a file */
     const vindex_transform *(*transform)(const vindex_index *index); /* NULL: it has none */
+    /* Lists what can be tuned, the parameter first that is searched for at each choice of the
+     * others; answers how many there are. NULL: nothing. */
+    size_t (*knobs)(const vindex_index *index, vx_knob knobs[VX_KNOBS_MOST]);
+    /* The index behind this one, which does the searching; NULL: there is none. */
+    const vindex_index *(*inner)(const vindex_index *index);
+    /* Takes over copies of the vectors of an index of the same kind, dimension and metric under
+     * their ids, none of which is there already. NULL: it cannot. */
+    vindex_status (*merge)(vindex_index *index, const vindex_index *from, const vindex_call *call);
 } vx_index_ops;
+
+typedef struct vx_point vx_point;
 
 /* The first member of every index struct. */
 struct vindex_index {
@@ -69,6 +88,8 @@ struct vindex_index {
     uint32_t capabilities;
     char spec[128];     /* canonical factory string */
     vx_container *file; /* the file it was loaded from, NULL for one made in memory */
+    vx_point *points;   /* the operating points, by k and recall: see points.h */
+    size_t point_count;
 };
 
 /* A parsed factory string: "Flat,f16" has the words "Flat" and "f16". */

@@ -65,8 +65,10 @@ static vindex_status read_rows(const vindex_rows *rows, size_t first, size_t cou
 }
 
 /* Copies `count` rows, drawn without repetition and kept in their order: Knuth's selection sampling
- * (The Art of Computer Programming, 3.4.2, algorithm S). Neighbours are read together. */
-static vindex_status draw(vx_rng *rng, const vindex_rows *rows, size_t count, float *to) {
+ * (The Art of Computer Programming, 3.4.2, algorithm S). Neighbours are read together. Who is told
+ * (NULL: nobody) may cancel. */
+static vindex_status draw(vx_rng *rng, const vindex_rows *rows, size_t count, float *to,
+                          const vx_kmeans_params *told) {
     enum { TOGETHER = 1 << 12 };
     size_t n = (size_t)rows->count, dim = (size_t)rows->dim, taken = 0, together = 0;
     for (size_t i = 0; taken < count; i++) {
@@ -77,6 +79,9 @@ static vindex_status draw(vx_rng *rng, const vindex_rows *rows, size_t count, fl
         VX_TRY(read_rows(rows, i + wanted - together, together, to + taken * dim));
         taken += together;
         together = 0;
+        if (told)
+            VX_TRY(vx_progress(told->progress, told->progress_context, "read",
+                               (double)taken / (double)count));
     }
     return VINDEX_OK;
 }
@@ -101,7 +106,7 @@ vindex_status vx_kmeans_sample(const vindex_rows *rows, const vx_kmeans_params *
     float *drawn = vx_alloc(most, dim * sizeof *drawn);
     if (!drawn) return vx_fail_memory(most, dim * sizeof *drawn, "train: the points to learn from");
     vx_rng rng = vx_rng_seed(params->seed, STREAM_SAMPLE);
-    vindex_status status = draw(&rng, rows, most, drawn);
+    vindex_status status = draw(&rng, rows, most, drawn, params);
     if (status != VINDEX_OK) {
         vx_free(drawn);
         return status;
@@ -128,7 +133,7 @@ static void centre(float *vector, size_t dim) {
 static vindex_status take_sample(run *r, const float *points, size_t n) {
     vx_rng rng = vx_rng_seed(r->params->seed, STREAM_SAMPLE);
     vindex_rows rows = in_memory(points, n, r->dim);
-    VX_TRY(draw(&rng, &rows, r->n, r->sample));
+    VX_TRY(draw(&rng, &rows, r->n, r->sample, NULL));
     for (size_t i = 0; i < r->n && r->params->form != VX_KMEANS_AS_IS; i++) {
         if (r->params->form == VX_KMEANS_CENTRED_UNIT) centre(r->sample + i * r->dim, r->dim);
         normalise(r->sample + i * r->dim, r->dim);
@@ -279,7 +284,7 @@ static vindex_status move_small(run *r, vx_rng *rng) {
 /* A random sample as the first centroids. */
 static vindex_status start_sampled(run *r, vx_rng *rng) {
     vindex_rows rows = in_memory(r->points, r->n, r->dim);
-    return draw(rng, &rows, r->k, r->centroids);
+    return draw(rng, &rows, r->k, r->centroids, NULL);
 }
 
 /* Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, 2007: each centroid is a
@@ -321,7 +326,7 @@ static vindex_status iterate(run *r, size_t *done) {
     for (size_t i = 0; i < params->iterations; i++) {
         vx_rng rng = vx_rng_seed(params->seed, STREAM_FIRST_ITERATION + i);
         double before = r->loss;
-        if (r->drawn) VX_TRY(draw(&rng, &points, r->batch_size, r->drawn));
+        if (r->drawn) VX_TRY(draw(&rng, &points, r->batch_size, r->drawn, NULL));
         VX_TRY(assign_batch(r));
         VX_TRY(update_centroids(r));
         *done = i + 1;

@@ -139,12 +139,15 @@ vindex_status vx_eval_open(vx_eval_job *job, const vindex_eval_params *params, v
 
 vindex_status vx_eval_close(vx_eval_job *job, vindex_status status, vindex_eval_report *report,
                             vindex_eval_detail *detail) {
+    vx_locale locale; /* presets print numbers */
+    if (!status) status = vx_locale_enter(&locale);
     if (status) {
         release(job, NULL);
         return status;
     }
     if (job->params.knn > 0) job->measures.votes_right = VX_MAX(job->measures.votes_right, 0);
     vx_measures_report(&job->measures, report);
+    vx_locale_leave(&locale);
     report->candidates = (int64_t)job->candidate_count;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

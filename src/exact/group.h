@@ -14,6 +14,10 @@ typedef struct vx_block {
     unsigned char *codes;  /* where the space has a coder: see exact/codes.h */
     unsigned char *planes; /* where that refines */
     size_t count;
+    /* Of codecs: what rows are coded relative to (dim numbers; NULL: nothing), and the finer form
+     * of the rows where the codec keeps one. */
+    const float *centre;
+    void *fine;
 } vx_block;
 
 /* What is compared, and how. */

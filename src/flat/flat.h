@@ -46,6 +46,8 @@ vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
 vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call);
 vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call);
+/* Takes back all rows from `before` on, which were added last. */
+void vx_flat_retract(vx_flat *flat, size_t before, int64_t largest_before);
 /* Bytes of a block's codes and second planes, whole groups. */
 size_t vx_flat_codes_bytes(const vx_flat *flat, size_t rows);
 size_t vx_flat_planes_bytes(const vx_flat *flat, size_t rows);
@@ -62,6 +64,9 @@ vindex_status vx_flat_learn(vx_flat *flat, const float *vectors, size_t n, int t
  * numbers. */
 void vx_flat_encode(const vx_flat *flat, const vx_block *block, size_t at,
                     const vx_measure *measures, size_t count, float *work);
+
+/* merge.c */
+vindex_status vx_flat_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
 
 /* search.c */
 vindex_status vx_flat_search(const vindex_index *index, const vx_request *request);

@@ -109,4 +109,5 @@ const vx_index_ops vx_flat_ops = {
     .describe = vx_flat_describe,
     .section_count = vx_flat_section_count,
     .save = vx_flat_save,
+    .merge = vx_flat_merge,
 };

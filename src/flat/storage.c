@@ -248,7 +248,8 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
         memcpy(aux, block->aux, block->count * sizeof *aux);
     }
     free_block(flat, b);
-    *block = (vx_block){data, aux, codes, planes, block->count};
+    *block = (vx_block){
+        .data = data, .aux = aux, .codes = codes, .planes = planes, .count = block->count};
     flat->capacities[b] = capacity;
     return VINDEX_OK;
 }
@@ -300,6 +301,11 @@ static void count_rows(vx_flat *flat, size_t total) {
         size_t before = b * flat->block_rows;
         flat->blocks[b].count = total <= before ? 0 : VX_MIN(total - before, flat->block_rows);
     }
+}
+
+void vx_flat_retract(vx_flat *flat, size_t before, int64_t largest_before) {
+    vx_ids_retract(&flat->ids, flat->ids.count - before, largest_before);
+    count_rows(flat, before);
 }
 
 vindex_status vx_flat_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,

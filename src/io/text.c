@@ -3,7 +3,6 @@
 #include "text.h"
 
 #include <float.h>
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -301,16 +300,4 @@ vindex_status vx_number_write(vx_writer *file, float value) {
     int length = isnan(value) ? snprintf(digits, sizeof digits, "nan")
                               : snprintf(digits, sizeof digits, "%.9g", (double)value);
     return vx_writer_write(file, digits, (size_t)length);
-}
-
-vindex_status vx_locale_enter(vx_locale *locale) {
-    locale_t own = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (!own) return vx_fail(VINDEX_ERR_MEMORY, "numbers: no memory for the C locale; free some");
-    *locale = (vx_locale){own, uselocale(own)};
-    return VINDEX_OK;
-}
-
-void vx_locale_leave(vx_locale *locale) {
-    uselocale((locale_t)locale->before);
-    freelocale((locale_t)locale->own);
 }

@@ -58,12 +58,4 @@ vindex_status vx_cell_write(vx_writer *file, const char *text, char separator);
 /* Writes a number with as many digits as bring it back; wants the C locale likewise. */
 vindex_status vx_number_write(vx_writer *file, float value);
 
-/* Numbers are written with a point whatever the language of the process: puts this thread into the
- * C locale until vx_locale_leave. */
-typedef struct vx_locale {
-    void *own, *before;
-} vx_locale;
-vindex_status vx_locale_enter(vx_locale *locale);
-void vx_locale_leave(vx_locale *locale);
-
 #endif

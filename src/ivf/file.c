@@ -1,7 +1,7 @@
 /* Saving and loading. Sections: "index"; "ivf" (see put_facts); once trained "centroid" (lists x
  * dim floats), "sizes" (rows of each list, u64), "radii" (a float each), then list by list "rows"
- * (their numbers, u32), "aux" (a float each) and "vectors" (whole groups); what the codec learnt;
- * and those of the ids. */
+ * (their numbers, u32), "aux" (a float each), "vectors" (whole groups) and, where the codec has
+ * such, "fine"; what the codec learnt; and those of the ids. */
 #include <math.h>
 
 #include "ivf.h"
@@ -9,7 +9,7 @@
 enum { FACTS = 64, TRAINED = 1 };
 
 /* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
- * largest aux f32; zeros behind. */
+ * largest f32; zeros behind. */
 static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint64_t word;
     memset(bytes, 0, FACTS);
@@ -22,7 +22,7 @@ static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     memcpy(&word, &ivf->loss, sizeof word);
     vx_put_u64(bytes + 36, word);
     uint32_t half;
-    memcpy(&half, &ivf->largest_aux, sizeof half);
+    memcpy(&half, &ivf->largest, sizeof half);
     vx_put_u32(bytes + 44, half);
 }
 
@@ -39,11 +39,11 @@ static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
     word = vx_get_u64(bytes + 36);
     memcpy(&ivf->loss, &word, sizeof word);
     half = vx_get_u32(bytes + 44);
-    memcpy(&ivf->largest_aux, &half, sizeof half);
+    memcpy(&ivf->largest, &half, sizeof half);
     for (size_t i = 48; i < FACTS; i++)
         if (bytes[i]) return false;
     if (ivf->training.iterations > INT32_MAX || ivf->training.points_each > INT32_MAX) return false;
-    return flags <= TRAINED && ivf->largest_aux >= 0 && ivf->training.balance >= 0 &&
+    return flags <= TRAINED && ivf->largest >= 0 && ivf->training.balance >= 0 &&
            ivf->training.balance <= 1 && !isnan(ivf->loss);
 }
 
@@ -58,6 +58,15 @@ static vindex_status save_centroids(const vx_ivf *ivf, vx_container_writer *writ
     }
     vx_free(centroid);
     return status == VINDEX_OK ? vx_container_end(writer) : status;
+}
+
+static vindex_status save_fine(const vx_ivf *ivf, vx_container_writer *writer) {
+    VX_TRY(vx_container_begin(writer, "fine"));
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        const vx_block *run = &ivf->lists[l].run;
+        VX_TRY(vx_container_append(writer, run->fine, vx_codec_fine_bytes(ivf->codec, run->count)));
+    }
+    return vx_container_end(writer);
 }
 
 static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
@@ -91,7 +100,8 @@ static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
         VX_TRY(vx_progress(call->progress, call->progress_context, "save",
                            (double)(l + 1) / (double)ivf->list_count));
     }
-    return vx_container_end(writer);
+    VX_TRY(vx_container_end(writer));
+    return ivf->codec->ops->fine_bytes ? save_fine(ivf, writer) : VINDEX_OK;
 }
 
 void vx_ivf_describe(const vindex_index *index, vx_index_header *header) {
@@ -102,7 +112,8 @@ void vx_ivf_describe(const vindex_index *index, vx_index_header *header) {
 
 uint32_t vx_ivf_section_count(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
-    uint32_t learnt = ivf->coarse ? 6 + (ivf->codec->ops->save != NULL) : 0;
+    const vx_codec_ops *codec = ivf->codec->ops;
+    uint32_t learnt = ivf->coarse ? 6 + (codec->save != NULL) + (codec->fine_bytes != NULL) : 0;
     return 1 + learnt + vx_ids_section_count(&ivf->ids);
 }
 
@@ -138,30 +149,34 @@ static vindex_status damaged(const vx_container *file, const char *what) {
 
 /* The sections of the lists. */
 typedef struct sections {
-    vx_section sizes, radii, rows, aux, vectors;
+    vx_section sizes, radii, rows, aux, vectors, fine;
 } sections;
 
 /* Sizes of lists that add up to the rows, to the bytes of the vectors, and to nothing that
  * overflows. */
 static vindex_status check_sizes(const vx_ivf *ivf, const vx_container *file,
                                  const sections *found) {
-    size_t rows = 0, bytes = 0;
+    size_t rows = 0, bytes = 0, fine = 0;
     for (size_t l = 0; l < ivf->list_count; l++) {
         uint64_t size = vx_get_u64(found->sizes.bytes + 8 * l);
         if (size > ivf->ids.count || !vx_add(rows, size, &rows) ||
-            !vx_add(bytes, ivf->codec->ops->bytes(ivf->codec, size), &bytes))
+            !vx_add(bytes, ivf->codec->ops->bytes(ivf->codec, size), &bytes) ||
+            !vx_add(fine, vx_codec_fine_bytes(ivf->codec, size), &fine))
             return damaged(file, "a list is larger than the index");
     }
     if (rows != ivf->ids.count)
         return damaged(file, "its lists do not hold as many rows as it has");
     if (bytes != found->vectors.length)
         return damaged(file, "section 'vectors' is not as long as its lists say");
+    if (fine != found->fine.length)
+        return damaged(file, "section 'fine' is not as long as its lists say");
     return VINDEX_OK;
 }
 
-/* Each row must be in one place. */
+/* Each row must be in one place, and their numbers rise in each list. */
 static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
-                                const vx_section *section) {
+                                const sections *found) {
+    const vx_section *section = &found->rows;
     size_t words = ivf->ids.count / 64 + 1;
     uint64_t *seen = vx_alloc_zero(words, sizeof *seen);
     if (!seen) return vx_fail_memory(words, sizeof *seen, "load");
@@ -172,7 +187,13 @@ static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
         if (good) seen[row / 64] |= (uint64_t)1 << (row % 64);
     }
     vx_free(seen);
-    return good ? VINDEX_OK : damaged(file, "a row is in no list, or in two places");
+    for (size_t l = 0, i = 0; good && l < ivf->list_count; l++) {
+        size_t end = i + vx_get_u64(found->sizes.bytes + 8 * l);
+        for (; good && i + 1 < end; i++)
+            good = vx_get_u32(section->bytes + 4 * i) < vx_get_u32(section->bytes + 4 * i + 4);
+        i = end;
+    }
+    return good ? VINDEX_OK : damaged(file, "a row is in no list, in two places, or out of order");
 }
 
 static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, bool verify,
@@ -182,24 +203,29 @@ static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, boo
     VX_TRY(find(file, "rows", ivf->ids.count, sizeof(uint32_t), &found->rows));
     VX_TRY(find(file, "aux", ivf->ids.count, sizeof(float), &found->aux));
     VX_TRY(vx_container_find(file, "vectors", false, &found->vectors));
+    found->fine = (vx_section){0};
+    if (ivf->codec->ops->fine_bytes) VX_TRY(vx_container_find(file, "fine", false, &found->fine));
     VX_TRY(check_sizes(ivf, file, found));
-    return verify ? check_rows(ivf, file, &found->rows) : VINDEX_OK;
+    return verify ? check_rows(ivf, file, found) : VINDEX_OK;
 }
 
 /* Points the lists into the map. */
 static void map_lists(vx_ivf *ivf, const sections *found) {
-    size_t row = 0, byte = 0;
+    size_t row = 0, byte = 0, fine = 0;
     for (size_t l = 0; l < ivf->list_count; l++) {
         size_t size = vx_get_u64(found->sizes.bytes + 8 * l);
         vx_list *list = &ivf->lists[l];
         list->run = (vx_block){.data = found->vectors.bytes + byte,
                                .aux = (const float *)(const void *)found->aux.bytes + row,
                                .count = size};
+        if (found->fine.bytes) list->run.fine = (void *)(uintptr_t)(found->fine.bytes + fine);
         list->rows = (uint32_t *)(uintptr_t)(found->rows.bytes + 4 * row);
         memcpy(&list->radius, found->radii.bytes + sizeof(float) * l, sizeof(float));
         row += size;
         byte += ivf->codec->ops->bytes(ivf->codec, size);
+        fine += vx_codec_fine_bytes(ivf->codec, size);
     }
+    vx_ivf_centre(ivf, ivf->lists);
 }
 
 /* Copies the lists out of the map. */

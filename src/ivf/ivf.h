@@ -13,7 +13,7 @@ enum { VX_IVF_LISTS_MOST = 1 << 24 };
 /* One list. Its arrays lie in memory of its own, in the arena, or in a mapped file; those that are
  * not its own are copied before they change. */
 typedef struct vx_list {
-    vx_block run;    /* data, aux and count; data holds whole groups of VX_CODEC_ROWS */
+    vx_block run;    /* data, fine, aux, centre and count; whole groups of VX_CODEC_ROWS */
     uint32_t *rows;  /* number of each row in the ids, rising */
     size_t capacity; /* of memory of its own; 0: the arena's or the map's */
     float radius;    /* L2: no decoded row is farther from the centroid */
@@ -24,16 +24,19 @@ typedef struct vx_ivf {
     vx_codec *codec;
     vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
     vx_list *lists;       /* NULL until trained */
+    float *centroids;     /* lists x dim, where rows are coded relative to them; else NULL */
     size_t list_count;
+    bool alone;         /* codes without lists: there is one, and its centroid is 0 */
     void *arena;        /* what the first add or a compaction has laid out */
     size_t arena_bytes; /* of it */
     vx_ids ids;
-    float largest_aux;         /* of all rows, for the filters */
+    float largest;             /* of what the codec answered for each row, for the filters */
     vx_kmeans_params training; /* k is list_count */
     double loss;
 } vx_ivf;
 
-extern const vx_index_kind vx_ivf_kind;
+/* Codes without lists are an index of one list, about which nothing is learnt. */
+extern const vx_index_kind vx_ivf_kind, vx_codes_kind;
 extern const vx_index_ops vx_ivf_ops;
 
 /* ops.c */
@@ -44,8 +47,8 @@ void vx_ivf_free(vindex_index *index);
 vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
 /* Empty lists, and a coarse index over their centroids (lists x dim). */
 vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids);
-/* The nearest list of each of n vectors. */
-vindex_status vx_ivf_assign(const vx_ivf *ivf, const float *vectors, size_t n,
+/* The nearest list of each of n vectors, that coarse index's. */
+vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, size_t n,
                             const vindex_call *call, uint32_t *nearest);
 
 /* storage.c */
@@ -59,9 +62,18 @@ size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, 
 /* The same for all lists of an index, in an arena of that many bytes. */
 vindex_status vx_ivf_lay_out_all(const vx_ivf *ivf, const size_t *sizes, vx_list *laid,
                                  void **arena, size_t *bytes);
+/* Tells the lists their centroids, where rows are coded relative to them. */
+void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists);
 /* Copies the rows of one list to another, whose arrays have room. */
 void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to);
 size_t vx_ivf_memory(const vindex_index *index);
+
+/* Room for what comes to each list, where ends counts the vectors up to and including list l;
+ * empty: there are none yet. A failure may leave unused room behind, nothing else. */
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty);
+
+/* merge.c */
+vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
 
 /* search.c */
 vindex_status vx_ivf_search(const vindex_index *index, const vx_request *request);

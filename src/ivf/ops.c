@@ -2,6 +2,7 @@
 #include <vindex/fields.h>
 #include <vindex/ivf.h>
 
+#include <math.h>
 #include <stdio.h>
 
 #include "ivf.h"
@@ -48,12 +49,19 @@ vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **
     return VINDEX_OK;
 }
 
+static bool begins(const char *word) {
+    size_t length = strlen(vx_ivf_kind.word);
+    return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
+}
+
 vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_ivf **result) {
-    size_t lists;
-    VX_TRY(vx_spec_number(spec, vx_ivf_kind.word, 1, VX_IVF_LISTS_MOST, &lists));
+    size_t lists = 1;
+    bool alone = !begins(spec->words[0]);
+    if (!alone) VX_TRY(vx_spec_number(spec, vx_ivf_kind.word, 1, VX_IVF_LISTS_MOST, &lists));
     vx_ivf *ivf = vx_alloc_zero(1, sizeof *ivf);
     if (!ivf) return vx_fail_memory(1, sizeof *ivf, "create");
     vindex_ivf_params defaults;
+    vx_codec_use use = {.dim = dim, .metric = metric};
     vindex_ivf_params_init(&defaults);
     ivf->base.ops = &vx_ivf_ops;
     ivf->base.capabilities = VINDEX_CAN_ADD | VINDEX_CAN_RANGE | VINDEX_CAN_RECONSTRUCT |
@@ -61,16 +69,21 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     ivf->base.dim = dim;
     ivf->base.metric = metric;
     ivf->list_count = lists;
+    ivf->alone = alone;
     vx_ids_init(&ivf->ids);
     vx_kmeans_init(&ivf->training, lists);
     ivf->training.balance = defaults.balance;
     vindex_status status =
-        vx_codec_create(spec->words + 1, spec->count - 1, dim, metric, &ivf->codec);
+        vx_codec_create(spec->words + !alone, spec->count - !alone, &use, &ivf->codec);
     if (status != VINDEX_OK) {
         vx_ivf_free(&ivf->base);
         return status;
     }
-    snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu,%s", lists, ivf->codec->word);
+    if (alone)
+        snprintf(ivf->base.spec, sizeof ivf->base.spec, "%s", ivf->codec->word);
+    else
+        snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu,%s", lists, ivf->codec->word);
+    if (alone) ivf->codec->residual = false;
     *result = ivf;
     return VINDEX_OK;
 }
@@ -80,6 +93,7 @@ void vx_ivf_free(vindex_index *index) {
     for (size_t l = 0; ivf->lists && l < ivf->list_count; l++)
         if (ivf->lists[l].capacity) vx_free((void *)(uintptr_t)ivf->lists[l].run.data);
     vx_free(ivf->lists);
+    vx_free(ivf->centroids);
     vx_free(ivf->arena);
     vx_ids_free(&ivf->ids);
     vindex_free(ivf->coarse);
@@ -95,6 +109,13 @@ static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metri
     return VINDEX_OK;
 }
 
+/* Of a stored vector, with its aux and its number. */
+static double bytes_each(const vx_codec *codec) {
+    size_t group = codec->ops->bytes(codec, VX_CODEC_ROWS);
+    group += vx_codec_fine_bytes(codec, VX_CODEC_ROWS);
+    return (double)group / VX_CODEC_ROWS + sizeof(float) + sizeof(uint32_t);
+}
+
 /* Lists that are filled evenly and end in half a group of room each. */
 static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
     vx_ivf *ivf;
@@ -103,11 +124,12 @@ static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t 
     VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
     lists = ivf->list_count;
     rows = n + lists * VX_CODEC_ROWS / 2;
-    double each = (double)ivf->codec->ops->bytes(ivf->codec, VX_CODEC_ROWS) / VX_CODEC_ROWS +
-                  sizeof(float) + sizeof(uint32_t);
+    double each = bytes_each(ivf->codec);
+    size_t centroids = ivf->codec->residual ? lists * dim * sizeof(float) : 0;
+    centroids += ivf->codec->own_bytes;
     vx_ivf_free(&ivf->base);
     VX_TRY(vindex_memory_estimate(flat, (int64_t)dim, (int64_t)lists, &coarse));
-    double all = (double)coarse + (double)(sizeof *ivf + sizeof(vx_codec)) +
+    double all = (double)coarse + (double)centroids + (double)(sizeof *ivf + sizeof(vx_codec)) +
                  (double)(lists * sizeof(vx_list)) + (double)rows * each;
     if (!(all < (double)(SIZE_MAX / 2)))
         return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
@@ -118,6 +140,16 @@ static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t 
 static size_t count(const vindex_index *index) {
     const vx_ids *ids = &((const vx_ivf *)index)->ids;
     return ids->count - ids->removed;
+}
+
+static size_t knobs(const vindex_index *index, vx_knob *knobs) {
+    knobs[0] = (vx_knob){.name = "nprobe",
+                         .given = offsetof(vindex_search_params, nprobe),
+                         .asked = offsetof(vx_request, nprobe),
+                         .least = 1,
+                         .most = (int64_t)((const vx_ivf *)index)->list_count,
+                         .initial = 16};
+    return 1;
 }
 
 static bool trained(const vindex_index *index) {
@@ -133,6 +165,31 @@ typedef struct wanted {
 static int compare_wanted(const void *a, const void *b) {
     const wanted *x = a, *y = b;
     return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Whether it takes fewer steps to look each row up in every list than to pass over all rows. */
+static bool are_few(const vx_ivf *ivf, size_t n) {
+    double lookups = (double)n * (double)ivf->list_count * log2((double)ivf->ids.count + 1);
+    return lookups < (double)ivf->ids.count;
+}
+
+/* Decodes a row that is asked for: the numbers in a list rise. */
+static void decode_one(const vx_ivf *ivf, wanted *row, float *vectors) {
+    for (size_t l = 0; l < ivf->list_count && !row->found; l++) {
+        const vx_list *list = &ivf->lists[l];
+        size_t low = 0, high = list->run.count;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (list->rows[middle] < row->row)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low == list->run.count || list->rows[low] != row->row) continue;
+        ivf->codec->ops->decode(ivf->codec, (vx_coded){&list->run, low},
+                                vectors + row->place * ivf->base.dim);
+        row->found = true;
+    }
 }
 
 /* Decodes the rows asked for, which are sorted, in one pass over all lists. */
@@ -170,7 +227,8 @@ static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, 
                        (long long)ids[i]);
     }
     qsort(rows, n, sizeof *rows, compare_wanted);
-    if (n) decode_wanted(ivf, rows, n, vectors);
+    if (!are_few(ivf, n)) decode_wanted(ivf, rows, n, vectors);
+    for (size_t i = 0; are_few(ivf, n) && i < n; i++) decode_one(ivf, &rows[i], vectors);
     bool all = true;
     for (size_t i = 0; i < n; i++) all &= rows[i].found;
     vx_free(rows);
@@ -186,6 +244,7 @@ static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, siz
 vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *stats) {
     if (!index || !stats)
         return vx_fail(VINDEX_ERR_ARGUMENT, "ivf stats: %s is NULL", index ? "stats" : "the index");
+    while (index->ops->inner && index->ops->inner(index)) index = index->ops->inner(index);
     if (index->ops != &vx_ivf_ops)
         return vx_fail(VINDEX_ERR_ARGUMENT, "ivf stats: '%s' is no IVF index", index->spec);
     const vx_ivf *ivf = (const vx_ivf *)index;
@@ -199,20 +258,23 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
         squares += (double)size * (double)size;
     }
     stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
-    stats->bytes_each = (double)ivf->codec->ops->bytes(ivf->codec, VX_CODEC_ROWS) / VX_CODEC_ROWS +
-                        sizeof(float) + sizeof(uint32_t);
+    stats->bytes_each = bytes_each(ivf->codec);
     return VINDEX_OK;
-}
-
-static bool begins(const char *word) {
-    size_t length = strlen(vx_ivf_kind.word);
-    return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
 }
 
 const vx_index_kind vx_ivf_kind = {
     .word = "IVF",
-    .help = "IVF<lists>,Flat[,f32|f16|bf16]",
+    .help = "IVF<lists>,Flat[,f32|f16|bf16]|PQ<parts>[x4|x6|x8]",
     .begins = begins,
+    .create = create,
+    .estimate = estimate,
+    .load = vx_ivf_load,
+};
+
+const vx_index_kind vx_codes_kind = {
+    .word = "PQ",
+    .help = "PQ<parts>[x4|x6|x8]",
+    .begins = vx_codec_stands_alone,
     .create = create,
     .estimate = estimate,
     .load = vx_ivf_load,
@@ -235,4 +297,6 @@ const vx_index_ops vx_ivf_ops = {
     .section_count = vx_ivf_section_count,
     .save = vx_ivf_save,
     .saves_untrained = true,
+    .knobs = knobs,
+    .merge = vx_ivf_merge,
 };

@@ -13,6 +13,7 @@ enum {
     CHUNK_BYTES = 256 << 20, /* of all queries at hand */
     CHUNK_MOST = 1 << 16,    /* queries */
     FEW_QUERIES = 4,         /* per thread: these are not sorted by list */
+    PIECE_ROWS = 1 << 14,    /* of a list that a thread looks through at once */
     SMALL_WORK = 1 << 18 /* multiplications below which a second thread costs more than it brings */
 };
 
@@ -67,16 +68,18 @@ static double settle(void *context, size_t query, uint64_t where) {
                                   (vx_coded){&list_of(p, where)->run, (uint32_t)where});
 }
 
-static vindex_status open_part(ivf_run *run, part *p) {
+/* finds: it asks for the lists of its queries; sorts: and sorts them. Of threads that share queries
+ * only one does the first and none the second. */
+static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
     vx_pool_rows rows = {admit, id_of, settle, p};
     size_t pairs = run->chunk * run->nprobe;
     *p = (part){.run = run};
-    p->lists = vx_alloc(pairs, sizeof *p->lists);
-    p->keys = vx_alloc(pairs, sizeof *p->keys);
-    p->pairs = vx_alloc(pairs, sizeof *p->pairs);
-    p->ends = vx_alloc(run->ivf->list_count, sizeof *p->ends);
+    if (finds) p->lists = vx_alloc(pairs, sizeof *p->lists);
+    if (finds) p->keys = vx_alloc(pairs, sizeof *p->keys);
+    if (sorts) p->pairs = vx_alloc(pairs, sizeof *p->pairs);
+    if (sorts) p->ends = vx_alloc(run->ivf->list_count, sizeof *p->ends);
     p->queries = vx_alloc(run->chunk, sizeof *p->queries);
-    if (!p->lists || !p->keys || !p->pairs || !p->ends || !p->queries)
+    if ((finds && (!p->lists || !p->keys)) || (sorts && (!p->pairs || !p->ends)) || !p->queries)
         return vx_fail_memory(pairs, 2 * sizeof(uint32_t) + sizeof(double), "search");
     VX_TRY(run->ivf->codec->ops->score(run->ivf->codec, run->chunk, &p->scorer));
     return vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key);
@@ -116,7 +119,9 @@ static vindex_status find_lists(part *p, size_t first, size_t count, int threads
                           .answer_context = p};
     p->first = first;
     p->count = count;
-    return coarse->ops->search(coarse, &request);
+    if (!p->run->ivf->alone) return coarse->ops->search(coarse, &request);
+    for (size_t q = 0; q < count; q++) keep_lists(p, q, &(vx_hit){0, 0}, 1);
+    return VINDEX_OK;
 }
 
 static vindex_status load_queries(part *p, size_t first, size_t count) {
@@ -125,7 +130,7 @@ static vindex_status load_queries(part *p, size_t first, size_t count) {
     p->count = count;
     p->pools.found_count = 0;
     return p->scorer->ops->load(p->scorer, p->run->request->queries + first * ivf->base.dim, count,
-                                ivf->largest_aux, &p->pools);
+                                ivf->largest, &p->pools);
 }
 
 /* Whether a list can hold an answer. Under L2 no row of it is nearer to the query than the centroid
@@ -140,14 +145,26 @@ static bool worth(const part *p, size_t query, const vx_list *list, double centr
              (double)p->pools.limits[query]);
 }
 
-/* Looks through list l for the `count` queries in p->queries. */
-static void scan_list(part *p, size_t l, size_t count) {
+/* Rows first ... first+count-1 of a run; first is a multiple of VX_CODEC_ROWS. */
+static vx_block piece_of(const vx_codec *codec, const vx_block *run, size_t first, size_t count) {
+    vx_block piece = *run;
+    piece.data = (const char *)run->data + codec->ops->bytes(codec, first);
+    if (run->fine) piece.fine = (char *)run->fine + vx_codec_fine_bytes(codec, first);
+    piece.aux = run->aux + first;
+    piece.count = count;
+    return piece;
+}
+
+/* Looks through a piece of list l for the `count` queries in p->queries. */
+static void scan_piece(part *p, size_t l, size_t first, size_t count) {
     const vx_ivf *ivf = p->run->ivf;
     const vx_block *run = &ivf->lists[l].run;
+    size_t rows = VX_MIN(run->count - first, (size_t)PIECE_ROWS);
+    vx_block piece = piece_of(ivf->codec, run, first, rows);
     p->scorer->ops->choose(p->scorer, p->queries, count);
-    p->scorer->ops->scan(p->scorer, run, (uint64_t)l << 32, &p->pools);
-    p->judged += (int64_t)(run->count * count);
-    p->bytes += (int64_t)ivf->codec->ops->bytes(ivf->codec, run->count);
+    p->scorer->ops->scan(p->scorer, &piece, (uint64_t)l << 32 | first, &p->pools);
+    p->judged += (int64_t)(rows * count);
+    p->bytes += (int64_t)ivf->codec->ops->bytes(ivf->codec, rows);
 }
 
 /* Sorts the pairs of ranks first ... last-1 by list. */
@@ -178,8 +195,10 @@ static vindex_status scan_pairs(part *p, size_t first, size_t last, bool caller)
             if (worth(p, query, &ivf->lists[l], p->keys[p->pairs[i]])) p->queries[count++] = query;
         }
         if (!count) continue;
-        scan_list(p, l, count);
-        if (atomic_load(&p->run->status) != VINDEX_OK) return VINDEX_OK; /* recorded already */
+        for (size_t at = 0; at < ivf->lists[l].run.count; at += PIECE_ROWS) {
+            scan_piece(p, l, at, count);
+            if (atomic_load(&p->run->status) != VINDEX_OK) return VINDEX_OK; /* recorded already */
+        }
         double share = (double)(l + 1) / (double)ivf->list_count;
         share = first ? 0.2 + 0.8 * share : 0.2 * share;
         if (caller && request->progress)
@@ -214,12 +233,16 @@ static vindex_status answer_range(part *p) {
     return VINDEX_OK;
 }
 
+static void finish(part *p, size_t query) {
+    if (p->scorer->ops->finish) p->scorer->ops->finish(p->scorer, query, &p->pools);
+    if (p->run->k) vx_pool_settle(&p->pools, query);
+}
+
 static vindex_status answer(part *p) {
     if (p->pools.status != VINDEX_OK) return p->pools.status;
     if (!p->run->k) return answer_range(p);
     for (size_t q = 0; q < p->count; q++) {
         vx_topk *top = &p->pools.each[q].top;
-        vx_pool_settle(&p->pools, q);
         size_t found = vx_topk_finish(top);
         p->run->request->answer(p->run->request->answer_context, p->first + q, top->hits, found);
     }
@@ -238,13 +261,15 @@ static vindex_status search_chunk(part *p, size_t first, bool caller) {
     VX_TRY(load_queries(p, first, count));
     VX_TRY(scan_pairs(p, 0, 1, caller));
     VX_TRY(scan_pairs(p, 1, p->run->nprobe, caller));
-    return atomic_load(&p->run->status) == VINDEX_OK ? answer(p) : VINDEX_OK;
+    if (atomic_load(&p->run->status) != VINDEX_OK) return VINDEX_OK;
+    for (size_t q = 0; q < count; q++) finish(p, q);
+    return answer(p);
 }
 
 /* Many queries: each thread takes chunks of them. */
 static void search_chunks(ivf_run *run, bool caller) {
     part p;
-    vindex_status status = open_part(run, &p);
+    vindex_status status = open_part(run, true, true, &p);
     while (status == VINDEX_OK && atomic_load(&run->status) == VINDEX_OK) {
         size_t first = atomic_fetch_add(&run->next, run->chunk);
         if (first >= run->request->query_count) break;
@@ -254,24 +279,33 @@ static void search_chunks(ivf_run *run, bool caller) {
     close_part(&p);
 }
 
-/* Takes pairs, nearest lists first, until none is left. found: the part that knows the lists. */
+/* Pieces of the longest list. */
+static size_t most_pieces(const vx_ivf *ivf) {
+    size_t most = 1;
+    for (size_t l = 0; l < ivf->list_count; l++) most = VX_MAX(most, ivf->lists[l].run.count);
+    return (most + PIECE_ROWS - 1) / PIECE_ROWS;
+}
+
+/* Takes pieces of pairs, nearest lists first, until none is left. found: the part that knows the
+ * lists. */
 static void scan_shared(part *p, const part *found, bool caller) {
     ivf_run *run = p->run;
     const vx_request *request = run->request;
-    size_t total = found->count * run->nprobe;
+    size_t pieces = most_pieces(run->ivf), total = found->count * run->nprobe * pieces;
     while (atomic_load(&run->status) == VINDEX_OK) {
         size_t i = atomic_fetch_add(&run->next, 1);
         if (i >= total) break;
-        size_t query = i % found->count, pair = query * run->nprobe + i / found->count;
-        size_t l = found->lists[pair];
+        size_t query = i / pieces % found->count, first = i % pieces * PIECE_ROWS;
+        size_t pair = query * run->nprobe + i / pieces / found->count, l = found->lists[pair];
+        if (first >= run->ivf->lists[l].run.count) continue;
         if (!worth(p, query, &run->ivf->lists[l], found->keys[pair])) continue;
         p->queries[0] = (uint32_t)query;
-        scan_list(p, l, 1);
+        scan_piece(p, l, first, 1);
         if (caller && request->progress)
             record(run, vx_progress(request->progress, request->progress_context, "search",
                                     (double)(i + 1) / (double)total));
     }
-    for (size_t q = 0; run->k && q < p->count; q++) vx_pool_settle(&p->pools, q);
+    for (size_t q = 0; q < p->count; q++) finish(p, q);
     record(run, p->pools.status);
 }
 
@@ -303,7 +337,7 @@ static void search_shared(ivf_run *run) {
     size_t queries = run->request->query_count;
     int opened = 0;
     for (; status == VINDEX_OK && opened < run->threads; opened++) {
-        status = open_part(run, &parts[opened]);
+        status = open_part(run, !opened, false, &parts[opened]);
         if (status == VINDEX_OK) status = load_queries(&parts[opened], 0, queries);
     }
     if (status == VINDEX_OK) status = find_lists(&parts[0], 0, queries, run->threads);
@@ -337,7 +371,7 @@ static size_t chunk_for(const ivf_run *run) {
     size_t queries = run->request->query_count, threads = (size_t)run->threads;
     size_t each = vx_padded(run->ivf->base.dim) * (3 * sizeof(float) + sizeof(double)) +
                   run->nprobe * (2 * sizeof(uint32_t) + sizeof(double)) +
-                  2 * vx_topk_capacity(run->k) * sizeof(vx_hit);
+                  2 * vx_topk_capacity(run->k) * sizeof(vx_hit) + run->ivf->codec->query_bytes;
     size_t chunk = VX_MIN(CHUNK_BYTES / each / threads, (size_t)CHUNK_MOST);
     chunk = VX_MIN(chunk, UINT32_MAX / run->nprobe);
     return VX_MAX(VX_MIN(chunk, (queries + threads - 1) / threads), (size_t)1);

@@ -5,6 +5,8 @@
 
 #include "ivf.h"
 
+enum { PIECE_ROWS = 2048 }; /* encoded by one thread at a time */
+
 static size_t whole_groups(size_t rows) {
     return (rows + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
 }
@@ -27,12 +29,20 @@ size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, 
             return 0;
         if (memory) laid[l] = (vx_list){.run = {.data = data, .aux = aux}, .rows = rows};
     }
+    for (size_t l = 0; l < lists; l++) { /* behind all that scans read */
+        void *fine;
+        if (!take(memory, &used, vx_codec_fine_bytes(codec, whole_groups(sizes[l])), &fine))
+            return 0;
+        if (memory) laid[l].run.fine = fine;
+    }
     return VX_MAX(used, (size_t)64);
 }
 
 size_t vx_ivf_memory(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
     size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids) + ivf->arena_bytes;
+    bytes += ivf->codec->own_bytes;
+    if (ivf->centroids) bytes += ivf->list_count * ivf->base.dim * sizeof(float);
     if (!ivf->lists) return bytes;
     bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
     for (size_t l = 0; l < ivf->list_count; l++)
@@ -46,10 +56,18 @@ void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to) {
     if (count) { /* an empty list may have no arrays */
         memcpy((void *)(uintptr_t)to->run.data, from->run.data, codec->ops->bytes(codec, count));
         memcpy((float *)(uintptr_t)to->run.aux, from->run.aux, count * sizeof(float));
+        if (codec->ops->fine_bytes)
+            memcpy(to->run.fine, from->run.fine, codec->ops->fine_bytes(codec, count));
         memcpy(to->rows, from->rows, count * sizeof *to->rows);
     }
     to->run.count = count;
+    to->run.centre = from->run.centre;
     to->radius = from->radius;
+}
+
+void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists) {
+    for (size_t l = 0; ivf->centroids && l < ivf->list_count; l++)
+        lists[l].run.centre = ivf->centroids + l * ivf->base.dim;
 }
 
 static void free_list(vx_list *list) {
@@ -78,6 +96,7 @@ vindex_status vx_ivf_lay_out_all(const vx_ivf *ivf, const size_t *sizes, vx_list
     *arena = *bytes ? vx_alloc_zero(*bytes, 1) : NULL;
     if (!*arena) return vx_fail_memory(*bytes, 1, "the lists");
     vx_ivf_lay_out(ivf->codec, sizes, ivf->list_count, *arena, laid);
+    vx_ivf_centre(ivf, laid);
     return VINDEX_OK;
 }
 
@@ -88,6 +107,10 @@ typedef struct additions {
     uint32_t *nearest, *order; /* order: the vectors list by list, as they came */
     size_t *ends;              /* of each list's share of order */
 } additions;
+
+static size_t share_of(const size_t *ends, size_t l) {
+    return ends[l] - (l ? ends[l - 1] : 0);
+}
 
 static size_t share_start(const additions *new, size_t l) {
     return l ? new->ends[l - 1] : 0;
@@ -106,7 +129,7 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
     new->ends = vx_alloc_zero(ivf->list_count, sizeof *new->ends);
     if (!new->nearest || !new->order || !new->ends)
         return vx_fail_memory(new->n, 2 * sizeof(uint32_t), "add");
-    VX_TRY(vx_ivf_assign(ivf, new->vectors, new->n, call, new->nearest));
+    VX_TRY(vx_ivf_assign(ivf->coarse, new->vectors, new->n, call, new->nearest));
     for (size_t i = 0; i < new->n; i++) new->ends[new->nearest[i]]++;
     for (size_t l = 0, start = 0; l < ivf->list_count; l++) {
         size_t size = new->ends[l];
@@ -117,40 +140,40 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
     return VINDEX_OK;
 }
 
-/* Room for all that comes. A failure may leave unused room behind, nothing else. */
-static vindex_status reserve(vx_ivf *ivf, const additions *new) {
-    if (!new->first_row) { /* what was reserved before was not used */
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty) {
+    if (empty) { /* what was reserved before was not used */
         for (size_t l = 0; l < ivf->list_count; l++) free_list(&ivf->lists[l]);
         vx_free(ivf->arena);
         ivf->arena = NULL;
         ivf->arena_bytes = 0;
         memset(ivf->lists, 0, ivf->list_count * sizeof *ivf->lists);
+        vx_ivf_centre(ivf, ivf->lists);
         size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes);
         if (!sizes) return vx_fail_memory(ivf->list_count, sizeof *sizes, "add");
-        for (size_t l = 0; l < ivf->list_count; l++) sizes[l] = new->ends[l] - share_start(new, l);
+        for (size_t l = 0; l < ivf->list_count; l++) sizes[l] = share_of(ends, l);
         vindex_status status =
             vx_ivf_lay_out_all(ivf, sizes, ivf->lists, &ivf->arena, &ivf->arena_bytes);
         vx_free(sizes);
         return status;
     }
     for (size_t l = 0; l < ivf->list_count; l++) {
-        size_t more = new->ends[l] - share_start(new, l);
+        size_t more = share_of(ends, l);
         if (more) VX_TRY(grow_list(ivf, &ivf->lists[l], ivf->lists[l].run.count + more));
     }
     return VINDEX_OK;
 }
 
-/* One thread's: two vectors, and the largest aux it has seen. */
+/* One thread's: two vectors, and the largest number that the codec has answered. */
 typedef struct encoder {
     double *centroid;
     float *decoded;
-    float largest_aux;
+    float largest;
     char *memory;
 } encoder;
 
 static vindex_status open_encoder(const vx_ivf *ivf, encoder *e) {
     size_t padded = vx_padded(ivf->base.dim);
-    *e = (encoder){.largest_aux = ivf->largest_aux};
+    *e = (encoder){.largest = ivf->largest};
     e->memory = vx_alloc_zero(padded, sizeof(double) + sizeof(float));
     if (!e->memory) return vx_fail_memory(padded, sizeof(double) + sizeof(float), "add");
     e->centroid = (double *)(void *)e->memory;
@@ -158,53 +181,65 @@ static vindex_status open_encoder(const vx_ivf *ivf, encoder *e) {
     return VINDEX_OK;
 }
 
-/* Encodes the vectors that go to list l behind its rows; its count stays as it is for now. */
-static vindex_status encode_list(vx_ivf *ivf, const additions *new, size_t l, encoder *e) {
+/* Encodes additions first ... end-1 in order, all of list l, behind its rows; its count stays as it
+ * is for now. */
+static vindex_status encode_some(vx_ivf *ivf, const additions *new, size_t first, size_t end,
+                                 encoder *e) {
+    size_t l = new->nearest[new->order[first]], dim = ivf->base.dim;
     vx_list *list = &ivf->lists[l];
     const vx_codec *codec = ivf->codec;
-    size_t dim = ivf->base.dim, at = list->run.count;
+    size_t at = list->run.count + first - share_start(new, l);
     int64_t id = (int64_t)l;
     double farthest = 0;
-    if (share_start(new, l) == new->ends[l]) return VINDEX_OK;
     VX_TRY(vindex_reconstruct(ivf->coarse, &id, 1, e->decoded));
     for (size_t j = 0; j < dim; j++) e->centroid[j] = (double)e->decoded[j];
-    for (size_t i = share_start(new, l); i < new->ends[l]; i++, at++) {
+    for (size_t i = first; i < end; i++, at++) {
         vx_coded place = {&list->run, at};
-        codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
+        float number = codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
+        e->largest = VX_MAX(e->largest, number);
         list->rows[at] = (uint32_t)(new->first_row + new->order[i]);
         codec->ops->decode(codec, place, e->decoded);
         farthest = fmax(farthest,
                         codec->kernels->settle_l2[VINDEX_F32](e->centroid, NULL, e->decoded, dim));
     }
-    size_t first = list->run.count;
-    float largest = vx_aux_largest(list->run.aux + first, at - first);
-    e->largest_aux = VX_MAX(e->largest_aux, largest);
     float radius = (float)(sqrt(farthest) * (1 + 0x1p-20));
+#pragma omp critical(vx_ivf_radius)
     list->radius = VX_MAX(list->radius, radius);
+    return VINDEX_OK;
+}
+
+/* Encodes additions from `first` on, list by list. */
+static vindex_status encode_piece(vx_ivf *ivf, const additions *new, size_t first, encoder *e) {
+    size_t last = VX_MIN(first + PIECE_ROWS, new->n);
+    while (first < last) {
+        size_t end = VX_MIN(new->ends[new->nearest[new->order[first]]], last);
+        VX_TRY(encode_some(ivf, new, first, end, e));
+        first = end;
+    }
     return VINDEX_OK;
 }
 
 static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) {
     if (new->n * ivf->base.dim < 1 << 18) threads = 1;
     int failed = VINDEX_OK;
-    float largest_aux = ivf->largest_aux;
+    float largest = ivf->largest;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         encoder e;
         vindex_status status = open_encoder(ivf, &e);
-#pragma omp for schedule(dynamic, 8)
-        for (size_t l = 0; l < ivf->list_count; l++)
-            if (status == VINDEX_OK) status = encode_list(ivf, new, l, &e);
+#pragma omp for schedule(dynamic, 1)
+        for (size_t first = 0; first < new->n; first += PIECE_ROWS)
+            if (status == VINDEX_OK) status = encode_piece(ivf, new, first, &e);
 #pragma omp critical
         {
             if (status != VINDEX_OK) failed = status;
-            largest_aux = VX_MAX(largest_aux, e.largest_aux);
+            largest = VX_MAX(largest, e.largest);
         }
         vx_free(e.memory);
     }
     if (failed != VINDEX_OK)
         return vx_fail((vindex_status)failed, "add: no memory to encode vectors in; free some");
-    ivf->largest_aux = largest_aux;
+    ivf->largest = largest;
     return VINDEX_OK;
 }
 
@@ -223,11 +258,11 @@ vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, co
     vindex_status status = vx_ids_append(&ivf->ids, ids, n);
     bool appended = status == VINDEX_OK;
     if (appended) status = sort_additions(ivf, &new, call);
-    if (status == VINDEX_OK) status = reserve(ivf, &new);
+    if (status == VINDEX_OK) status = vx_ivf_reserve(ivf, new.ends, !new.first_row);
     if (status == VINDEX_OK) status = encode_all(ivf, &new, vx_threads(call->threads));
     if (status == VINDEX_OK) status = vx_progress(call->progress, call->progress_context, "add", 1);
     for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++)
-        ivf->lists[l].run.count += new.ends[l] - share_start(&new, l);
+        ivf->lists[l].run.count += share_of(new.ends, l);
     if (status != VINDEX_OK && appended) vx_ids_retract(&ivf->ids, n, largest);
     free_additions(&new);
     return status;

@@ -1,22 +1,66 @@
 /* Learning the centroids, and finding the list of a vector. */
+#include <math.h>
+
+#include "exact/bound.h"
 #include "ivf.h"
 
-vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids) {
+/* Lists and what finds them, made before the index changes. */
+typedef struct opened {
     vindex_index *coarse;
-    VX_TRY(vindex_create("Flat", (int64_t)ivf->base.dim, ivf->base.metric, &coarse));
-    vx_list *lists = vx_alloc_zero(ivf->list_count, sizeof *lists);
-    vindex_status status = lists ? vindex_add(coarse, centroids, (int64_t)ivf->list_count, NULL)
-                                 : vx_fail_memory(ivf->list_count, sizeof *lists, "the lists");
-    if (status != VINDEX_OK) {
-        vx_free(lists);
-        vindex_free(coarse);
-        return status;
-    }
-    vx_free(ivf->lists);
-    vindex_free(ivf->coarse);
-    ivf->lists = lists;
-    ivf->coarse = coarse;
+    vx_list *lists;
+    float *centroids; /* NULL where rows are coded as they are */
+} opened;
+
+static void free_opened(opened *new) {
+    vindex_free(new->coarse);
+    vx_free(new->lists);
+    vx_free(new->centroids);
+}
+
+static vindex_status open_lists(const vx_ivf *ivf, const float *centroids, opened *new) {
+    size_t lists = ivf->list_count, dim = ivf->base.dim;
+    *new = (opened){0};
+    VX_TRY(vindex_create("Flat", (int64_t)dim, ivf->base.metric, &new->coarse));
+    VX_TRY(vindex_add(new->coarse, centroids, (int64_t)lists, NULL));
+    new->lists = vx_alloc_zero(lists, sizeof *new->lists);
+    if (!new->lists) return vx_fail_memory(lists, sizeof *new->lists, "the lists");
+    if (!ivf->codec->residual) return VINDEX_OK;
+    new->centroids = vx_alloc(lists, dim * sizeof(float));
+    if (!new->centroids) return vx_fail_memory(lists, dim * sizeof(float), "the lists");
+    memcpy(new->centroids, centroids, lists * dim * sizeof(float));
     return VINDEX_OK;
+}
+
+static float longest(const vx_ivf *ivf, const float *centroids) {
+    const vx_kernels *kernels = vx_kernels_get();
+    double square = 0;
+    size_t dim = ivf->base.dim;
+    for (size_t l = 0; centroids && l < ivf->list_count; l++) {
+        vx_products products =
+            kernels->settle_products[VINDEX_F32](NULL, NULL, centroids + l * dim, dim, 0);
+        square = fmax(square, products.square);
+    }
+    return vx_round_up(sqrt(square));
+}
+
+static void commit(vx_ivf *ivf, opened *new) {
+    vx_free(ivf->lists);
+    vx_free(ivf->centroids);
+    vindex_free(ivf->coarse);
+    ivf->lists = new->lists;
+    ivf->centroids = new->centroids;
+    ivf->coarse = new->coarse;
+    ivf->codec->longest_centre = longest(ivf, ivf->centroids);
+    vx_ivf_centre(ivf, ivf->lists);
+    *new = (opened){0};
+}
+
+vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids) {
+    opened new;
+    vindex_status status = open_lists(ivf, centroids, &new);
+    if (status == VINDEX_OK) commit(ivf, &new);
+    free_opened(&new);
+    return status;
 }
 
 static vx_kmeans_params params_of(const vx_ivf *ivf, const vindex_call *call) {
@@ -33,18 +77,66 @@ static vx_kmeans_params params_of(const vx_ivf *ivf, const vindex_call *call) {
     return params;
 }
 
+/* What the codec learns: how vectors lie around the centroids. */
+static vindex_status train_codec(vx_ivf *ivf, const opened *new, const vx_sample *given) {
+    vx_sample sample = *given;
+    uint32_t *nearest = NULL;
+    vindex_status status = VINDEX_OK;
+    if (!ivf->codec->ops->train) return VINDEX_OK;
+    if (new->centroids) {
+        vindex_call call;
+        vindex_call_init(&call);
+        call.threads = sample.threads;
+        nearest = vx_alloc(sample.n, sizeof *nearest);
+        if (!nearest) return vx_fail_memory(sample.n, sizeof *nearest, "train");
+        status = vx_ivf_assign(new->coarse, sample.vectors, sample.n, &call, nearest);
+        sample.centres = new->centroids;
+        sample.nearest = nearest;
+    }
+    if (status == VINDEX_OK) status = ivf->codec->ops->train(ivf->codec, &sample);
+    vx_free(nearest);
+    return status;
+}
+
+/* The same from no more vectors than are of use to it, evenly spread. */
+static vindex_status train_codec_on_some(vx_ivf *ivf, const opened *new, const vx_sample *given) {
+    vx_sample sample = *given;
+    size_t dim = ivf->base.dim, useful = ivf->codec->useful;
+    if (!useful || given->n <= useful) return train_codec(ivf, new, given);
+    float *some = vx_alloc(useful, dim * sizeof *some);
+    if (!some) return vx_fail_memory(useful, dim * sizeof *some, "train");
+    for (size_t i = 0; i < useful; i++)
+        memcpy(some + i * dim, given->vectors + i * given->n / useful * dim, dim * sizeof *some);
+    sample.vectors = some;
+    sample.n = useful;
+    vindex_status status = train_codec(ivf, new, &sample);
+    vx_free(some);
+    return status;
+}
+
 /* Learns from n vectors. */
 static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
                            const vx_kmeans_params *params) {
-    vx_kmeans_report report;
-    float *centroids = vx_alloc(ivf->list_count, ivf->base.dim * sizeof *centroids);
+    vx_kmeans_report report = {0};
+    vx_sample sample = {.vectors = vectors,
+                        .n = n,
+                        .seed = params->seed,
+                        .threads = params->threads,
+                        .progress = params->progress,
+                        .progress_context = params->progress_context};
+    opened new = {0};
+    float *centroids = vx_alloc_zero(ivf->list_count, ivf->base.dim * sizeof *centroids);
     if (!centroids)
         return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
-    vindex_status status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
-    if (status == VINDEX_OK && ivf->codec->ops->train)
-        status = ivf->codec->ops->train(ivf->codec, vectors, n, params->threads);
-    if (status == VINDEX_OK) status = vx_ivf_open_lists(ivf, centroids);
-    if (status == VINDEX_OK) ivf->loss = report.loss;
+    vindex_status status = VINDEX_OK;
+    if (!ivf->alone) status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
+    if (status == VINDEX_OK) status = open_lists(ivf, centroids, &new);
+    if (status == VINDEX_OK) status = train_codec_on_some(ivf, &new, &sample);
+    if (status == VINDEX_OK) {
+        commit(ivf, &new);
+        ivf->loss = report.loss;
+    }
+    free_opened(&new);
     vx_free(centroids);
     return status;
 }
@@ -59,7 +151,10 @@ vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const v
         return vx_fail(VINDEX_ERR_STATE,
                        "train: the index holds %zu vectors already; train an empty one",
                        ivf->ids.count);
-    VX_TRY(vx_kmeans_sample(rows, &params, &sample, &owned, &count));
+    vx_kmeans_params drawn = params; /* as many as lists or codec want */
+    size_t wanted = (ivf->codec->useful + ivf->list_count - 1) / ivf->list_count;
+    if (drawn.points_each) drawn.points_each = VX_MAX(drawn.points_each, wanted);
+    VX_TRY(vx_kmeans_sample(rows, &drawn, &sample, &owned, &count));
     vindex_status status = learn(ivf, sample, count, &params);
     vx_free(owned);
     return status;
@@ -70,17 +165,21 @@ static void keep_nearest(void *context, size_t query, const vx_hit *hits, size_t
     nearest[query] = count ? (uint32_t)hits[0].id : 0;
 }
 
-vindex_status vx_ivf_assign(const vx_ivf *ivf, const float *vectors, size_t n,
+vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, size_t n,
                             const vindex_call *call, uint32_t *nearest) {
     enum { CHUNK = 1 << 16 };
+    if (coarse->ops->count(coarse) == 1) {
+        memset(nearest, 0, n * sizeof *nearest);
+        return VINDEX_OK;
+    }
     for (size_t first = 0; first < n; first += CHUNK) {
-        vx_request request = {.queries = vectors + first * ivf->base.dim,
+        vx_request request = {.queries = vectors + first * coarse->dim,
                               .query_count = VX_MIN(n - first, (size_t)CHUNK),
                               .k = 1,
                               .threads = vx_threads(call->threads),
                               .answer = keep_nearest,
                               .answer_context = nearest + first};
-        VX_TRY(ivf->coarse->ops->search(ivf->coarse, &request));
+        VX_TRY(coarse->ops->search(coarse, &request));
         VX_TRY(vx_progress(call->progress, call->progress_context, "add",
                            0.9 * (double)first / (double)n));
     }

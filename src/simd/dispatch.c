@@ -31,6 +31,10 @@ static bool has_avx512(void) {
 static bool has_avx512vnni(void) {
     return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+
+static bool has_avx512vbmi(void) {
+    return has_avx512vnni() && __builtin_cpu_supports("avx512vbmi");
+}
 #endif
 
 #if defined(__aarch64__)
@@ -52,6 +56,7 @@ static const struct {
     {&vx_kernels_avx2, has_avx2},
     {&vx_kernels_avx512, has_avx512},
     {&vx_kernels_avx512vnni, has_avx512vnni},
+    {&vx_kernels_avx512vbmi, has_avx512vbmi},
 #elif defined(__aarch64__)
     {&vx_kernels_neon, always},
     {&vx_kernels_neondot, has_neondot},

@@ -104,6 +104,76 @@ typedef struct vx_code_hit {
     float known;         /* key without what a second plane can make smaller */
 } vx_code_hit;
 
+/* Product quantization: a row is cut into `parts` of equal width, each a code of 4, 6 or 8 bits.
+ * Sixteen rows form a group of lines of 64 bytes, a dword per row:
+ * - 4 bits: byte b of line l has code 8 l + b in its low nibble and code 8 l + 4 + b in its high;
+ * - 8 bits: byte b of line l is code 4 l + b;
+ * - 6 bits: sixteen codes lie in three lines, the first twelve in the low bits of the bytes, and
+ *   code 12 + b in the two high bits of byte b of each line, lowest first. Where fewer than
+ *   thirteen are left, there are only the lines that these need.
+ * Bits without a code are 0. */
+typedef struct vx_pq_shape {
+    size_t dim, parts, bits;
+} vx_pq_shape;
+
+/* Codewords of each part. */
+static inline size_t vx_pq_codes(const vx_pq_shape *shape) {
+    return (size_t)1 << shape->bits;
+}
+static inline size_t vx_pq_width(const vx_pq_shape *shape) {
+    return shape->dim / shape->parts;
+}
+static inline size_t vx_pq_lines(const vx_pq_shape *shape) {
+    size_t rest = (shape->parts % 16 + 3) / 4;
+    if (shape->bits == 4) return (shape->parts + 7) / 8;
+    return shape->bits == 8 ? (shape->parts + 3) / 4 : shape->parts / 16 * 3 + VX_MIN(rest, 3);
+}
+/* Parts for which there must be tables; those beyond `parts` are zero. */
+static inline size_t vx_pq_slots(const vx_pq_shape *shape) {
+    return shape->bits == 4 ? vx_pq_lines(shape) * 8 : (shape->parts + 3) / 4 * 4;
+}
+
+/* The codewords, and what the encoder needs to know of them. */
+typedef struct vx_pq_book {
+    vx_pq_shape shape;
+    const float *columns; /* dim x codes: number j of all codewords of its part */
+    const float *squares; /* parts x codes: |c|^2 */
+    const float *most;    /* parts: the largest of them */
+} vx_pq_book;
+
+/* Half, and what rounding adds to it. */
+#define VX_PQ_STEP_ERROR 0.5005
+
+enum {
+    VX_PQ_QUERIES = 4, /* that a scan takes at once */
+    VX_PQ_CODES = 256  /* at most */
+};
+
+typedef struct vx_pq_rows {
+    const unsigned char *groups;
+    size_t count; /* rows */
+    vx_pq_shape shape;
+    const float *aux; /* per row, a factor where scaled, otherwise to be added; NULL: neither */
+    bool scaled;
+} vx_pq_rows;
+
+/* A key is base + step x the sum of what the row's codes look up, then times or plus aux. */
+typedef struct vx_pq_query {
+    const void *tables; /* slots x codes: bytes for 4 bits, else floats (and step is 1) */
+    float step, base, limit;
+} vx_pq_query;
+
+typedef struct vx_pq_hit {
+    uint32_t query, row;
+    float key;
+} vx_pq_hit;
+/* Rows to be looked up by their numbers. */
+typedef struct vx_listed {
+    const void *rows; /* of the storage type, without gaps */
+    const uint32_t *which;
+    size_t count;
+} vx_listed;
+
 typedef struct vx_products {
     double dot, square;
 } vx_products;
@@ -123,6 +193,12 @@ typedef struct vx_kernels {
                                      size_t count, size_t dim, float *keys);
     void (*scan_ip[VX_STORED_TYPES])(const float *query, const void *rows, size_t stride,
                                      size_t count, size_t dim, float *keys);
+
+    /* The same for rows all over memory, which are fetched some rows ahead. */
+    void (*gather_l2[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
+                                       float *keys);
+    void (*gather_ip[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
+                                       float *keys);
 
     /* The positions i < count with !(keys[i] * scale[i] > limit), so that NaN passes; scale
      * NULL: 1. Answers how many were written to positions. */
@@ -195,6 +271,22 @@ typedef struct vx_kernels {
      * y u, u^2 and y^2 with u = 2 level - 15. The same bits on every machine. */
     vx_code_sums (*encode)(const float *values, size_t dim, float steps, unsigned char *levels);
 
+    /* Filter by product codes: up to VX_PQ_QUERIES queries; writes the pairs with !(key > limit)
+     * and answers how many, at most count x rows. Reads whole groups. */
+    size_t (*pq_scan)(const vx_pq_rows *rows, const vx_pq_query *queries, size_t count,
+                      vx_pq_hit *hits);
+
+    /* The products of a vector's parts with their codewords, parts x codes. */
+    void (*pq_products)(const vx_pq_book *book, const float *vector, float *products);
+
+    /* Tables of 4-bit codes as bytes: value = low of its part + step x byte, off by at most
+     * VX_PQ_STEP_ERROR steps. Answers the step; *base is the sum of the lows. 0, with all bytes 0,
+     * where the values of each part are within 1e-30 or single precision is too small. */
+    float (*pq_quantise)(const float *values, size_t parts, unsigned char *tables, double *base);
+
+    /* The codeword nearest to that part of a vector, x; false where another might be nearer. */
+    bool (*pq_nearest)(const vx_pq_book *book, size_t part, const float *x, unsigned char *nearest);
+
     /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
      * answers how many floating-point operations they were. sink receives a value that depends on
      * all. */
@@ -210,6 +302,6 @@ VX_SHARED const vx_kernels *vx_kernels_get(void);
 VX_SHARED const vx_kernels *vx_kernels_at(size_t i);
 
 extern const vx_kernels vx_kernels_scalar, vx_kernels_avx2, vx_kernels_avx512,
-    vx_kernels_avx512vnni, vx_kernels_neon, vx_kernels_neondot;
+    vx_kernels_avx512vnni, vx_kernels_avx512vbmi, vx_kernels_neon, vx_kernels_neondot;
 
 #endif

@@ -106,6 +106,8 @@ static inline lanes lanes_sqrt(lanes a) {
     return _mm256_sqrt_ps(a);
 }
 
+#include "tables_avx2.h"
+
 #include "lanes_part.h"
 
 #endif

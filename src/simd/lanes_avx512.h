@@ -127,4 +127,6 @@ static inline lanes lanes_sqrt(lanes a) {
     return _mm512_sqrt_ps(a);
 }
 
+#include "tables_avx512.h"
+
 #endif

@@ -113,6 +113,8 @@ static inline lanes lanes_sqrt(lanes a) {
     return vsqrtq_f32(a);
 }
 
+#include "tables_neon.h"
+
 #include "lanes_part.h"
 
 #endif

@@ -145,6 +145,8 @@ static inline lanes lanes_sqrt(lanes a) {
     return a;
 }
 
+#include "tables_scalar.h"
+
 #include "lanes_part.h"
 
 #endif

@@ -381,6 +381,41 @@ static vindex_status compact(vindex_index *index, const vindex_call *call) {
     return p->inner ? vindex_compact(p->inner, call) : VINDEX_OK;
 }
 
+/* Whether both hold the same numbers, or none. */
+static bool same_numbers(const float *a, const float *b, size_t count) {
+    return !a || !b ? a == b : !memcmp(a, b, count * sizeof *a);
+}
+
+static bool same_step(const vx_step *a, const vx_step *b) {
+    size_t weights; /* of a step that exists: their product fits */
+    return a->kind == b->kind && a->in == b->in && a->out == b->out && a->seed == b->seed &&
+           vx_mul(a->in, a->out, &weights) && same_numbers(a->weights, b->weights, weights) &&
+           same_numbers(a->bias, b->bias, a->out) && same_numbers(a->shift, b->shift, a->in) &&
+           same_numbers(a->scale, b->scale, a->in);
+}
+
+static vindex_status merge(vindex_index *index, const vindex_index *from, const vindex_call *call) {
+    projected *p = (projected *)index;
+    const projected *other = (const projected *)from;
+    bool same = p->chain->step_count == other->chain->step_count;
+    for (size_t s = 0; same && s < p->chain->step_count; s++)
+        same = same_step(&p->chain->steps[s], &other->chain->steps[s]);
+    if (!same)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "merge: the two indexes project differently; train one, save it, and fill a "
+                       "copy per shard");
+    return vindex_merge(p->inner, other->inner, call);
+}
+
+static size_t knobs(const vindex_index *index, vx_knob *knobs) {
+    const vindex_index *inner = ((const projected *)index)->inner;
+    return inner && inner->ops->knobs ? inner->ops->knobs(inner, knobs) : 0;
+}
+
+static const vindex_index *inner(const vindex_index *index) {
+    return ((const projected *)index)->inner;
+}
+
 static const vindex_transform *transform(const vindex_index *index) {
     return ((const projected *)index)->chain;
 }
@@ -481,4 +516,7 @@ static const vx_index_ops projected_ops = {
     .section_count = section_count,
     .save = save,
     .transform = transform,
+    .knobs = knobs,
+    .inner = inner,
+    .merge = merge,
 };

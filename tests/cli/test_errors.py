@@ -6,7 +6,7 @@ import unittest
 
 from harness import VINDEX, CliTest, npy, vectors
 
-VERBS = ["info", "convert", "build", "search", "eval", "simulate", "bench"]
+VERBS = ["info", "convert", "build", "tune", "search", "eval", "simulate", "bench"]
 
 
 class ErrorsTest(CliTest):

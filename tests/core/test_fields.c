@@ -1,4 +1,6 @@
 /* Parameter structs through their tables. */
+#include <locale.h>
+
 #include <vindex/fields.h>
 
 #include "../harness.h"
@@ -146,5 +148,23 @@ START_TEST(bad_text_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("core/fields", defaults_are_written, older_programs_are_safe, ranges_are_checked,
-          text_sets_fields, bad_text_is_refused)
+/* A program may speak a language that writes 0,5. */
+START_TEST(numbers_have_a_point_in_every_language) {
+    static const char *const with_comma[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "es_ES.UTF-8",
+                                             "it_IT.UTF-8", "de_DE",       "fr_FR"};
+    const char *found = NULL;
+    for (size_t i = 0; !found && i < VX_COUNT(with_comma); i++)
+        found = setlocale(LC_ALL, with_comma[i]);
+    if (!found) printf("skipped: this machine has no locale that writes a comma\n");
+    sample params;
+    vindex_fields_init(&table, &params, sizeof params);
+    ck_ok(vindex_fields_set(&table, &params, "share", "0.75"));
+    ck_assert_double_eq(params.share, 0.75);
+    ck_fails(VINDEX_ERR_ARGUMENT, "share is '0,5'",
+             vindex_fields_set(&table, &params, "share", "0,5"));
+    setlocale(LC_ALL, "C");
+}
+END_TEST
+
+TEST_MAIN("core/fields", numbers_have_a_point_in_every_language, defaults_are_written,
+          older_programs_are_safe, ranges_are_checked, text_sets_fields, bad_text_is_refused)

@@ -153,8 +153,8 @@ START_TEST(what_is_refused) {
     ck_fails(VINDEX_ERR_STATE, "holds 5 vectors", vindex_train(index, numbers, 20, NULL));
     numbers[3] = 1e6f;
     ck_fails(VINDEX_ERR_DATA, "more than f16 can hold", vindex_add(index, numbers, 1, NULL));
-    vindex_search_params params = probe_params(1, 1, 0);
-    ck_fails(VINDEX_ERR_ARGUMENT, "nprobe is 0",
+    vindex_search_params params = probe_params(1, 1, -1);
+    ck_fails(VINDEX_ERR_ARGUMENT, "nprobe is -1",
              vindex_search(index, numbers, 1, &params, NULL, NULL));
     float weights[DIM] = {0};
     params = probe_params(1, 1, 1);

@@ -1,0 +1,225 @@
+/* The codec of product codes: "PQ64x4". */
+#include "codec.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+
+static const vx_pq *pq_of(const vx_codec *codec) {
+    return ((const vx_pq_codec *)codec)->pq;
+}
+
+static void free_codec(vx_codec *codec) {
+    vx_pq_free(((vx_pq_codec *)codec)->pq);
+    vx_free(codec);
+}
+
+static size_t run_bytes(const vx_codec *codec, size_t rows) {
+    return vx_pq_bytes(&pq_of(codec)->book.shape, rows);
+}
+
+static unsigned char *groups_of(vx_coded row) {
+    return (unsigned char *)(uintptr_t)row.run->data;
+}
+
+/* ---- learning ---- */
+
+/* The vectors to learn from as they are to be encoded, at most as many as are of use; *forms is for
+ * vx_free. */
+static vindex_status take_forms(const vx_codec *codec, const vx_sample *sample, float **forms,
+                                size_t *count) {
+    size_t dim = codec->space.dim;
+    size_t most = vx_pq_codes(&pq_of(codec)->book.shape) * VX_PQ_POINTS_EACH;
+    *count = VX_MIN(most, sample->n);
+    *forms = vx_alloc(*count, dim * sizeof **forms);
+    if (!*forms) return vx_fail_memory(*count, dim * sizeof **forms, "train");
+    for (size_t i = 0; i < *count; i++) {
+        size_t row = i * sample->n / *count; /* evenly spread */
+        const float *centre =
+            sample->centres ? sample->centres + (size_t)sample->nearest[row] * dim : NULL;
+        vx_codec_form(codec, sample->vectors + row * dim, centre, *forms + i * dim);
+    }
+    return VINDEX_OK;
+}
+
+static vindex_status train(vx_codec *codec, const vx_sample *sample) {
+    vx_pq_codec *c = (vx_pq_codec *)codec;
+    vx_pq *fresh = NULL;
+    float *forms = NULL;
+    vx_pq_training training = {.seed = sample->seed,
+                               .iterations = VX_PQ_ITERATIONS,
+                               .threads = sample->threads,
+                               .progress = sample->progress,
+                               .progress_context = sample->progress_context};
+    vindex_status status = take_forms(codec, sample, &forms, &training.count);
+    training.points = forms;
+    if (status == VINDEX_OK) status = vx_pq_create(&c->pq->book.shape, &fresh);
+    if (status == VINDEX_OK) status = vx_pq_train(fresh, &training, NULL);
+    vx_free(forms);
+    if (status != VINDEX_OK) {
+        vx_pq_free(fresh);
+        return status;
+    }
+    vx_pq_free(c->pq);
+    c->pq = fresh;
+    return VINDEX_OK;
+}
+
+/* ---- rows ---- */
+
+/* The part of a decoded row. */
+static void decode_part(const vx_pq *pq, vx_coded from, size_t part, unsigned char code,
+                        float *vector) {
+    size_t codes = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
+    const float *word = pq->words + (part * codes + code) * width;
+    const float *centre = from.run->centre ? from.run->centre + part * width : NULL;
+    for (size_t j = 0; j < width; j++) vector[j] = centre ? centre[j] + word[j] : word[j];
+}
+
+void vx_pq_decode_row(const vx_pq_codec *codec, vx_coded from, float *vector) {
+    const vx_pq *pq = codec->pq;
+    size_t width = vx_pq_width(&pq->book.shape);
+    unsigned char codes[VX_PQ_PARTS_MOST];
+    vx_pq_get(&pq->book.shape, from.run->data, from.at, codes);
+    for (size_t part = 0; part < pq->book.shape.parts; part++)
+        decode_part(pq, from, part, codes[part], vector + part * width);
+}
+
+static void decode(const vx_codec *codec, vx_coded from, float *vector) {
+    vx_pq_decode_row((const vx_pq_codec *)codec, from, vector);
+}
+
+/* The measure of a decoded row, part by part. */
+static vx_measure measure(const vx_codec *codec, vx_coded row, const unsigned char *codes) {
+    const vx_pq *pq = pq_of(codec);
+    const vx_kernels *kernels = codec->kernels;
+    size_t parts = pq->book.shape.parts, width = vx_pq_width(&pq->book.shape);
+    float vector[VX_PQ_WIDTH_MOST];
+    vx_measure all = {0};
+    for (size_t part = 0; codec->space.metric == VINDEX_PEARSON && part < parts; part++) {
+        decode_part(pq, row, part, codes[part], vector);
+        all.mean += kernels->settle_sum[VINDEX_F32](NULL, vector, width, 0);
+    }
+    all.mean /= (double)codec->space.dim;
+    for (size_t part = 0; part < parts; part++) {
+        decode_part(pq, row, part, codes[part], vector);
+        all.square +=
+            kernels->settle_products[VINDEX_F32](NULL, NULL, vector, width, all.mean).square;
+    }
+    return all;
+}
+
+static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
+    const vx_pq *pq = pq_of(codec);
+    bool unit = codec->space.metric == VINDEX_COSINE || codec->space.metric == VINDEX_PEARSON;
+    unsigned char codes[VX_PQ_PARTS_MOST];
+    vx_pq_view view = {.vector = vector, .centre = to.run->centre, .scale = 1};
+    if (unit) {
+        vx_measure own = vx_measure_row(&codec->space, codec->kernels, vector);
+        view.mean = own.mean;
+        view.scale = own.square > 0 ? 1 / sqrt(own.square) : 0;
+    }
+    vx_pq_encode(pq, &view, codes);
+    vx_pq_put(&pq->book.shape, groups_of(to), to.at, codes);
+    vx_measure decoded = measure(codec, to, codes);
+    float aux = vx_aux_of(&codec->space, &decoded);
+    if (unit && !(aux <= VX_PQ_INVERSE_MOST)) aux = NAN;
+    ((float *)(uintptr_t)to.run->aux)[to.at] = aux;
+    return isnan(aux) ? VX_PQ_INVERSE_MOST : aux;
+}
+
+static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
+    const vx_pq_shape *shape = &pq_of(codec)->book.shape;
+    unsigned char codes[VX_PQ_PARTS_MOST];
+    vx_pq_get(shape, from.run->data, from.at, codes);
+    vx_pq_put(shape, groups_of(to), to.at, codes);
+}
+
+/* ---- files: section "codewords", parts x codes x width floats ---- */
+
+static size_t words_count(const vx_pq *pq) {
+    return pq->book.shape.dim * vx_pq_codes(&pq->book.shape);
+}
+
+static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
+    const vx_pq *pq = pq_of(codec);
+    return vx_container_section(writer, "words", pq->words, words_count(pq) * sizeof(float));
+}
+
+static vindex_status load(vx_codec *codec, const vx_container *file, bool verify) {
+    vx_pq *pq = ((vx_pq_codec *)codec)->pq;
+    vx_section words;
+    size_t where;
+    VX_TRY(vx_container_find(file, "words", verify, &words));
+    if (words.length != words_count(pq) * sizeof(float))
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: section 'words' has %zu bytes, which is not %zu codewords of %zu "
+                       "numbers; the file is damaged",
+                       vx_container_path(file), words.length,
+                       pq->book.shape.parts * vx_pq_codes(&pq->book.shape),
+                       vx_pq_width(&pq->book.shape));
+    if (!vx_all_finite((const float *)(const void *)words.bytes, words_count(pq), &where))
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: a codeword is not a finite vector; the file is damaged",
+                       vx_container_path(file));
+    memcpy(pq->words, words.bytes, words.length);
+    vx_pq_refresh_all(pq);
+    return VINDEX_OK;
+}
+
+/* ---- coming to be ---- */
+
+static const vx_codec_ops pq_ops = {.free = free_codec,
+                                    .train = train,
+                                    .bytes = run_bytes,
+                                    .fine_bytes = NULL,
+                                    .encode = encode,
+                                    .decode = decode,
+                                    .move = move,
+                                    .save = save,
+                                    .load = load,
+                                    .score = vx_pq_score};
+
+/* "PQ32", "PQ32x8". */
+static bool parse(const char *word, vx_pq_shape *shape) {
+    char *end;
+    if (strncmp(word, "PQ", 2) || word[2] < '0' || word[2] > '9') return false;
+    errno = 0;
+    shape->parts = strtoull(word + 2, &end, 10);
+    shape->bits = 8;
+    if (*end == 'x' && end[1] >= '0' && end[1] <= '9') shape->bits = strtoull(end + 1, &end, 10);
+    return !errno && !*end;
+}
+
+bool vx_pq_word(const char *word) {
+    vx_pq_shape shape;
+    return parse(word, &shape);
+}
+
+vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_codec **result) {
+    vx_pq_shape shape = {.dim = use->dim};
+    if (!parse(word, &shape))
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: '%s' where PQ is followed by the number of parts, and x4, "
+                       "x6 or x8",
+                       word);
+    vx_pq_codec *codec = vx_alloc_zero(1, sizeof *codec);
+    if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
+    vindex_status status = vx_pq_create(&shape, &codec->pq);
+    if (status != VINDEX_OK) {
+        vx_free(codec);
+        return status;
+    }
+    codec->base = (vx_codec){
+        .ops = &pq_ops,
+        .kernels = codec->pq->kernels,
+        .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
+        .residual = true,
+        .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
+        .query_bytes = vx_pq_table_bytes(&shape),
+        .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,
+    };
+    snprintf(codec->base.word, sizeof codec->base.word, "PQ%zux%zu", shape.parts, shape.bits);
+    *result = &codec->base;
+    return VINDEX_OK;
+}

@@ -1,0 +1,239 @@
+/* Searching product codes. Each query has a table of what the codewords contribute to its keys, in
+ * bytes for 4-bit codes; rows are filtered by the sums of what their codes look up, and settled
+ * decoded.
+ *
+ * A key is that of the tile form (exact/group.h): f . x + aux under L2, f . x under inner products
+ * and f . x times aux under cosine and Pearson, f being the form of the query. With x = centre +
+ * words, f . centre is computed once per run, and the rest is what the tables hold. */
+#include "codec.h"
+
+#include <math.h>
+
+#include "exact/bound.h"
+
+enum { PIECE_ROWS = 256 }; /* whose codes stay in the cache for all queries */
+
+typedef struct query_table {
+    float step;
+    double base; /* what every sum lacks, but for the centre's share */
+} query_table;
+
+typedef struct pq_scorer {
+    vx_scorer base;
+    const vx_pq_codec *codec;
+    vx_group group;
+    size_t table_bytes; /* of a query */
+    unsigned char *tables;
+    float *forms; /* capacity x padded */
+    query_table *each;
+    float *products;         /* of one query with all codewords */
+    float *bases;            /* of the queries at hand, for the run at hand */
+    float *decoded;          /* a row */
+    const uint32_t *queries; /* at hand */
+    size_t count;
+    vx_pq_hit *hits;
+    void *memory;
+} pq_scorer;
+
+static void free_scorer(vx_scorer *scorer) {
+    pq_scorer *s = (pq_scorer *)scorer;
+    vx_group_free(&s->group);
+    vx_free(s->memory);
+    vx_free(s);
+}
+
+/* ---- queries ---- */
+
+/* How far a key made of tables can be from the truth; docs/exactness.md derives it. */
+static double slack_of(const pq_scorer *s, size_t query, float largest) {
+    const vx_pq *pq = s->codec->pq;
+    const vx_pq_shape *shape = &pq->book.shape;
+    vindex_metric metric = s->group.space.metric;
+    bool unit = metric == VINDEX_COSINE || metric == VINDEX_PEARSON;
+    double norm = s->group.norms[query], form = unit ? 1 : metric == VINDEX_L2 ? 2 * norm : norm;
+    double centre = (double)s->codec->base.longest_centre, words = pq->longest;
+    double step = (double)s->each[query].step, parts = (double)shape->parts;
+    double reach = form * (words + centre) + 255 * parts * step;
+    if (metric == VINDEX_L2) reach += (double)largest;
+    if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
+    size_t chain = vx_pq_width(shape) + shape->parts + vx_scan_chain(shape->dim) + 32;
+    double slack = vx_gamma(chain) * form * (words + centre) + vx_gamma(8) * reach;
+    if (shape->bits == 4) slack += parts * (VX_PQ_STEP_ERROR * step + 1e-30);
+    slack += vx_underflow(shape->dim) + parts * 0x1p-140;
+    return unit ? slack * fmin((double)largest, (double)VX_PQ_INVERSE_MOST) : slack;
+}
+
+static void make_table(pq_scorer *s, size_t query) {
+    const vx_pq_book *book = &s->codec->pq->book;
+    size_t values = book->shape.parts * vx_pq_codes(&book->shape);
+    unsigned char *table = s->tables + query * s->table_bytes;
+    s->group.kernels->pq_products(book, s->forms + query * s->group.padded, s->products);
+    s->each[query] = (query_table){.step = 1};
+    if (book->shape.bits == 4)
+        s->each[query].step = s->group.kernels->pq_quantise(s->products, book->shape.parts, table,
+                                                            &s->each[query].base);
+    else
+        memcpy(table, s->products, values * sizeof *s->products);
+}
+
+static vindex_status load(vx_scorer *scorer, const float *queries, size_t count, float largest,
+                          vx_pools *pools) {
+    pq_scorer *s = (pq_scorer *)scorer;
+    VX_TRY(vx_group_load(&s->group, queries, count, 1));
+    for (size_t q = 0; q < count; q++) {
+        vx_group_form(&s->group, VX_PASS_TILE, q, s->forms + q * s->group.padded);
+        make_table(s, q);
+        if (pools) vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack_of(s, q, largest));
+    }
+    return VINDEX_OK;
+}
+
+static void choose(vx_scorer *scorer, const uint32_t *queries, size_t count) {
+    pq_scorer *s = (pq_scorer *)scorer;
+    s->queries = queries;
+    s->count = count;
+}
+
+/* What all keys of a query have in common, for a run of that centre. */
+static float base_of(const pq_scorer *s, size_t query, const float *centre) {
+    const vx_group *group = &s->group;
+    float product = 0;
+    if (centre)
+        group->kernels->scan_ip[VINDEX_F32](s->forms + query * group->padded, centre, 0, 1,
+                                            group->space.dim, &product);
+    return (float)(s->each[query].base + (double)product);
+}
+
+/* ---- rows ---- */
+
+static vx_pq_rows rows_of(const pq_scorer *s, const vx_block *run) {
+    vindex_metric metric = s->group.space.metric;
+    return (vx_pq_rows){.groups = run->data,
+                        .count = run->count,
+                        .shape = s->codec->pq->book.shape,
+                        .aux = metric == VINDEX_INNER_PRODUCT ? NULL : run->aux,
+                        .scaled = metric != VINDEX_L2};
+}
+
+/* A piece of a run against all queries at hand, a few at a time. */
+static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t where,
+                       vx_pools *pools) {
+    for (size_t first = 0; first < s->count; first += VX_PQ_QUERIES) {
+        size_t here = VX_MIN(s->count - first, (size_t)VX_PQ_QUERIES);
+        vx_pq_query queries[VX_PQ_QUERIES];
+        for (size_t i = 0; i < here; i++) {
+            size_t q = s->queries[first + i];
+            queries[i] = (vx_pq_query){.tables = s->tables + q * s->table_bytes,
+                                       .step = s->each[q].step,
+                                       .base = s->bases[first + i],
+                                       .limit = pools->limits[q]};
+        }
+        size_t found = s->group.kernels->pq_scan(rows, queries, here, s->hits);
+        for (size_t i = 0; i < found; i++) {
+            size_t q = s->queries[first + s->hits[i].query];
+            if (!(s->hits[i].key > pools->limits[q]))
+                vx_pool_push(pools, q, s->hits[i].key, where + s->hits[i].row);
+        }
+    }
+}
+
+static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools) {
+    pq_scorer *s = (pq_scorer *)scorer;
+    vx_pq_rows piece = rows_of(s, run);
+    for (size_t i = 0; i < s->count; i++) s->bases[i] = base_of(s, s->queries[i], run->centre);
+    for (size_t start = 0; start < run->count; start += PIECE_ROWS) {
+        piece.groups = (const unsigned char *)run->data + vx_pq_bytes(&piece.shape, start);
+        piece.count = VX_MIN(run->count - start, (size_t)PIECE_ROWS);
+        if (piece.aux) piece.aux = run->aux + start;
+        scan_piece(s, &piece, where + start, pools);
+    }
+}
+
+static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
+    const pq_scorer *s = (pq_scorer *)scorer;
+    vx_pq_decode_row(s->codec, row, s->decoded);
+    return vx_group_settle(&s->group, query, s->decoded);
+}
+
+/* What the codes of a row look up in a query's table. */
+static float look_up(const pq_scorer *s, size_t query, const unsigned char *codes) {
+    const vx_pq_shape *shape = &s->codec->pq->book.shape;
+    const unsigned char *table = s->tables + query * s->table_bytes;
+    const float *numbers = (const float *)(const void *)table;
+    uint32_t bytes = 0;
+    float sum = 0;
+    for (size_t part = 0; part < shape->parts; part++)
+        if (shape->bits == 4)
+            bytes += table[part * 16 + codes[part]];
+        else
+            sum += numbers[(part << shape->bits) + codes[part]];
+    return shape->bits == 4 ? (float)bytes : sum;
+}
+
+static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
+                   size_t count, float *keys) {
+    const pq_scorer *s = (pq_scorer *)scorer;
+    const vx_pq_rows of = rows_of(s, run);
+    float base = base_of(s, query, run->centre);
+    for (size_t i = 0; i < count; i++) {
+        unsigned char codes[VX_PQ_PARTS_MOST];
+        vx_pq_get(&of.shape, of.groups, rows[i], codes);
+        keys[i] = s->each[query].step * look_up(s, query, codes) + base;
+        if (of.aux) keys[i] = of.scaled ? keys[i] * of.aux[rows[i]] : keys[i] + of.aux[rows[i]];
+        if (isnan(keys[i])) keys[i] = (float)settle(scorer, query, (vx_coded){run, rows[i]});
+    }
+}
+
+/* ---- coming to be ---- */
+
+static const vx_scorer_ops scorer_ops = {.free = free_scorer,
+                                         .load = load,
+                                         .choose = choose,
+                                         .scan = scan,
+                                         .finish = NULL,
+                                         .gather = gather,
+                                         .settle = settle};
+
+static void *take(char *memory, size_t *used, size_t bytes) {
+    void *taken = memory ? memory + *used : NULL;
+    *used += (bytes + 63) / 64 * 64;
+    return taken;
+}
+
+/* Places the arrays from `memory` on; NULL only measures. */
+static size_t place(pq_scorer *s, char *memory) {
+    const vx_pq_shape *shape = &s->codec->pq->book.shape;
+    size_t capacity = s->group.capacity, used = 0;
+    s->tables = take(memory, &used, capacity * s->table_bytes);
+    s->forms = take(memory, &used, capacity * s->group.padded * sizeof(float));
+    s->each = take(memory, &used, capacity * sizeof *s->each);
+    s->bases = take(memory, &used, capacity * sizeof(float));
+    s->products = take(memory, &used, shape->parts * vx_pq_codes(shape) * sizeof(float));
+    s->decoded = take(memory, &used, s->group.padded * sizeof(float));
+    s->hits = take(memory, &used, (size_t)VX_PQ_QUERIES * PIECE_ROWS * sizeof *s->hits);
+    return used;
+}
+
+static vindex_status open_scorer(pq_scorer *s, size_t capacity) {
+    s->table_bytes = vx_pq_table_bytes(&s->codec->pq->book.shape);
+    VX_TRY(vx_group_create(&s->codec->base.space, capacity, false, &s->group));
+    size_t bytes = place(s, NULL);
+    s->memory = vx_alloc_zero(bytes, 1); /* tables of parts that are not there stay zero */
+    if (!s->memory) return vx_fail_memory(bytes, 1, "search: preparing queries");
+    place(s, s->memory);
+    return VINDEX_OK;
+}
+
+vindex_status vx_pq_score(const vx_codec *codec, size_t capacity, vx_scorer **scorer) {
+    pq_scorer *s = vx_alloc_zero(1, sizeof *s);
+    if (!s) return vx_fail_memory(1, sizeof *s, "search");
+    s->base.ops = &scorer_ops;
+    s->codec = (const vx_pq_codec *)codec;
+    vindex_status status = open_scorer(s, capacity);
+    if (status != VINDEX_OK) {
+        free_scorer(&s->base);
+        return status;
+    }
+    *scorer = &s->base;
+    return VINDEX_OK;
+}

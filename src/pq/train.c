@@ -1,0 +1,158 @@
+/* Learning the codewords: k-means for every part at once, after Lloyd. Parts are too short for the
+ * exact engine of core/kmeans, which would spend most of its time on preparing each point; here a
+ * part is assigned by the encoder, which settles what single precision cannot tell, and sums are
+ * made in double precision in the order of the points: the same bits on every machine. */
+#include <math.h>
+
+#include "core/rng.h"
+#include "pq.h"
+
+enum { STREAM_START = 0x7071 };
+
+/* One thread's. */
+typedef struct learner {
+    const vx_pq_training *training;
+    vx_pq *pq;
+    size_t codes, width;
+    unsigned char *nearest; /* per point */
+    double *sums;           /* codes x width */
+    size_t *sizes;          /* per code */
+    void *memory;
+} learner;
+
+static vindex_status open_learner(vx_pq *pq, const vx_pq_training *training, learner *l) {
+    size_t codes = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
+    size_t sums = codes * width * sizeof(double), sizes = codes * sizeof(size_t);
+    *l = (learner){.training = training, .pq = pq, .codes = codes, .width = width};
+    size_t bytes;
+    char *memory = vx_add(sums + sizes, training->count, &bytes) ? vx_alloc(bytes, 1) : NULL;
+    if (!memory) return vx_fail_memory(training->count + sums + sizes, 1, "train");
+    l->memory = memory;
+    l->sums = (double *)(void *)memory;
+    l->sizes = (size_t *)(void *)(memory + sums);
+    l->nearest = (unsigned char *)memory + sums + sizes;
+    return VINDEX_OK;
+}
+
+static const float *point(const learner *l, size_t part, size_t i) {
+    return l->training->points + i * l->pq->book.shape.dim + part * l->width;
+}
+
+static float *word(const learner *l, size_t part, size_t code) {
+    return l->pq->words + (part * l->codes + code) * l->width;
+}
+
+/* Begins with points drawn without repetition: Knuth's selection sampling (The Art of Computer
+ * Programming, 3.4.2, algorithm S). */
+static void start(const learner *l, size_t part, vx_rng *rng) {
+    size_t taken = 0, n = l->training->count;
+    for (size_t i = 0; taken < l->codes; i++)
+        if (vx_rng_below(rng, n - i) < l->codes - taken)
+            memcpy(word(l, part, taken++), point(l, part, i), l->width * sizeof(float));
+}
+
+static void assign(const learner *l, size_t part) {
+    for (size_t i = 0; i < l->training->count; i++)
+        l->nearest[i] = vx_pq_encode_part(l->pq, part, point(l, part, i));
+}
+
+/* Each word becomes the mean of its points; answers the sum of |sum|^2 / size, which the squared
+ * lengths of the points exceed by their squared distances to the new words. */
+static double update(const learner *l, size_t part) {
+    double explained = 0;
+    memset(l->sums, 0, l->codes * l->width * sizeof *l->sums);
+    memset(l->sizes, 0, l->codes * sizeof *l->sizes);
+    for (size_t i = 0; i < l->training->count; i++) {
+        const float *x = point(l, part, i);
+        double *sum = l->sums + l->nearest[i] * l->width;
+        l->sizes[l->nearest[i]]++;
+        for (size_t j = 0; j < l->width; j++) sum[j] += (double)x[j];
+    }
+    for (size_t c = 0; c < l->codes; c++)
+        for (size_t j = 0; l->sizes[c] && j < l->width; j++) {
+            double sum = l->sums[c * l->width + j], size = (double)l->sizes[c];
+            word(l, part, c)[j] = (float)(sum / size);
+            explained += sum * sum / size;
+        }
+    return explained;
+}
+
+/* A word without points moves to a random point of the word that has the most when half of its
+ * points are thought to leave it for each that came. */
+static void move_empty(const learner *l, size_t part, vx_rng *rng) {
+    for (size_t c = 0; c < l->codes; c++) {
+        size_t largest = 0, chosen, i = 0;
+        if (l->sizes[c]) continue;
+        for (size_t d = 1; d < l->codes; d++)
+            if (l->sizes[d] > l->sizes[largest]) largest = d;
+        if (l->sizes[largest] < 2) return;
+        chosen = vx_rng_below(rng, l->training->count);
+        while (l->nearest[(chosen + i) % l->training->count] != largest) i++;
+        memcpy(word(l, part, c), point(l, part, (chosen + i) % l->training->count),
+               l->width * sizeof(float));
+        l->sizes[largest] /= 2;
+    }
+}
+
+/* Answers the sum of the squared distances of the points of a part to their words. */
+static double learn_part(const learner *l, size_t part) {
+    const vx_pq_training *training = l->training;
+    vx_rng rng = vx_rng_seed(training->seed, (uint64_t)STREAM_START << 32 | part);
+    double all = 0, explained = 0;
+    for (size_t i = 0; i < training->count; i++)
+        for (size_t j = 0; j < l->width; j++)
+            all += (double)point(l, part, i)[j] * (double)point(l, part, i)[j];
+    if (!training->resume) start(l, part, &rng);
+    vx_pq_refresh(l->pq, part);
+    for (size_t t = 0; t < training->iterations; t++) {
+        double before = explained;
+        assign(l, part);
+        explained = update(l, part);
+        bool settled = t > 0 && !(explained > before);
+        if (t + 1 < training->iterations && !settled) move_empty(l, part, &rng);
+        vx_pq_refresh(l->pq, part);
+        if (settled) break;
+    }
+    return VX_MAX(all - explained, 0.0);
+}
+
+static vindex_status check(const vx_pq *pq, const vx_pq_training *training) {
+    size_t codes = vx_pq_codes(&pq->book.shape), where;
+    if (training->count < codes)
+        return vx_fail(VINDEX_ERR_DATA,
+                       "train: %zu vectors for the %zu codewords of a product quantizer of %zu "
+                       "bits; give at least %zu, better %zu",
+                       training->count, codes, pq->book.shape.bits, codes, 39 * codes);
+    if (!vx_all_finite(training->points, training->count * pq->book.shape.dim, &where))
+        return vx_fail(VINDEX_ERR_DATA, "train: vector %zu is not finite; remove or replace it",
+                       where / pq->book.shape.dim);
+    return VINDEX_OK;
+}
+
+vindex_status vx_pq_train(vx_pq *pq, const vx_pq_training *training, double *loss) {
+    const vx_pq_shape *shape = &pq->book.shape;
+    VX_TRY(check(pq, training));
+    double *losses = vx_alloc_zero(shape->parts, sizeof *losses);
+    if (!losses) return vx_fail_memory(shape->parts, sizeof *losses, "train");
+    int threads = (int)VX_MIN((size_t)training->threads, shape->parts), failed = VINDEX_OK;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        learner l;
+        vindex_status status = open_learner(pq, training, &l);
+#pragma omp for schedule(dynamic, 1)
+        for (size_t part = 0; part < shape->parts; part++)
+            if (status == VINDEX_OK) losses[part] = learn_part(&l, part);
+#pragma omp critical
+        if (status != VINDEX_OK) failed = status;
+        vx_free(l.memory);
+    }
+    double all = 0;
+    for (size_t part = 0; part < shape->parts; part++) all += losses[part];
+    vx_free(losses);
+    if (failed != VINDEX_OK)
+        return vx_fail((vindex_status)failed, "train: no memory for %zu vectors; give fewer",
+                       training->count);
+    vx_pq_refresh_all(pq);
+    if (loss) *loss = all / (double)training->count;
+    return VINDEX_OK;
+}
