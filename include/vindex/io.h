@@ -78,9 +78,9 @@ typedef struct vindex_embeddings_info {
  *   rows with one entry for each row or recording, or an attribute of the rows, of their group or
  *   of the file. Links into other files are refused. libhdf5 is called under one lock of the
  *   process, which an application that calls it itself on other threads does not know of: it needs
- *   a libhdf5 built thread-safe. Reading .h5 trusts libhdf5 with the file: vindex checks first what
- *   it can (links, filters, sizes, texts in data sets), but damage that libhdf5 1.10 does not see
- *   itself, as in attributes that are texts of any length, can take memory or end the process.
+ *   a libhdf5 built thread-safe. Reading .h5 trusts libhdf5 with the file's structure: vindex
+ * checks first what it can (links, filters, sizes) and follows texts of any length itself, but
+ * damage in headers and trees is libhdf5's to see.
  * - A folder: all .npy .npz .pt .pth .h5 .hdf5 .safetensors in it and below, ordered by the bytes
  *   of their paths, make one matrix of one dtype and dimension; a file is a recording of one or
  *   more rows. Ids are the paths from the folder on, without ending. Files
@@ -89,9 +89,10 @@ typedef struct vindex_embeddings_info {
  *   the files.
  * - .pt .pth (what torch.save writes, from torch 0.4 on, as zip files or not), .npz (stored or
  *   deflated), .safetensors, .json and .jsonl (a value per line) are containers: trees of
- *   dictionaries, lists and arrays. Nothing in them is ever run: a pickle may name tensors and
- *   plain values, anything else is refused by its name. Arrays are mapped where they lie; what is
- *   deflated is inflated into memory, and text parsed, when the file is opened.
+ *   dictionaries, lists and arrays. Nothing in them is ever run: a pickle may name tensors, NumPy's
+ *   arrays and plain values, anything else is refused by its name. Arrays are mapped where they
+ * lie; what is deflated is inflated into memory, and text parsed (NumPy's arrays are text in a
+ * pickle of protocol 2), when the file is opened.
  *
  * Several rows of one recording, its segments, are consecutive rows with the same id; where nothing
  * names the recordings that is their number, from 0.

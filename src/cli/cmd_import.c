@@ -16,8 +16,8 @@ static const struct cli_usage usage = {
             "elsewhere. STATE is a container file with members called as PyTorch calls them\n"
             "(NAME.weight, NAME.bias, NAME.running_mean, NAME.running_var), or a folder with a\n"
             "file NAME.weight.npy and so on.",
-    .example =
-        "  vindex import move.pt --linear lin1 --batch-norm lin_bn --no-affine -o move.model",
+    .example = "  vindex import move.pt --linear lin1 --no-bias --batch-norm lin_bn --no-affine "
+               "-o move.model",
     .words = "STATE",
     .word_count = 1,
 };

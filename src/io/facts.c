@@ -261,7 +261,8 @@ const char *vx_value_words(vx_tree *tree, const vx_value *value, char words[VX_W
     static const char *const plain[] = {
         [VX_NONE] = "nothing",    [VX_BOOL] = "truth value", [VX_INT] = "whole number",
         [VX_FLOAT] = "number",    [VX_TEXT] = "word",        [VX_BYTES] = "bytes",
-        [VX_STORAGE] = "storage", [VX_GLOBAL] = "type",
+        [VX_STORAGE] = "storage", [VX_GLOBAL] = "type",      [VX_LATIN1] = "bytes",
+        [VX_DTYPE] = "type",      [VX_NDARRAY] = "array",
     };
     vx_facts facts = vx_value_facts(tree, value);
     if (value->kind == VX_ARRAY)

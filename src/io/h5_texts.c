@@ -31,30 +31,11 @@ static vindex_status fixed_texts(const vx_h5 *h5, hid_t object, const char *key,
     return status;
 }
 
-static vindex_status varying_texts(const vx_h5 *h5, hid_t object, const char *key, hid_t type,
-                                   const vx_h5_array *array, vx_pool *texts) {
-    size_t count = (size_t)array->count;
-    char **items = vx_alloc_zero(count, sizeof *items);
-    if (!items) return vx_fail_memory(count, sizeof *items, h5->path);
-    vindex_status status = VINDEX_OK;
-    if (read_whole(object, type, items) < 0) status = vx_h5_fail(h5, key, "reading its texts");
-    for (size_t i = 0; i < count && status == VINDEX_OK; i++)
-        if (!add_text(texts, items[i] ? items[i] : "", items[i] ? strlen(items[i]) : 0, false))
-            status = vx_fail_memory(count, sizeof *items, h5->path);
-    hsize_t length = count;
-    hid_t space = H5Screate_simple(1, &length, NULL);
-    if (space >= 0) {
-        H5Dvlen_reclaim(type, space, H5P_DEFAULT, items);
-        H5Sclose(space);
-    }
-    vx_free(items);
-    return status;
-}
-
 /* Texts of any length lie in heaps all over the file, and HDF5 1.10 copies them out without looking
- * at their bounds. Where the references can be seen, in one block of the mapped file, they are
- * followed here instead. A heap is "GCOL", a version, its size, then objects: a number, its size
- * and its bytes, padded to 8; number 0 is what is free behind them. */
+ * at their bounds: a damaged file makes it crash, or take any amount of memory. So it is only asked
+ * for the references, and these are followed here, in the mapped file. A heap is "GCOL", a version,
+ * its size, then objects: a number, its size and its bytes, padded to 8; number 0 is what is free
+ * behind them. */
 typedef struct heaps {
     const unsigned char *bytes; /* of the file */
     size_t length;
@@ -128,22 +109,68 @@ static bool open_heaps(const vx_h5 *h5, heaps *h) {
     return known && address_size == 8 && length_size == 8;
 }
 
-static vindex_status mapped_texts(const vx_h5 *h5, heaps *h, haddr_t place, const char *key,
-                                  const vx_h5_array *array, vx_pool *texts) {
-    if (array->count > (h5->length - place) / REFERENCE)
-        return vx_fail(VINDEX_ERR_FORMAT, "%s: '%s' lies outside the file; it was cut", h5->path,
-                       key);
-    for (size_t i = 0; i < array->count; i++) {
+/* Leaves references as the file has them. HDF5 calls it in place of what would follow them. */
+static herr_t keep_references(hid_t from, hid_t to, H5T_cdata_t *conversion, size_t count,
+                              size_t stride, size_t background_stride, void *references,
+                              void *background, hid_t plist) {
+    (void)count, (void)stride, (void)background_stride, (void)references, (void)background;
+    (void)plist;
+    if (conversion->command != H5T_CONV_INIT) return 0;
+    conversion->need_bkg = H5T_BKG_NO;
+    return H5Tis_variable_str(from) > 0 && H5Tget_size(to) == REFERENCE ? 0 : -1;
+}
+
+/* HDF5 converts what it reads by its table of conversions, where texts of any length have none to
+ * bytes without a meaning. For as long as this reads there is one. */
+static vindex_status read_references(const vx_h5 *h5, hid_t object, const char *key, hid_t type,
+                                     unsigned char *references) {
+    hid_t raw = H5Tcreate(H5T_OPAQUE, REFERENCE);
+    bool known = raw >= 0 && H5Tregister(H5T_PERS_SOFT, "vindex: references of texts", type, raw,
+                                         keep_references) >= 0;
+    vindex_status status = VINDEX_OK;
+    if (!known || read_whole(object, raw, references) < 0)
+        status = vx_h5_fail(h5, key, "reading where its texts are");
+    if (known) H5Tunregister(H5T_PERS_SOFT, NULL, -1, -1, keep_references);
+    if (raw >= 0) H5Tclose(raw);
+    return status;
+}
+
+static vindex_status follow_all(const vx_h5 *h5, heaps *h, const char *key,
+                                const unsigned char *references, size_t count, vx_pool *texts) {
+    for (size_t i = 0; i < count; i++) {
         const unsigned char *text;
         size_t length;
-        if (!follow(h, h5->bytes + place + i * REFERENCE, &text, &length))
+        if (!follow(h, references + i * REFERENCE, &text, &length))
             return vx_fail(VINDEX_ERR_FORMAT,
                            "%s: '%s': text %zu is not where the file says; the file is damaged",
                            h5->path, key, i);
         if (!add_text(texts, (const char *)text, length, false))
-            return vx_fail_memory(array->count, length, h5->path);
+            return vx_fail_memory(count, length, h5->path);
     }
     return VINDEX_OK;
+}
+
+/* Texts of any length; those of a data set in one block have their references at `place`. */
+static vindex_status varying_texts(const vx_h5 *h5, hid_t object, const char *key, hid_t type,
+                                   haddr_t place, size_t count, vx_pool *texts) {
+    heaps h;
+    if (!open_heaps(h5, &h))
+        return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                       "%s: '%s': texts of any length are read from files with addresses of 8 "
+                       "bytes; save the file again",
+                       h5->path, key);
+    if (place != HADDR_UNDEF) {
+        if (count > (h5->length - place) / REFERENCE)
+            return vx_fail(VINDEX_ERR_FORMAT, "%s: '%s' lies outside the file; it was cut",
+                           h5->path, key);
+        return follow_all(h5, &h, key, h5->bytes + place, count, texts);
+    }
+    unsigned char *references = vx_alloc(count, REFERENCE);
+    if (!references) return vx_fail_memory(count, REFERENCE, h5->path);
+    vindex_status status = read_references(h5, object, key, type, references);
+    if (status == VINDEX_OK) status = follow_all(h5, &h, key, references, count, texts);
+    vx_free(references);
+    return status;
 }
 
 static vindex_status number_texts(const vx_h5 *h5, hid_t object, const char *key,
@@ -173,19 +200,22 @@ static vindex_status array_texts(vx_h5 *h5, hid_t object, const char *key, vx_po
     vx_h5_array array;
     vx_h5_describe(object, &array);
     haddr_t place = HADDR_UNDEF;
-    if (H5Iget_type(object) == H5I_DATASET) VX_TRY(vx_h5_check(h5, object, key, &array, &place));
+    if (H5Iget_type(object) == H5I_DATASET) {
+        VX_TRY(vx_h5_check(h5, object, key, &array, &place));
+    } else if (array.count > h5->length / VX_MAX(array.size, (size_t)1)) {
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: the attribute '%s' is said to have more bytes than the file; it is "
+                       "damaged",
+                       h5->path, key);
+    }
     if (array.kind == VX_H5_NUMBERS) return number_texts(h5, object, key, &array, texts);
     hid_t type = H5Iget_type(object) == H5I_ATTR ? H5Aget_type(object) : H5Dget_type(object);
     if (type < 0) return vx_h5_fail(h5, key, "reading its type");
     /* The type of the file is the type in memory, so that bytes come as they are. */
-    heaps h;
-    vindex_status status;
-    if (H5Tis_variable_str(type) <= 0)
-        status = fixed_texts(h5, object, key, type, &array, texts);
-    else if (place != HADDR_UNDEF && open_heaps(h5, &h))
-        status = mapped_texts(h5, &h, place, key, &array, texts);
-    else
-        status = varying_texts(h5, object, key, type, &array, texts);
+    vindex_status status =
+        H5Tis_variable_str(type) > 0
+            ? varying_texts(h5, object, key, type, place, (size_t)array.count, texts)
+            : fixed_texts(h5, object, key, type, &array, texts);
     H5Tclose(type);
     return status;
 }

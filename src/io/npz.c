@@ -1,5 +1,5 @@
 /* .npz, what numpy.savez and savez_compressed write: a zip file with a .npy file for each array. */
-#include "npy.h"
+#include "numpy.h"
 #include "text.h"
 #include "tree.h"
 #include "zip.h"
@@ -19,48 +19,6 @@ static vindex_status open_front(vx_zip *zip, size_t entry, unsigned char **room,
     return vx_zip_read(zip, entry, front->length, *room);
 }
 
-/* The strides of an array that lies closely packed, the last dimension first unless in Fortran's
- * order. */
-static bool pack(vx_array *array, bool fortran) {
-    size_t step = array->size;
-    for (size_t i = 0; i < array->dimensions; i++) {
-        size_t place = fortran ? i : array->dimensions - 1 - i;
-        array->strides[place] = step;
-        if (!vx_mul(step, VX_MAX(array->shape[place], (size_t)1), &step)) return false;
-    }
-    return true;
-}
-
-/* What the header says, as an array. Records, objects and the like have a type alone. */
-static vindex_status describe(vx_tree *tree, const vx_npy *found, vx_array *array) {
-    char *type = vx_tree_take(tree, sizeof found->descr + sizeof "records", 1);
-    if (!type) return vx_tree_fail(tree);
-    snprintf(type, sizeof found->descr + sizeof "records", "%s",
-             found->structured ? "records" : found->descr);
-    const char *descr = found->descr;
-    vindex_dtype dtype = VINDEX_F32;
-    array->type = type;
-    array->numeric = vx_npy_dtype(tree->path, found, &dtype) == VINDEX_OK;
-    array->dtype = dtype;
-    array->big_endian = *descr == '>';
-    if (array->numeric) {
-        array->type = vindex_dtype_name(dtype);
-        array->size = vindex_dtype_size(dtype);
-    } else if (!found->structured && *descr && (descr[1] == 'U' || descr[1] == 'S') &&
-               vx_is_index(descr + 2)) {
-        array->words = descr[1];
-        if (!vx_mul((size_t)strtoull(descr + 2, NULL, 10), descr[1] == 'U' ? 4 : 1, &array->size))
-            array->size = SIZE_MAX;
-    }
-    if (!array->size || found->dimensions > VX_ARRAY_DIMENSIONS) return VINDEX_OK;
-    array->dimensions = found->dimensions;
-    for (size_t i = 0; i < found->dimensions; i++) array->shape[i] = found->shape[i];
-    if (pack(array, found->fortran)) return VINDEX_OK;
-    return vx_fail(VINDEX_ERR_FORMAT,
-                   "%s: an array of more numbers than any file holds; its header is damaged",
-                   tree->path);
-}
-
 static vindex_status add_array(vx_tree *tree, vx_zip *zip, size_t entry) {
     const vx_zip_entry *found = vx_zip_get(zip, entry);
     unsigned char *room = NULL;
@@ -74,7 +32,7 @@ static vindex_status add_array(vx_tree *tree, vx_zip *zip, size_t entry) {
     VX_TRY(status);
     VX_TRY(vx_zip_blob(zip, entry, tree, &array.blob));
     array.offset = header.data;
-    VX_TRY(describe(tree, &header, &array));
+    VX_TRY(vx_numpy_describe(tree, &header, &array));
     VX_TRY(vx_tree_array(tree, &array, &value));
     size_t length = strlen(found->name);
     vx_value *key = vx_value_text(tree, found->name, length - strlen(".npy"));

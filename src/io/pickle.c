@@ -47,6 +47,7 @@ enum {
     SHORT_BINUNICODE = 0x8c,
     BINUNICODE8 = 0x8d,
     BINBYTES8 = 0x8e,
+    BYTEARRAY8 = 0x96,
     STACK_GLOBAL = 0x93,
     MEMOIZE = 0x94,
     FRAME = 0x95
@@ -296,8 +297,11 @@ static vindex_status persistent(machine *m) {
  * holds. */
 static vindex_status build(machine *m) {
     VX_TRY(need(m, 2));
-    pop(m);
-    if (m->stack[m->depth - 1]->kind == VX_DICT) return VINDEX_OK;
+    const vx_value *state = pop(m);
+    vx_value *object = m->stack[m->depth - 1];
+    if (object->kind == VX_DICT) return VINDEX_OK;
+    if (object->kind == VX_DTYPE || object->kind == VX_NDARRAY)
+        return m->rules->build(m->rules->context, object, state);
     return vx_fail(VINDEX_ERR_UNSUPPORTED,
                    "%s: its pickle sets attributes of an object that is no dictionary, at byte "
                    "%zu; save tensors and plain values alone",
@@ -407,6 +411,7 @@ static vindex_status step(machine *m, unsigned char opcode) {
     case BINBYTES:
         return push_text(m, 4, VX_BYTES);
     case BINBYTES8:
+    case BYTEARRAY8:
         return push_text(m, 8, VX_BYTES);
     case EMPTY_LIST:
         return push(m, vx_value_new(m->tree, VX_LIST));

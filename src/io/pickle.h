@@ -19,6 +19,8 @@ typedef struct vx_pickle_rules {
     /* The value that calling a name would give. */
     vindex_status (*call)(void *context, const vx_pickle_name *name, const vx_value *arguments,
                           vx_value **result);
+    /* Gives what a call made its state, in place. */
+    vindex_status (*build)(void *context, vx_value *object, const vx_value *state);
     /* The value that a persistent id stands for. */
     vindex_status (*persistent)(void *context, const vx_value *id, vx_value **result);
     void *context;

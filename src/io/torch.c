@@ -3,6 +3,7 @@
  * both). The pickle is read by the strict rules of pickle.h: it can build lists, dictionaries,
  * words, numbers and tensors, and nothing else. */
 #include "numbers.h"
+#include "numpy.h"
 #include "pickle.h"
 #include "text.h"
 #include "tree.h"
@@ -22,7 +23,9 @@ typedef enum role {
     TYPE,      /* a type of tensor, for FROM_TYPE */
     SIZE,      /* torch.Size: its first argument */
     DEVICE,    /* no one reads it */
-    ORDERED    /* OrderedDict */
+    ORDERED,   /* OrderedDict */
+    NUMPY,     /* what numpy.h knows */
+    NDARRAY    /* the class of arrays */
 } role;
 
 typedef struct meaning {
@@ -30,44 +33,48 @@ typedef struct meaning {
     uint8_t size; /* of a number */
     bool numeric; /* dtype holds */
     vindex_dtype dtype;
+    vx_numpy_call numpy;
 } meaning;
 
-static const meaning tensor = {TENSOR, 0, false, VINDEX_F32},
-                     tensor_v3 = {TENSOR_V3, 0, false, VINDEX_F32},
-                     parameter = {PARAMETER, 0, false, VINDEX_F32},
-                     from_type = {FROM_TYPE, 0, false, VINDEX_F32},
-                     tensor_type = {TYPE, 0, false, VINDEX_F32},
-                     size_type = {SIZE, 0, false, VINDEX_F32},
-                     device = {DEVICE, 0, false, VINDEX_F32},
-                     ordered = {ORDERED, 0, false, VINDEX_F32};
+static const meaning tensor = {.role = TENSOR}, tensor_v3 = {.role = TENSOR_V3},
+                     parameter = {.role = PARAMETER}, from_type = {.role = FROM_TYPE},
+                     tensor_type = {.role = TYPE}, size_type = {.role = SIZE},
+                     device = {.role = DEVICE}, ordered = {.role = ORDERED},
+                     ndarray = {.role = NDARRAY},
+                     numpy_dtype = {.role = NUMPY, .numpy = VX_NUMPY_DTYPE},
+                     reconstruct = {.role = NUMPY, .numpy = VX_NUMPY_RECONSTRUCT},
+                     from_buffer = {.role = NUMPY, .numpy = VX_NUMPY_BUFFER},
+                     scalar = {.role = NUMPY, .numpy = VX_NUMPY_SCALAR},
+                     encode = {.role = NUMPY, .numpy = VX_NUMPY_ENCODE},
+                     no_bytes = {.role = NUMPY, .numpy = VX_NUMPY_BYTES};
 
 static const vx_pickle_name names[] = {
-    {"torch", "FloatStorage", &(const meaning){STORAGE, 4, true, VINDEX_F32}},
-    {"torch", "DoubleStorage", &(const meaning){STORAGE, 8, true, VINDEX_F64}},
-    {"torch", "HalfStorage", &(const meaning){STORAGE, 2, true, VINDEX_F16}},
-    {"torch", "BFloat16Storage", &(const meaning){STORAGE, 2, true, VINDEX_BF16}},
-    {"torch", "ByteStorage", &(const meaning){STORAGE, 1, true, VINDEX_U8}},
-    {"torch", "CharStorage", &(const meaning){STORAGE, 1, true, VINDEX_I8}},
-    {"torch", "ShortStorage", &(const meaning){STORAGE, 2, true, VINDEX_I16}},
-    {"torch", "IntStorage", &(const meaning){STORAGE, 4, true, VINDEX_I32}},
-    {"torch", "LongStorage", &(const meaning){STORAGE, 8, true, VINDEX_I64}},
-    {"torch", "BoolStorage", &(const meaning){STORAGE, 1, false, VINDEX_U8}},
-    {"torch", "ComplexFloatStorage", &(const meaning){STORAGE, 8, false, VINDEX_F32}},
-    {"torch", "ComplexDoubleStorage", &(const meaning){STORAGE, 16, false, VINDEX_F32}},
-    {"torch.storage", "UntypedStorage", &(const meaning){STORAGE, 1, false, VINDEX_U8}},
-    {"torch", "float32", &(const meaning){DTYPE, 4, true, VINDEX_F32}},
-    {"torch", "float64", &(const meaning){DTYPE, 8, true, VINDEX_F64}},
-    {"torch", "float16", &(const meaning){DTYPE, 2, true, VINDEX_F16}},
-    {"torch", "bfloat16", &(const meaning){DTYPE, 2, true, VINDEX_BF16}},
-    {"torch", "uint8", &(const meaning){DTYPE, 1, true, VINDEX_U8}},
-    {"torch", "int8", &(const meaning){DTYPE, 1, true, VINDEX_I8}},
-    {"torch", "int16", &(const meaning){DTYPE, 2, true, VINDEX_I16}},
-    {"torch", "uint16", &(const meaning){DTYPE, 2, true, VINDEX_U16}},
-    {"torch", "int32", &(const meaning){DTYPE, 4, true, VINDEX_I32}},
-    {"torch", "int64", &(const meaning){DTYPE, 8, true, VINDEX_I64}},
-    {"torch", "uint32", &(const meaning){DTYPE, 4, false, VINDEX_F32}},
-    {"torch", "uint64", &(const meaning){DTYPE, 8, false, VINDEX_F32}},
-    {"torch", "bool", &(const meaning){DTYPE, 1, false, VINDEX_U8}},
+    {"torch", "FloatStorage", &(const meaning){STORAGE, 4, true, VINDEX_F32, 0}},
+    {"torch", "DoubleStorage", &(const meaning){STORAGE, 8, true, VINDEX_F64, 0}},
+    {"torch", "HalfStorage", &(const meaning){STORAGE, 2, true, VINDEX_F16, 0}},
+    {"torch", "BFloat16Storage", &(const meaning){STORAGE, 2, true, VINDEX_BF16, 0}},
+    {"torch", "ByteStorage", &(const meaning){STORAGE, 1, true, VINDEX_U8, 0}},
+    {"torch", "CharStorage", &(const meaning){STORAGE, 1, true, VINDEX_I8, 0}},
+    {"torch", "ShortStorage", &(const meaning){STORAGE, 2, true, VINDEX_I16, 0}},
+    {"torch", "IntStorage", &(const meaning){STORAGE, 4, true, VINDEX_I32, 0}},
+    {"torch", "LongStorage", &(const meaning){STORAGE, 8, true, VINDEX_I64, 0}},
+    {"torch", "BoolStorage", &(const meaning){STORAGE, 1, false, VINDEX_U8, 0}},
+    {"torch", "ComplexFloatStorage", &(const meaning){STORAGE, 8, false, VINDEX_F32, 0}},
+    {"torch", "ComplexDoubleStorage", &(const meaning){STORAGE, 16, false, VINDEX_F32, 0}},
+    {"torch.storage", "UntypedStorage", &(const meaning){STORAGE, 1, false, VINDEX_U8, 0}},
+    {"torch", "float32", &(const meaning){DTYPE, 4, true, VINDEX_F32, 0}},
+    {"torch", "float64", &(const meaning){DTYPE, 8, true, VINDEX_F64, 0}},
+    {"torch", "float16", &(const meaning){DTYPE, 2, true, VINDEX_F16, 0}},
+    {"torch", "bfloat16", &(const meaning){DTYPE, 2, true, VINDEX_BF16, 0}},
+    {"torch", "uint8", &(const meaning){DTYPE, 1, true, VINDEX_U8, 0}},
+    {"torch", "int8", &(const meaning){DTYPE, 1, true, VINDEX_I8, 0}},
+    {"torch", "int16", &(const meaning){DTYPE, 2, true, VINDEX_I16, 0}},
+    {"torch", "uint16", &(const meaning){DTYPE, 2, true, VINDEX_U16, 0}},
+    {"torch", "int32", &(const meaning){DTYPE, 4, true, VINDEX_I32, 0}},
+    {"torch", "int64", &(const meaning){DTYPE, 8, true, VINDEX_I64, 0}},
+    {"torch", "uint32", &(const meaning){DTYPE, 4, false, VINDEX_F32, 0}},
+    {"torch", "uint64", &(const meaning){DTYPE, 8, false, VINDEX_F32, 0}},
+    {"torch", "bool", &(const meaning){DTYPE, 1, false, VINDEX_U8, 0}},
     {"torch._utils", "_rebuild_tensor", &tensor},
     {"torch._utils", "_rebuild_tensor_v2", &tensor},
     {"torch._utils", "_rebuild_tensor_v3", &tensor_v3},
@@ -80,6 +87,17 @@ static const vx_pickle_name names[] = {
     {"torch", "Size", &size_type},
     {"torch", "device", &device},
     {"collections", "OrderedDict", &ordered},
+    {"numpy", "ndarray", &ndarray},
+    {"numpy", "dtype", &numpy_dtype},
+    {"numpy.core.multiarray", "_reconstruct", &reconstruct},
+    {"numpy._core.multiarray", "_reconstruct", &reconstruct},
+    {"numpy.core.multiarray", "scalar", &scalar},
+    {"numpy._core.multiarray", "scalar", &scalar},
+    {"numpy.core.numeric", "_frombuffer", &from_buffer},
+    {"numpy._core.numeric", "_frombuffer", &from_buffer},
+    {"_codecs", "encode", &encode},
+    {"__builtin__", "bytes", &no_bytes},
+    {"builtins", "bytes", &no_bytes},
 };
 
 /* A file being read. */
@@ -262,22 +280,22 @@ static vindex_status make_dict(const archive *a, const vx_value *arguments, vx_v
 static vindex_status call(void *context, const vx_pickle_name *name, const vx_value *arguments,
                           vx_value **result) {
     const archive *a = context;
-    role wanted = ((const meaning *)name->meaning)->role;
+    const meaning *callee = name->meaning;
     const vx_value *first = arguments->count ? arguments->items[0] : NULL;
     /* A subclass of tensor is the tensor it is made from; its attributes do not matter. */
-    if (wanted == FROM_TYPE) {
+    if (callee->role == FROM_TYPE) {
         if (arguments->count < 3 || first->kind != VX_GLOBAL ||
             arguments->items[1]->kind != VX_GLOBAL || arguments->items[2]->kind != VX_TUPLE ||
             ((const meaning *)arguments->items[1]->name->meaning)->role != TYPE)
             return fail_odd(a, "a tensor");
-        wanted = ((const meaning *)first->name->meaning)->role;
+        callee = first->name->meaning;
         arguments = arguments->items[2];
         first = arguments->count ? arguments->items[0] : NULL;
     }
-    switch (wanted) {
+    switch (callee->role) {
     case TENSOR:
     case TENSOR_V3:
-        return make_tensor(a, arguments, wanted == TENSOR_V3, result);
+        return make_tensor(a, arguments, callee->role == TENSOR_V3, result);
     case PARAMETER:
         if (!first || first->kind != VX_ARRAY) return fail_odd(a, "a parameter");
         *result = arguments->items[0];
@@ -288,6 +306,8 @@ static vindex_status call(void *context, const vx_pickle_name *name, const vx_va
         return VINDEX_OK;
     case ORDERED:
         return make_dict(a, arguments, result);
+    case NUMPY:
+        return vx_numpy_make(a->tree, callee->numpy, arguments, result);
     case DEVICE:
         *result = vx_value_new(a->tree, VX_NONE);
         return *result ? VINDEX_OK : vx_tree_fail(a->tree);
@@ -296,15 +316,22 @@ static vindex_status call(void *context, const vx_pickle_name *name, const vx_va
     }
 }
 
+static vindex_status build(void *context, vx_value *object, const vx_value *state) {
+    const archive *a = context;
+    return vx_numpy_complete(a->tree, object, state);
+}
+
 static vindex_status read_pickle(archive *a, const unsigned char *bytes, size_t length,
                                  size_t *used, vx_value **value) {
     const vx_pickle_rules rules = {
         .names = names,
         .name_count = VX_COUNT(names),
         .call = call,
+        .build = build,
         .persistent = persistent,
         .context = a,
     };
+    a->tree->latin1_left = length;
     return vx_pickle_read(a->tree, bytes, length, &rules, used, value);
 }
 
@@ -349,7 +376,7 @@ static vindex_status read_zip(archive *a) {
     VX_TRY(find_root(a, &entry));
     VX_TRY(check_order(a));
     VX_TRY(vx_zip_blob(a->zip, entry, a->tree, &pickle));
-    if (pickle->length > a->tree->limit)
+    if (!pickle->bytes && pickle->length > a->tree->limit) /* what is mapped takes no memory */
         return vx_fail(VINDEX_ERR_UNSUPPORTED,
                        "%s: its data.pkl has %zu bytes, %zu MiB at most are read; save the "
                        "embeddings as one tensor",

@@ -1,7 +1,7 @@
 /* Words in a tree: ids and labels beside rows, and labels alone in the shapes people keep them in.
  */
 #include "labels.h"
-#include "numbers.h"
+#include "numpy.h"
 #include "text.h"
 #include "tree.h"
 
@@ -32,61 +32,14 @@ static vindex_status keep_value(const vx_tree *tree, const vx_value *value, cons
                    tree->path, what, row, value ? "something else" : "missing");
 }
 
-/* A whole number of an array, at any alignment and in either order. */
-static int64_t load_whole(const unsigned char *bytes, const vx_array *array) {
-    uint64_t bits = 0;
-    for (size_t i = 0; i < array->size; i++) {
-        size_t place = array->big_endian ? array->size - 1 - i : i;
-        bits |= (uint64_t)bytes[place] << 8 * i;
-    }
-    bool is_signed = array->dtype != VINDEX_U8 && array->dtype != VINDEX_U16;
-    if (is_signed && array->size < sizeof bits && bits >> (8 * array->size - 1) & 1)
-        bits |= UINT64_MAX << 8 * array->size;
-    return (int64_t)bits;
-}
-
-/* UTF-8 of a code point; 0 bytes where it is none. */
-static size_t encode(uint32_t point, char utf8[4]) {
-    if (point < 0x80) {
-        utf8[0] = (char)point;
-        return 1;
-    }
-    if (point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) return 0;
-    size_t length = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = length - 1; i; i--, point >>= 6) utf8[i] = (char)(0x80 | (point & 0x3f));
-    utf8[0] = (char)(leads[length] | point);
-    return length;
-}
-
-/* A word of fixed width as NumPy pads it with zeros: bytes, or code points of four bytes. */
+/* A word of fixed width. */
 static vindex_status keep_fixed(const vx_tree *tree, const unsigned char *bytes,
                                 const vx_array *array, vx_pool *pool) {
-    if (array->words == 'S') {
-        size_t length = array->size;
-        while (length && !bytes[length - 1]) length--;
-        return keep(tree, pool, (const char *)bytes, length);
-    }
-    size_t points = array->size / 4, used = 0;
+    size_t length = 0;
     char *text = vx_alloc(array->size, 1);
     if (!text) return vx_fail_memory(array->size, 1, tree->path);
-    uint32_t point = 1;
-    size_t zeros = 0;
-    vindex_status status = VINDEX_OK;
-    for (size_t i = 0; i < points && status == VINDEX_OK; i++) {
-        const unsigned char *at = bytes + 4 * i;
-        point = array->big_endian
-                    ? (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]
-                    : vx_load_u32(at);
-        size_t length = encode(point, text + used);
-        zeros = point ? 0 : zeros + 1;
-        used += length;
-        if (!length)
-            status = vx_fail(VINDEX_ERR_FORMAT,
-                             "%s: a word has the code point %#x, which there is not; it is damaged",
-                             tree->path, (unsigned)point);
-    }
-    if (status == VINDEX_OK) status = keep(tree, pool, text, used - zeros);
+    vindex_status status = vx_numpy_word(tree, array, bytes, text, &length);
+    if (status == VINDEX_OK) status = keep(tree, pool, text, length);
     vx_free(text);
     return status;
 }
@@ -101,7 +54,7 @@ static vindex_status keep_array(vx_tree *tree, const vx_array *array, vx_pool *p
         }
         char room[VX_KEY_ROOM];
         size_t length = 0;
-        vx_value number = {.kind = VX_INT, .integer = load_whole(bytes, array)};
+        vx_value number = {.kind = VX_INT, .integer = vx_numpy_whole(array, bytes)};
         vx_value_word(&number, room, &length);
         VX_TRY(keep(tree, pool, room, length));
     }

@@ -110,8 +110,22 @@ vx_blob *vx_tree_blob(vx_tree *tree) {
     return blob;
 }
 
+/* Makes bytes of a text that is known to have no characters but those. */
+static vindex_status decode_latin1(const vx_tree *tree, vx_blob *blob) {
+    unsigned char *room = vx_alloc(blob->length, 1);
+    if (!room) return vx_fail_memory(blob->length, 1, tree->path);
+    const unsigned char *text = (const unsigned char *)blob->latin1;
+    for (size_t i = 0; i < blob->length; i++) {
+        unsigned char first = *text++;
+        room[i] = first < 0x80 ? first : (unsigned char)(first << 6 | (*text++ & 0x3f));
+    }
+    blob->bytes = blob->owned = room;
+    return VINDEX_OK;
+}
+
 vindex_status vx_blob_bytes(vx_tree *tree, vx_blob *blob) {
-    return blob->bytes ? VINDEX_OK : tree->load(tree, blob);
+    if (blob->bytes) return VINDEX_OK;
+    return blob->latin1 ? decode_latin1(tree, blob) : tree->load(tree, blob);
 }
 
 /* How many bytes of its blob an array reaches over, from its first item on; false when that is more

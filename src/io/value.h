@@ -20,17 +20,24 @@ typedef enum vx_kind {
     VX_TUPLE,
     VX_DICT, /* items are key, value, key, value, ... in the file's order */
     VX_ARRAY,
-    VX_STORAGE, /* what tensors of a pickle lie in; only while it is read */
-    VX_GLOBAL   /* a name of Python's; only while it is read */
+    /* Only while a pickle is read: */
+    VX_STORAGE, /* what tensors lie in */
+    VX_GLOBAL,  /* a name of Python's */
+    VX_LATIN1,  /* bytes, as the characters of a text */
+    VX_DTYPE,   /* a type of NumPy's */
+    VX_NDARRAY  /* an array of NumPy's that has no numbers yet */
 } vx_kind;
 
 enum { VX_DEPTH_MOST = 64, VX_ARRAY_DIMENSIONS = 8 };
 
-/* Bytes that arrays lie in: mapped, or to be inflated by tree->load when they are needed. */
+/* Bytes that arrays lie in: mapped, or to be inflated by tree->load or made of a text when they are
+ * needed. */
 typedef struct vx_blob {
     const unsigned char *bytes; /* NULL: not loaded yet */
     size_t length;              /* as declared */
     size_t entry;               /* of the zip file */
+    const char *latin1;         /* UTF-8 whose characters are the bytes; NULL: they are none */
+    size_t latin1_length;
     struct vx_blob *next;
     void *owned; /* freed with the tree */
 } vx_blob;
@@ -69,6 +76,7 @@ typedef struct vx_value {
             const void *type; /* of a VX_STORAGE */
         };
         const struct vx_pickle_name *name; /* of a VX_GLOBAL */
+        struct vx_npy *npy;                /* of a VX_DTYPE */
     };
 } vx_value;
 
@@ -80,6 +88,7 @@ typedef struct vx_tree {
     size_t taken, limit; /* bytes of the arena */
     size_t numbers_most; /* that rows may say they have: storages can be named many times */
     uint64_t work;       /* items looked at, see vx_tree_spend */
+    size_t latin1_left;  /* bytes of texts that may still stand for bytes: as many as there are */
     vindex_status (*load)(struct vx_tree *tree, vx_blob *blob);
     void (*release)(void *source); /* called once, by vx_tree_free */
     void *source;

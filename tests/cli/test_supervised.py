@@ -3,8 +3,12 @@ import math
 import os
 import random
 import unittest
+import zipfile
 
 from harness import CliTest, npy, read_npy
+
+# Linear(3, 4) and BatchNorm1d(4) as torch saved them.
+FIXTURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "io", "fixtures", "module_state_zip.pt")
 
 
 def vector(values):
@@ -70,6 +74,28 @@ class SupervisedTest(CliTest):
         self.fails(1, [*words, "--batch-norm", "bn", "--no-affine", "-o", self.path("n.model")],
                    "running_mean has 1 x 3 numbers", "2 outputs")
         self.assertFalse(os.path.exists(self.path("n.model")))
+
+    def test_import_from_containers(self):
+        """By keys with points in them, from .pt and .npz alike."""
+        parts = {}
+        with zipfile.ZipFile(self.path("state.npz"), "w") as state:
+            for key in ("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var"):
+                self.ok("convert", FIXTURE, self.path("part.npy"), "--key", key)
+                parts[key] = self.table("part.npy")
+                flat = parts[key] if key == "0.weight" else parts[key][0]
+                state.writestr("model." + key + ".npy", npy(flat) if key == "0.weight" else vector(flat))
+        self.ok("import", FIXTURE, "--linear", "0", "--batch-norm", "1", "-o", self.path("pt.model"))
+        self.ok("import", self.path("state.npz"), "--linear", "model.0", "--batch-norm", "model.1", "-o",
+                self.path("npz.model"))
+        rows = self.rows(5, 3)
+        for model in "pt.model", "npz.model":
+            for row, found in zip(rows, self.apply(model, rows)):
+                for o, weights in enumerate(parts["0.weight"]):
+                    y = sum(w * x for w, x in zip(weights, row)) + parts["0.bias"][0][o]
+                    y = (y - parts["1.running_mean"][0][o]) / math.sqrt(parts["1.running_var"][0][o] + 1e-5)
+                    self.assertAlmostEqual(found[o], y * parts["1.weight"][0][o] + parts["1.bias"][0][o], places=5)
+        self.fails(1, ["import", FIXTURE, "--linear", "2", "-o", self.path("n.model")], "no key '2.weight'",
+                   "'0.weight'")
 
     def test_prototypes(self):
         rows, names = self.rows(9, 3), list("bbacacbac")

@@ -90,7 +90,8 @@ for reader, ending, names in [
         ("torch", ".pt", ["crema_zip", "crema_legacy", "nested_zip", "segments_labelled_legacy",
                           "state_zip", "lists_legacy", "clews_legacy", "three_strided_legacy",
                           "attributed_legacy", "protocol4_zip", "protocol4_legacy", "loop_legacy",
-                          "named_legacy", "parameter_legacy"]),
+                          "named_legacy", "parameter_legacy", "numpy_kinds_zip",
+                          "numpy_kinds_protocol4_legacy", "numpy_kinds_protocol5_legacy"]),
         ("npz", ".npz", ["stored", "deflated", "deflated_fortran", "others", "segments"]),
         ("safetensors", ".safetensors", ["model", "bf16"])]:
     for name in names:

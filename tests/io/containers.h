@@ -128,6 +128,26 @@ static inline void damage(const char *name, const vindex_embeddings_options *opt
     free(bytes);
 }
 
+/* torch's old container with a pickle of one's own: magic, protocol, system, value, keys of
+ * storages. */
+static inline const char *legacy_file(const char *value, size_t length, const char *rest,
+                                      size_t rest_length) {
+    static const char head[] = "\x80\2\x8a\n\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+                               "\x80\2M\xe9\3."
+                               "\x80\2}X\r\0\0\0little_endian\x88s.";
+    size_t used = sizeof head - 1;
+    char *bytes = malloc(used + length + rest_length);
+    ck_assert_ptr_nonnull(bytes);
+    memcpy(bytes, head, used);
+    memcpy(bytes + used, value, length);
+    memcpy(bytes + used + length, rest, rest_length);
+    write_anew("own.pt", bytes, used + length + rest_length);
+    free(bytes);
+    return scratch_path("own.pt");
+}
+
+#define LEGACY(value, rest) legacy_file(value, sizeof(value) - 1, rest, sizeof(rest) - 1)
+#define NO_STORAGES "\x80\2]."
 /* Opens, lists and reads labels with memory for n allocations, for every n until all succeed. */
 static inline void starve(const char *path, const vindex_embeddings_options *options) {
     for (int verb = 0; verb < 3; verb++) {

@@ -120,6 +120,24 @@ save_torch("clews", [{"a": {"clique": "w1", "file": "x"}, "b": {"clique": "w1", 
                      {"train": {"w1": ["a", "b"]}, "test": {"w2": ["c"]}}])
 save_torch("module", torch.nn.Linear(3, 4))
 save_torch("object_array", {"data": np.array([[1, "a"]], dtype=object)})
+
+# NumPy's arrays and numbers among plain values, in each way that a protocol has for their bytes.
+n = values("<f4")
+words = np.array(["a", "a", "b\u00e9", "b\u00e9", "c"])
+for suffix, options in (("", {}), ("_protocol4", {"pickle_protocol": 4}),
+                        ("_protocol5", {"pickle_protocol": 5})):
+    save_torch("numpy" + suffix, {"data": n, "labels": words, "ids": np.arange(5)}, **options)
+    save_torch("numpy_kinds" + suffix, {
+        "big": np.asfortranarray(values(">f8")), "half": values("<f2"), "bytes": values("|u1"),
+        "rows": list(n), "segments": [n[:2], n[2:3], n[3:]], "strided": np.tile(n.repeat(2, 0), 2)[::2, 3:],
+        "classes": list(np.array([7, -7, 1 << 40])), "names": list(words),
+        "objects": np.array(["x", "y"], dtype=object), "none": np.zeros((0, 3), "<f4"),
+        "flags": np.zeros((2, 2), "?"), "records": np.zeros(3, [("id", "<i4")]),
+        "mixed": np.array([[1, "a"]], dtype=object), "raw": b"\xff\0", "type": np.dtype("f4"),
+        "loss": np.float32(0.5), "losses": [np.float64(0.1), np.float16(2)],
+        "single": np.array(1.5), "done": np.bool_(True), "day": np.datetime64("2020-01-01")},
+        **options)
+
 loop = [x]
 loop.append(loop)
 save_torch("loop", loop)

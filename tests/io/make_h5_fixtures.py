@@ -54,6 +54,19 @@ with new("ann") as file:
     file["neighbors"] = np.zeros((2, 3), "<i4")
     file["distances"] = np.zeros((2, 3), "<f4")
 
+# Texts of any length in chunks, of which one was never written, and as attributes.
+with new("texts") as file:
+    file["embeddings"] = values("<f4", 5, 3)
+    labels = file.create_dataset("labels", (5,), h5py.string_dtype(), chunks=(2,), compression="gzip")
+    labels[:4] = ["a", "b", "", "Ün\u00efcode"]
+    file["embeddings"].attrs["track_id"] = [f"t{i}" * i for i in range(5)]
+with h5py.File(os.path.join(HERE, "texts_latest.h5"), "w", libver="latest") as file:
+    file["embeddings"] = values("<f4", 5, 3)
+    file.create_dataset("labels", data=["a", "b", "a", "c", "b"], dtype=h5py.string_dtype(), chunks=(3,))
+    for i in range(12):  # so many that they leave the object's header
+        file.attrs[f"note{i}"] = "as long as can be " * i
+    file.attrs["track_id"] = [f"t{i}" for i in range(5)]
+
 # A recording as deepdish keeps it: data sets by feature, what it is as attributes of the root.
 with new("recording") as file:
     file.attrs["label"] = "W_22"

@@ -308,22 +308,30 @@ START_TEST(cut_and_foreign_files_are_refused_in_silence) {
 }
 END_TEST
 
-/* Texts of any length are read by their references: none of these may lead astray. */
-START_TEST(heaps_of_texts_that_lie) {
-    scratch_make();
-    static unsigned char whole[1 << 14], bytes[sizeof whole];
-    FILE *file = fopen(h5("single"), "rb");
+START_TEST(texts_of_any_length) {
+    expect_names("texts", NULL, 5, (const char *[]){"", "t1", "t2t2", "t3t3t3", "t4t4t4t4"},
+                 (const char *[]){"a", "b", "", "Ün\u00efcode", ""});
+    expect_names("texts_latest", NULL, 5, (const char *[]){"t0", "t1", "t2", "t3", "t4"},
+                 (const char *[]){"a", "b", "a", "c", "b"});
+}
+END_TEST
+
+/* Texts of any length are read by their references: none of these may lead astray. `second` is
+ * where the heap's second object begins. */
+static void expect_no_belief(const char *name, size_t second) {
+    static unsigned char whole[1 << 15], bytes[sizeof whole];
+    FILE *file = fopen(h5(name), "rb");
     size_t length = fread(whole, 1, sizeof whole, file), heap = 0;
     fclose(file);
     while (memcmp(whole + heap, "GCOL", 4) != 0) heap++;
-    static const struct {
+    const struct {
         size_t place; /* from the heap's start */
         unsigned char byte;
     } lies[] = {
-        {0, 'X'},  {4, 2},     {9, 0},     {11, 0xff}, {15, 0xff}, /* its name, version, size */
-        {16, 9},   {17, 1},                                        /* the first object's number */
-        {24, 255}, {27, 0xff}, {31, 0xff},                         /* its size */
-        {48, 0},                                                   /* the second's number */
+        {0, 'X'},    {4, 2},     {9, 0},     {11, 0xff}, {15, 0xff}, /* name, version, size */
+        {16, 9},     {17, 1},                                        /* the first's number */
+        {24, 255},   {27, 0xff}, {31, 0xff},                         /* its size */
+        {second, 0},                                                 /* the second's number */
     };
     for (size_t i = 0; i < VX_COUNT(lies); i++) {
         memcpy(bytes, whole, length);
@@ -332,6 +340,13 @@ START_TEST(heaps_of_texts_that_lie) {
         ck_fails(VINDEX_ERR_FORMAT, "is not where the file says",
                  try_all(scratch_path("a.h5"), NULL));
     }
+}
+
+START_TEST(heaps_of_texts_that_lie) {
+    scratch_make();
+    expect_no_belief("single", 48);
+    expect_no_belief("texts", 40);
+    expect_no_belief("texts_latest", 40);
     scratch_remove();
 }
 END_TEST
@@ -390,5 +405,5 @@ END_TEST
 TEST_MAIN("io/hdf5", every_dtype_layout_and_byte_order, ids_and_labels_beside_the_rows, a_recording,
           deepdish_lists, segments_are_rows_with_one_id, a_group_of_recordings, labels_of_a_file,
           a_choice_is_asked_for, what_holds_no_embeddings_is_refused_by_name,
-          cut_and_foreign_files_are_refused_in_silence, heaps_of_texts_that_lie, threads_share,
-          memory_runs_out)
+          cut_and_foreign_files_are_refused_in_silence, texts_of_any_length,
+          heaps_of_texts_that_lie, threads_share, memory_runs_out)

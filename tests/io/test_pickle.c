@@ -23,8 +23,15 @@ static vindex_status persistent(void *context, const vx_value *id, vx_value **re
     return VINDEX_OK;
 }
 
+/* Nothing that takes a state is made here. */
+static vindex_status build(void *context, vx_value *object, const vx_value *state) {
+    (void)object, (void)state;
+    ck_assert_ptr_eq(context, &tree);
+    ck_abort_msg("a value that takes no state was given one");
+}
+
 static vindex_status read_bytes(const void *bytes, size_t length, size_t *used, vx_value **value) {
-    const vx_pickle_rules rules = {names, 1, call, persistent, &tree};
+    const vx_pickle_rules rules = {names, 1, call, build, persistent, &tree};
     return vx_pickle_read(&tree, bytes, length, &rules, used, value);
 }
 
