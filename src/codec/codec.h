@@ -86,6 +86,8 @@ struct vx_codec {
     size_t own_bytes;     /* of what it has learnt */
     size_t query_bytes;   /* that a scorer needs per query, beside the query itself */
     size_t useful;        /* training vectors that are of use to it */
+    size_t factor;        /* of rows that a finer form looks at where a search asks for none: codes
+                             that bound nothing; 0: they do */
 };
 
 typedef struct vx_scorer_ops {
