@@ -215,6 +215,7 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .kernels = codec->pq->kernels,
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         .residual = true,
+        .rerank = VX_PQ_RERANK,
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
         .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,

@@ -83,7 +83,8 @@ static vindex_status load(vx_scorer *scorer, const float *queries, size_t count,
     for (size_t q = 0; q < count; q++) {
         vx_group_form(&s->group, VX_PASS_TILE, q, s->forms + q * s->group.padded);
         make_table(s, q);
-        if (pools) vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack_of(s, q, largest));
+        if (pools && !scorer->shortlist)
+            vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack_of(s, q, largest));
     }
     return VINDEX_OK;
 }
@@ -115,6 +116,23 @@ static vx_pq_rows rows_of(const pq_scorer *s, const vx_block *run) {
                         .scaled = metric != VINDEX_L2};
 }
 
+/* Before a finer form keys are estimates of whole ones, and nothing is ruled out by a bound. */
+static float limit_of(const pq_scorer *s, size_t query, const vx_pools *pools) {
+    const vx_shortlist *list = s->base.shortlist;
+    if (!list) return pools->limits[query];
+    return vx_round_up((double)vx_shortlist_limit(list, pools, query) -
+                       vx_group_offset(&s->group, query));
+}
+
+static void pass_on(const pq_scorer *s, size_t query, float key, uint64_t where, vx_pools *pools) {
+    if (key > limit_of(s, query, pools)) return;
+    if (!s->base.shortlist)
+        vx_pool_push(pools, query, key, where);
+    else
+        vx_shortlist_push(s->base.shortlist, query,
+                          (float)((double)key + vx_group_offset(&s->group, query)), where, pools);
+}
+
 /* A piece of a run against all queries at hand, a few at a time. */
 static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t where,
                        vx_pools *pools) {
@@ -126,13 +144,12 @@ static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t wher
             queries[i] = (vx_pq_query){.tables = s->tables + q * s->table_bytes,
                                        .step = s->each[q].step,
                                        .base = s->bases[first + i],
-                                       .limit = pools->limits[q]};
+                                       .limit = limit_of(s, q, pools)};
         }
         size_t found = s->group.kernels->pq_scan(rows, queries, here, s->hits);
         for (size_t i = 0; i < found; i++) {
             size_t q = s->queries[first + s->hits[i].query];
-            if (!(s->hits[i].key > pools->limits[q]))
-                vx_pool_push(pools, q, s->hits[i].key, where + s->hits[i].row);
+            pass_on(s, q, s->hits[i].key, where + s->hits[i].row, pools);
         }
     }
 }
