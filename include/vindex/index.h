@@ -67,6 +67,11 @@ typedef struct vindex_search_params {
      * VINDEX_ERR_STATE, above the best of them VINDEX_ERR_UNSUPPORTED. An exact index always
      * agrees. */
     double recall;
+    /* Where an index keeps vectors in a finer form behind its codes ("SQ8,Refine"), the candidates
+     * per neighbour that are looked at there, up to 2^31-1. 0 (the default): as many as a proven
+     * bound asks for, so that nothing is lost in the lists that are looked through; product codes
+     * know no bound and take 10. Other kinds do not look at it, nor do range searches. */
+    int64_t rerank;
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);

@@ -82,12 +82,11 @@ struct vx_codec {
     bool residual;        /* wants runs to have centres */
     float longest_centre; /* see vx_codec_centres */
     vx_codec *coarse;     /* of a pair: the one whose codes are filtered; else NULL */
+<<<<<<< HEAD
     char word[48];        /* the factory words, "Flat" or "SQ8,Refine(f16)" */
     size_t own_bytes;     /* of what it has learnt */
     size_t query_bytes;   /* that a scorer needs per query, beside the query itself */
     size_t useful;        /* training vectors that are of use to it */
-    size_t factor;        /* of rows that a finer form looks at where a search asks for none: codes
-                             that bound nothing; 0: they do */
 };
 
 typedef struct vx_scorer_ops {

@@ -75,11 +75,6 @@ static const vx_block *find_run(void *context, uint64_t where, size_t *at) {
 
 /* finds: it asks for the lists of its queries; sorts: and sorts them. Of threads that share queries
  * only one does the first and none the second. */
-/* Candidates per neighbour, as the search asks or the codec; 0: as bounds do. */
-static size_t rerank_of(const ivf_run *run) {
-    return run->request->rerank ? run->request->rerank : run->ivf->codec->factor;
-}
-
 static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
     vx_pool_rows rows = {admit, id_of, settle, p, find_run};
     size_t pairs = run->chunk * run->nprobe;
@@ -93,7 +88,7 @@ static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
         return vx_fail_memory(pairs, 2 * sizeof(uint32_t) + sizeof(double), "search");
     VX_TRY(run->ivf->codec->ops->score(run->ivf->codec, run->chunk, &p->scorer));
     VX_TRY(vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key));
-    p->pools.rerank = rerank_of(run);
+    p->pools.rerank = run->request->rerank;
     p->pools.rows_most = run->ivf->ids.count;
     return VINDEX_OK;
 }
@@ -385,6 +380,8 @@ static size_t chunk_for(const ivf_run *run) {
     size_t each = vx_padded(run->ivf->base.dim) * (3 * sizeof(float) + sizeof(double)) +
                   run->nprobe * (2 * sizeof(uint32_t) + sizeof(double)) +
                   2 * vx_topk_capacity(run->k) * sizeof(vx_hit) + run->ivf->codec->query_bytes;
+    if (run->ivf->codec->coarse)
+        each += vx_shortlist_bytes(run->k, run->request->rerank, run->ivf->ids.count);
     size_t chunk = VX_MIN(CHUNK_BYTES / each / threads, (size_t)CHUNK_MOST);
     chunk = VX_MIN(chunk, UINT32_MAX / run->nprobe);
     return VX_MAX(VX_MIN(chunk, (queries + threads - 1) / threads), (size_t)1);
@@ -401,7 +398,7 @@ static vindex_status search(const vx_ivf *ivf, const vx_request *request, size_t
     double rows = (double)ivf->ids.count * (double)run.nprobe / (double)ivf->list_count;
     if (rows * (double)ivf->base.dim * (double)request->query_count < SMALL_WORK) run.threads = 1;
     /* Candidates by a factor are those of all lists together. */
-    bool apart = rerank_of(&run) && ivf->codec->coarse;
+    bool apart = request->rerank && ivf->codec->coarse;
     bool shared = !apart && request->query_count <= FEW_QUERIES * (size_t)run.threads;
     run.chunk = shared ? VX_MAX(request->query_count, (size_t)1) : chunk_for(&run);
     if (shared && request->query_count) search_shared(&run);

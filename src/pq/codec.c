@@ -239,7 +239,7 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
         .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,
-        .factor = use->refined ? VX_PQ_FACTOR : 0,
+        .rerank = VX_PQ_RERANK,
     };
     codec->refined = use->refined;
     snprintf(codec->base.word, sizeof codec->base.word, "PQ%zux%zu", shape.parts, shape.bits);

@@ -18,10 +18,6 @@ static const float VX_PQ_INVERSE_MOST = 16;
 /* Decodes a row of a run, its centre included. */
 void vx_pq_decode_row(const vx_pq_codec *codec, vx_coded from, float *vector);
 
-/* Rows per neighbour that a finer form looks at, where a search asks for none: how far a vector is
- * from its code is not known, so that codes can rule out none. */
-enum { VX_PQ_FACTOR = 10 };
-
 /* scorer.c */
 vindex_status vx_pq_score(const vx_codec *codec, size_t capacity, vx_scorer **scorer);
 

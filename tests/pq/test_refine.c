@@ -24,8 +24,8 @@ static vindex_search_params rerank_params(int64_t k, int32_t threads, int64_t re
     return params;
 }
 
-/* With all rows as candidates the answer is the exact one over the finer form; so is that of a range
- * search, for which codes choose nothing. */
+/* With all rows as candidates the answer is the exact one over the finer form; so is that of a
+ * range search, for which codes choose nothing. */
 START_TEST(all_candidates_give_the_exact_answer) {
     for (size_t s = 0; s + 1 < VX_COUNT(specs); s++)
         for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
