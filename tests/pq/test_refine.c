@@ -1,5 +1,6 @@
 /* Product codes before a finer form: what the factor chooses is settled there. */
 #include "../flat/cases.h"
+#include "core/base.h"
 
 enum { COUNT = 600, DIM = 16, QUERIES = 12, ALL = 1 << 20 };
 
