@@ -70,6 +70,11 @@ typedef struct vindex_search_params {
     double recall;
     int64_t ef; /* nodes that an HNSW index keeps at hand: more of them find more; 0 (the default):
                    64; fewer than k are k; up to 2^31-1; other kinds do not look at it */
+    /* Where an index keeps vectors in a finer form behind its codes ("SQ8,Refine"), the candidates
+     * per neighbour that are looked at there, up to 2^31-1. 0 (the default): as many as a proven
+     * bound asks for, so that nothing is lost in the lists that are looked through; product codes
+     * know no bound and take 10. Other kinds do not look at it, nor do range searches. */
+    int64_t rerank;
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);

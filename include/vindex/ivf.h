@@ -9,7 +9,15 @@
  * lists once where that is quicker: ask for many ids at a time.
  *
  * Factory strings: "IVF4096,Flat" (4096 lists of float32), "IVF4096,Flat,f16", "IVF4096,Flat,bf16".
- */
+ *
+ * Product codes: "IVF4096,PQ64x4" cuts what is left of a vector when its centroid is taken off into
+ * 64 parts and keeps 4 bits for each; "PQ32x8" (or "PQ32") and "PQ16x6" take 8 and 6 bits. The
+ * number of parts must divide the dimension. Alone ("PQ32x8") they are an index without lists,
+ * whose vindex_ivf_stats has one list. A search is exact over what codes decode to, which is what
+ * vindex_reconstruct gives; under cosine and Pearson that has about length 1. Training wants 16, 64
+ * or 256 vectors at least, and 256 times as many are of use. "IVF4096,PQ64x4,Refine" keeps the
+ * vectors, too, and settles candidates by them; "OPQ64,IVF4096,PQ64x4" turns vectors first, by the
+ * rotation after which 64 parts lose least. */
 #ifndef VINDEX_IVF_H
 #define VINDEX_IVF_H
 

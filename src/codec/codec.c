@@ -45,7 +45,7 @@ vindex_status vx_codec_create(const char *const *words, size_t count, const vx_c
             return vx_stored_create(type, use, codec);
         return unknown(words, count);
     }
-    if (count > 1 && !use->refined && vx_scalar_knows(words[0]) &&
+    if (count > 1 && !use->refined && vx_codec_stands_alone(words[0]) &&
         parse_refine(words[count - 1], &type)) {
         vx_codec_use coarse_use = *use;
         vx_codec *coarse;

@@ -82,10 +82,13 @@ struct vx_codec {
     bool residual;        /* wants runs to have centres */
     float longest_centre; /* see vx_codec_centres */
     vx_codec *coarse;     /* of a pair: the one whose codes are filtered; else NULL */
-    char word[48];        /* the factory words, "Flat" or "SQ8,Refine(f16)" */
-    size_t own_bytes;     /* of what it has learnt */
-    size_t query_bytes;   /* that a scorer needs per query, beside the query itself */
-    size_t useful;        /* training vectors that are of use to it */
+    /* Of codes that cannot bound how far off they are: candidates per neighbour that a finer form
+     * looks at where a search does not say; 0: they can. */
+    size_t rerank;
+    char word[48];      /* the factory words, "Flat" or "SQ8,Refine(f16)" */
+    size_t own_bytes;   /* of what it has learnt */
+    size_t query_bytes; /* that a scorer needs per query, beside the query itself */
+    size_t useful;      /* training vectors that are of use to it */
 };
 
 typedef struct vx_scorer_ops {

@@ -240,6 +240,7 @@ vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **
                    .space = coarse->space,
                    .residual = coarse->residual,
                    .coarse = coarse,
+                   .rerank = coarse->rerank,
                    .own_bytes = sizeof *codec + coarse->own_bytes,
                    .query_bytes = coarse->query_bytes + vx_padded(coarse->space.dim) *
                                                             (3 * sizeof(float) + sizeof(double)),

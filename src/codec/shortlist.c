@@ -11,20 +11,30 @@ void vx_shortlist_free(vx_shortlist *list) {
     list->memory = NULL;
 }
 
+/* Rows that are looked at by factor; 0: by bound. */
+static size_t wanted_of(size_t k, size_t rerank, size_t rows) {
+    size_t wanted;
+    if (!vx_mul(k, rerank, &wanted)) wanted = rows;
+    return wanted ? VX_MAX(VX_MIN(wanted, rows), (size_t)1) : 0;
+}
+
 /* By bound there is room for the k best, and for some more than as many again. */
 static size_t room_for(size_t k, size_t wanted) {
     return wanted ? 2 * wanted + 16 : 2 * k + 64;
 }
 
+size_t vx_shortlist_bytes(size_t k, size_t rerank, size_t rows) {
+    return room_for(k, wanted_of(k, rerank, rows)) * sizeof(vx_hit) + sizeof(size_t) +
+           sizeof(float);
+}
+
 vindex_status vx_shortlist_begin(vx_shortlist *list, const vx_pools *pools, size_t count) {
-    size_t wanted, each, bytes;
+    size_t bytes;
     list->k = pools->k;
-    if (!vx_mul(pools->k, pools->rerank, &wanted)) wanted = SIZE_MAX / 4;
-    list->wanted = VX_MIN(wanted, VX_MAX(pools->rows_most, (size_t)1) + pools->k);
-    if (!pools->rerank) list->wanted = 0;
+    list->wanted = wanted_of(pools->k, pools->rerank, pools->rows_most);
     list->room = room_for(list->k, list->wanted);
-    if (!vx_mul(list->room, sizeof(vx_hit), &each) ||
-        !vx_mul(list->capacity, each + sizeof(size_t) + sizeof(float), &bytes))
+    if (!vx_mul(list->capacity, vx_shortlist_bytes(pools->k, pools->rerank, pools->rows_most),
+                &bytes))
         return vx_fail_memory(list->capacity, list->room, "search: candidates");
     if (bytes > list->allocated) {
         vx_free(list->memory);

@@ -33,6 +33,9 @@ typedef struct vx_shortlist {
 void vx_shortlist_init(vx_shortlist *list, size_t capacity, vx_look_fn look, void *context);
 void vx_shortlist_free(vx_shortlist *list);
 
+/* Memory per query, of so many rows; rerank as in vx_pools. */
+size_t vx_shortlist_bytes(size_t k, size_t rerank, size_t rows);
+
 /* Starts over for the queries of those pools, which are open. */
 vindex_status vx_shortlist_begin(vx_shortlist *list, const vx_pools *pools, size_t count);
 

@@ -20,6 +20,8 @@ static const vindex_field search_fields[] = {
      "of a tuned index: the recall that is wanted; 0: as the parameters give"},
     {"ef", VINDEX_FIELD_INT64, offsetof(vindex_search_params, ef), 0, INT32_MAX, 0,
      "nodes that an HNSW index keeps at hand; 0: 64, or what a recall wants"},
+    {"rerank", VINDEX_FIELD_INT64, offsetof(vindex_search_params, rerank), 0, INT32_MAX, 0,
+     "candidates per neighbour that Refine looks at; 0: as many as a bound asks for"},
 };
 static const vindex_field_table search_table = {"search", sizeof(vindex_search_params),
                                                 search_fields, VX_COUNT(search_fields)};
@@ -216,7 +218,8 @@ static vindex_status check_filter(const vindex_filter *filter) {
 static void take_params(const vindex_search_params *given, vindex_search_params *params) {
     static const size_t earlier[] = {offsetof(vindex_search_params, nprobe),
                                      offsetof(vindex_search_params, recall),
-                                     offsetof(vindex_search_params, ef)};
+                                     offsetof(vindex_search_params, ef),
+                                     offsetof(vindex_search_params, rerank)};
     size_t known = VX_MIN(given->struct_size, sizeof *params);
     memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
     for (size_t i = 0; i < VX_COUNT(earlier); i++)
@@ -239,6 +242,7 @@ static vindex_status make_request(const vindex_index *index, const float *querie
         .queries = queries,
         .query_count = (size_t)nq,
         .k = (size_t)params.k,
+        .rerank = (size_t)params.rerank,
         .threads = vx_threads(params.threads),
         .filter = all ? NULL : params.filter,
         .weights = params.weights,

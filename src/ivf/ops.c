@@ -142,6 +142,9 @@ static size_t count(const vindex_index *index) {
     return ids->count - ids->removed;
 }
 
+/* Beyond this more candidates seldom change an answer. */
+enum { RERANK_MOST = 128 };
+
 static size_t knobs(const vindex_index *index, vx_knob *knobs) {
     knobs[0] = (vx_knob){.name = "nprobe",
                          .given = offsetof(vindex_search_params, nprobe),
@@ -149,7 +152,15 @@ static size_t knobs(const vindex_index *index, vx_knob *knobs) {
                          .least = 1,
                          .most = (int64_t)((const vx_ivf *)index)->list_count,
                          .initial = 16};
-    return 1;
+    size_t rerank = ((const vx_ivf *)index)->codec->rerank;
+    if (!((const vx_ivf *)index)->codec->coarse || !rerank) return 1;
+    knobs[1] = (vx_knob){.name = "rerank",
+                         .given = offsetof(vindex_search_params, rerank),
+                         .asked = offsetof(vx_request, rerank),
+                         .least = 1,
+                         .most = RERANK_MOST,
+                         .initial = (int64_t)rerank};
+    return 2;
 }
 
 static bool trained(const vindex_index *index) {

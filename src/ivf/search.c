@@ -380,6 +380,8 @@ static size_t chunk_for(const ivf_run *run) {
     size_t each = vx_padded(run->ivf->base.dim) * (3 * sizeof(float) + sizeof(double)) +
                   run->nprobe * (2 * sizeof(uint32_t) + sizeof(double)) +
                   2 * vx_topk_capacity(run->k) * sizeof(vx_hit) + run->ivf->codec->query_bytes;
+    if (run->ivf->codec->coarse)
+        each += vx_shortlist_bytes(run->k, run->request->rerank, run->ivf->ids.count);
     size_t chunk = VX_MIN(CHUNK_BYTES / each / threads, (size_t)CHUNK_MOST);
     chunk = VX_MIN(chunk, UINT32_MAX / run->nprobe);
     return VX_MAX(VX_MIN(chunk, (queries + threads - 1) / threads), (size_t)1);

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "exact/bound.h"
+
 static const vx_pq *pq_of(const vx_codec *codec) {
     return ((const vx_pq_codec *)codec)->pq;
 }
@@ -130,6 +132,9 @@ static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
     float aux = vx_aux_of(&codec->space, &decoded);
     if (unit && !(aux <= VX_PQ_INVERSE_MOST)) aux = NAN;
     ((float *)(uintptr_t)to.run->aux)[to.at] = aux;
+    if (((const vx_pq_codec *)codec)->refined && !unit)
+        return vx_round_up(sqrt(vx_measure_row(&codec->space, codec->kernels, vector).square) *
+                           (1 + 0x1p-40));
     return isnan(aux) ? VX_PQ_INVERSE_MOST : aux;
 }
 
@@ -140,16 +145,16 @@ static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     vx_pq_put(shape, groups_of(to), to.at, codes);
 }
 
-/* ---- files: section "codewords", parts x codes x width floats ---- */
-
 static size_t words_count(const vx_pq *pq) {
     return pq->book.shape.dim * vx_pq_codes(&pq->book.shape);
 }
 
 static bool alike(const vx_codec *a, const vx_codec *b) {
-    const vx_pq *pq = pq_of(a);
-    return !memcmp(pq->words, pq_of(b)->words, words_count(pq) * sizeof(float));
+    size_t bytes = words_count(pq_of(a)) * sizeof(float);
+    return !memcmp(pq_of(a)->words, pq_of(b)->words, bytes);
 }
+
+/* ---- files: section "words", parts x codes x width floats ---- */
 
 static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
     const vx_pq *pq = pq_of(codec);
@@ -214,6 +219,10 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
                        "factory string: '%s' where PQ is followed by the number of parts, and x4, "
                        "x6 or x8",
                        word);
+    if (use->refined && use->dim > VX_CODEC_DIM_MOST)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "factory string: %s,Refine of %zu dimensions; it takes at most %d", word,
+                       use->dim, VX_CODEC_DIM_MOST);
     vx_pq_codec *codec = vx_alloc_zero(1, sizeof *codec);
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     vindex_status status = vx_pq_create(&shape, &codec->pq);
@@ -225,11 +234,14 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .ops = &pq_ops,
         .kernels = codec->pq->kernels,
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
-        .residual = true,
+        /* Centres have length 1 where inner products are compared, whatever length rows have. */
+        .residual = use->metric != VINDEX_INNER_PRODUCT,
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
         .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,
+        .rerank = VX_PQ_RERANK,
     };
+    codec->refined = use->refined;
     snprintf(codec->base.word, sizeof codec->base.word, "PQ%zux%zu", shape.parts, shape.bits);
     *result = &codec->base;
     return VINDEX_OK;

@@ -8,6 +8,7 @@
 typedef struct vx_pq_codec {
     vx_codec base;
     vx_pq *pq;
+    bool refined; /* a finer form settles */
 } vx_pq_codec;
 
 /* Cosine and Pearson: rows whose decoded vector is shorter than the inverse of this are always

@@ -12,7 +12,8 @@ enum {
     VX_PQ_PARTS_MOST = 4096,
     VX_PQ_WIDTH_MOST = 4096, /* numbers per part */
     VX_PQ_POINTS_EACH = 256, /* training vectors per codeword; the rest is left out */
-    VX_PQ_ITERATIONS = 12
+    VX_PQ_ITERATIONS = 12,
+    VX_PQ_RERANK = 10 /* candidates per neighbour before a finer form */
 };
 
 typedef struct vx_pq {

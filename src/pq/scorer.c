@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "codec/shortlist.h"
 #include "exact/bound.h"
 
 enum { PIECE_ROWS = 256 }; /* whose codes stay in the cache for all queries */
@@ -55,7 +56,8 @@ static double slack_of(const pq_scorer *s, size_t query, float largest) {
     double centre = (double)s->codec->base.longest_centre, words = pq->longest;
     double step = (double)s->each[query].step, parts = (double)shape->parts;
     double reach = form * (words + centre) + 255 * parts * step;
-    if (metric == VINDEX_L2) reach += (double)largest;
+    double longest = (words + centre) * (words + centre); /* before a finer form: of what decodes */
+    if (metric == VINDEX_L2) reach += s->codec->refined ? longest : (double)largest;
     if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
     size_t chain = vx_pq_width(shape) + shape->parts + vx_scan_chain(shape->dim) + 32;
     double slack = vx_gamma(chain) * form * (words + centre) + vx_gamma(8) * reach;
@@ -90,7 +92,8 @@ static vindex_status load(vx_scorer *scorer, const float *queries, size_t count,
         make_table(s, q);
         double factor = factor_of(s, largest), slack = slack_of(s, q, largest) * factor;
         s->each[q].loss = s->each[q].loss * factor + 2 * slack; /* the key of numbers is off too */
-        if (pools) vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack);
+        if (pools && !scorer->shortlist)
+            vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack);
     }
     return VINDEX_OK;
 }
@@ -101,14 +104,26 @@ static void choose(vx_scorer *scorer, const uint32_t *queries, size_t count) {
     s->count = count;
 }
 
-/* What all keys of a query have in common, for a run of that centre; those of bytes have more. */
+/* What all keys of a query have in common, for a run of that centre; those of bytes have more. The
+ * same bits on every machine where keys are estimates that choose rows. */
 static float base_of(const pq_scorer *s, size_t query, const float *centre) {
     const vx_group *group = &s->group;
+    const float *form = s->forms + query * group->padded;
     float product = 0;
-    if (centre)
-        group->kernels->scan_ip[VINDEX_F32](s->forms + query * group->padded, centre, 0, 1,
-                                            group->space.dim, &product);
-    return product;
+    if (!centre) return 0;
+    if (!s->base.shortlist) {
+        group->kernels->scan_ip[VINDEX_F32](form, centre, 0, 1, group->space.dim, &product);
+        return product;
+    }
+    double norm = group->norms[query], scale = -1;
+    if (group->space.metric == VINDEX_L2)
+        scale = -2;
+    else if (group->space.metric != VINDEX_INNER_PRODUCT)
+        scale = norm > 0 ? -1 / norm : 0;
+    return (float)(scale * group->kernels
+                               ->settle_products[VINDEX_F32](group->settle + query * group->padded,
+                                                             NULL, centre, group->space.dim, 0)
+                               .dot);
 }
 
 /* ---- rows ---- */
@@ -157,34 +172,50 @@ static float key_of(const pq_scorer *s, size_t query, float base, const vx_pq_ro
     return rows->scaled ? key * rows->aux[row] : key + rows->aux[row];
 }
 
+/* The key above which rows of a query do not matter. */
+static float limit_of(const pq_scorer *s, size_t query, const vx_pools *pools) {
+    const vx_shortlist *list = s->base.shortlist;
+    return list ? vx_shortlist_limit(list, pools, query) : pools->limits[query];
+}
+
+/* The same for what the kernel computes: bytes are not as sure as numbers. */
+static float loose_limit(const pq_scorer *s, size_t query, const vx_pools *pools) {
+    return vx_round_up((double)limit_of(s, query, pools) + s->each[query].loss);
+}
+
+static void push(const pq_scorer *s, size_t query, float key, uint64_t where, vx_pools *pools) {
+    if (key > limit_of(s, query, pools)) return;
+    if (s->base.shortlist)
+        vx_shortlist_push(s->base.shortlist, query, key, where, pools);
+    else
+        vx_pool_push(pools, query, key, where);
+}
+
 /* A piece of a run against all queries at hand, a few at a time. */
 static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t where,
                        vx_pools *pools) {
+    bool bytes = rows->shape.bits == 4;
     for (size_t first = 0; first < s->count; first += VX_PQ_QUERIES) {
         size_t here = VX_MIN(s->count - first, (size_t)VX_PQ_QUERIES);
         vx_pq_query queries[VX_PQ_QUERIES];
         for (size_t i = 0; i < here; i++) {
             size_t q = s->queries[first + i];
-            const query_table *each = &s->each[q];
+            double base = (double)s->bases[first + i];
             queries[i] = (vx_pq_query){.tables = s->tables + q * s->slots,
-                                       .step = each->step,
-                                       .base = s->bases[first + i],
-                                       .limit = pools->limits[q]};
-            if (rows->shape.bits != 4) continue;
-            queries[i].tables = s->bytes + q * s->slots;
-            queries[i].base = (float)(each->base + (double)s->bases[first + i]);
-            queries[i].limit = vx_round_up((double)pools->limits[q] + each->loss);
+                                       .step = s->each[q].step,
+                                       .base = (float)(s->each[q].base + base),
+                                       .limit = limit_of(s, q, pools)};
+            if (bytes) queries[i].tables = s->bytes + q * s->slots;
+            if (bytes) queries[i].limit = loose_limit(s, q, pools);
         }
         size_t found = s->group.kernels->pq_scan(rows, queries, here, s->hits);
         for (size_t i = 0; i < found; i++) {
-            size_t q = s->queries[first + s->hits[i].query];
-            size_t row = s->hits[i].row;
-            float key = s->hits[i].key, base = s->bases[first + s->hits[i].query];
-            if (rows->shape.bits == 4) {
-                if (key > vx_round_up((double)pools->limits[q] + s->each[q].loss)) continue;
-                key = key_of(s, q, base, rows, row);
-            }
-            if (!(key > pools->limits[q])) vx_pool_push(pools, q, key, where + row);
+            const vx_pq_hit *hit = &s->hits[i];
+            size_t q = s->queries[first + hit->query];
+            float key = hit->key;
+            if (bytes && key > loose_limit(s, q, pools)) continue;
+            if (bytes) key = key_of(s, q, s->bases[first + hit->query], rows, hit->row);
+            push(s, q, key, where + hit->row, pools);
         }
     }
 }
@@ -192,6 +223,12 @@ static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t wher
 static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools) {
     pq_scorer *s = (pq_scorer *)scorer;
     vx_pq_rows piece = rows_of(s, run);
+    if (scorer->shortlist && !vx_shortlist_estimates(scorer->shortlist)) { /* no bound is known */
+        for (size_t i = 0; i < s->count; i++)
+            for (size_t r = 0; r < run->count; r++)
+                vx_shortlist_push(scorer->shortlist, s->queries[i], -INFINITY, where + r, pools);
+        return;
+    }
     for (size_t i = 0; i < s->count; i++) s->bases[i] = base_of(s, s->queries[i], run->centre);
     for (size_t start = 0; start < run->count; start += PIECE_ROWS) {
         piece.groups = (const unsigned char *)run->data + vx_pq_bytes(&piece.shape, start);

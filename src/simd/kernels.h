@@ -365,7 +365,8 @@ typedef struct vx_kernels {
     size_t (*pq_scan)(const vx_pq_rows *rows, const vx_pq_query *queries, size_t count,
                       vx_pq_hit *hits);
 
-    /* The products of a vector's parts with their codewords, parts x codes. */
+    /* The products of a vector's parts with their codewords, parts x codes; the same bits on every
+     * machine. */
     void (*pq_products)(const vx_pq_book *book, const float *vector, float *products);
 
     /* Tables of 4-bit codes as bytes: value = low of its part + step x byte, off by at most

@@ -216,5 +216,46 @@ START_TEST(recall_rises_to_the_whole) {
 }
 END_TEST
 
+/* By factor: more candidates never find less, enough of them find all that the bound does, with any
+ * number of threads the same. Product codes know no bound. */
+START_TEST(recall_rises_with_candidates) {
+    static const char *const specs[] = {"SQ4,Refine", "RaBitQ1,Refine(f16)", "RaBitQ2,Refine",
+                                        "PQ6x4,Refine", "PQ4x6,Refine(bf16)"};
+    for (size_t s = 0; s < 4 * VX_COUNT(specs); s++) {
+        enum { DIM = 24, K = 5 };
+        const char *spec = specs[s % VX_COUNT(specs)];
+        vindex_metric metric = (vindex_metric)(s / VX_COUNT(specs));
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = s};
+        if (strstr(spec, "f16")) rows.dtype = VINDEX_F16;
+        if (strstr(spec, "bf16")) rows.dtype = VINDEX_BF16;
+        flat_case c = coded_case(spec, &rows, metric, NULL);
+        flat_case flat = flat_case_make(&rows, metric, NULL);
+        float *queries = flat_case_queries(&c, QUERIES);
+        int64_t true_ids[QUERIES * K], ids[QUERIES * K], one[K];
+        vindex_search_params params = probe_params(K, 1, IVF_ALL);
+        ck_ok(vindex_search(flat.index, queries, QUERIES, &params, true_ids, NULL));
+        int before = 0, found = 0;
+        for (params.rerank = 1; params.rerank <= COUNT; params.rerank *= 2, before = found) {
+            params.threads = 1 + (int32_t)(params.rerank % 3);
+            ck_ok(vindex_search(c.index, queries, QUERIES, &params, ids, NULL));
+            found = 0;
+            for (int i = 0; i < QUERIES * K; i++)
+                for (int j = 0; j < K; j++) found += ids[i] == true_ids[i / K * K + j];
+            ck_assert_int_ge(found, before);
+            for (params.threads = 1; params.threads < 4; params.threads++) {
+                ck_ok(vindex_search(c.index, queries + 3 * DIM, 1, &params, one, NULL));
+                ck_assert_mem_eq(one, ids + 3 * K, sizeof one);
+            }
+        }
+        ck_assert_int_eq(found, QUERIES * K);
+        ck_assert_mem_eq(ids, true_ids, sizeof ids);
+        free(queries);
+        flat_case_free(&flat);
+        flat_case_free(&c);
+    }
+}
+END_TEST
+
 TEST_MAIN_PER_LEVEL("ivf/codecs", all_lists_give_the_exact_answer, nothing_hidden_is_answered,
-                    refined_rows_are_the_rows, shards_merge, recall_rises_to_the_whole)
+                    refined_rows_are_the_rows, shards_merge, recall_rises_to_the_whole,
+                    recall_rises_with_candidates)

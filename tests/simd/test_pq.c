@@ -241,9 +241,11 @@ START_TEST(products_are_products) {
             enum { DIM = 35, PARTS = 5, WIDTH = 7 };
             vx_pq *pq = make_pq(DIM, PARTS, bits[b], 2);
             size_t codes = vx_pq_codes(&pq->book.shape);
-            float x[DIM], products[PARTS * 256];
+            float x[DIM], products[PARTS * 256], scalar[PARTS * 256];
             for (size_t j = 0; j < DIM; j++) x[j] = (float)j - 10;
             vx_kernels_at(level)->pq_products(&pq->book, x, products);
+            vx_kernels_at(0)->pq_products(&pq->book, x, scalar);
+            ck_assert_mem_eq(products, scalar, PARTS * codes * sizeof(float));
             for (size_t i = 0; i < PARTS * codes; i++) {
                 double sum = 0;
                 for (size_t j = 0; j < WIDTH; j++)
