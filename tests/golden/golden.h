@@ -19,6 +19,8 @@ static const golden_file golden_files[] = {
     {"flat-pearson-0.1.vindex", "Flat", VINDEX_PEARSON},
     {"ivf-0.1.vindex", "IVF3,Flat", VINDEX_L2},
     {"ivf-f16-0.1.vindex", "IVF2,Flat,f16", VINDEX_COSINE},
+    {"ivf-sq8-0.1.vindex", "IVF2,SQ8,Refine(f16)", VINDEX_COSINE},
+    {"ivf-rabitq-0.1.vindex", "IVF3,RaBitQ4,Refine", VINDEX_L2},
 };
 
 /* Small whole numbers, which every storage type holds. */
