@@ -9,6 +9,16 @@
  * lists once where that is quicker: ask for many ids at a time.
  *
  * Factory strings: "IVF4096,Flat" (4096 lists of float32), "IVF4096,Flat,f16", "IVF4096,Flat,bf16".
+ * Codes take fewer bytes, and answers are then those of the vectors that codes decode to:
+ *   "IVF4096,SQ8", "SQ6", "SQ4"   8, 6 or 4 bits per dimension, in ranges that are learnt
+ *   "IVF4096,SQ8v" and so on      in a range per vector
+ *   "IVF4096,RaBitQ4"             1 to 8 bits after a random rotation
+ *   "IVF4096,PQ64x4"              product codes, see below
+ * Of vectors that are not compared by inner product, what is left without the centroid is coded;
+ * under cosine and Pearson codes keep the direction alone. "IVF4096,SQ8,Refine" keeps the vectors,
+ * too, as float32 or with "Refine(f16)" or "Refine(bf16)" in halves, in arrays that only a few are
+ * read of: codes rule out what they prove cannot be an answer, and the vectors settle the rest, so
+ * that the answer is that of "IVF4096,Flat" (see rerank in vindex_search_params).
  *
  * Product codes: "IVF4096,PQ64x4" cuts what is left of a vector when its centroid is taken off into
  * 64 parts and keeps 4 bits for each; "PQ32x8" (or "PQ32") and "PQ16x6" take 8 and 6 bits. The
@@ -58,6 +68,9 @@ typedef struct vindex_ivf_stats {
     double unevenness; /* mean size of the list a vector is in over the mean size: 1 is even */
     double loss;       /* mean squared distance of training vectors to their centroids */
     double bytes_each; /* of a stored vector, what its list keeps beside it included */
+    double distortion; /* mean squared distance of training vectors (of length 1 under cosine and
+                          Pearson) to what codes of them decode to; 0: vectors are stored as they
+                          are, or it was not measured */
 } vindex_ivf_stats;
 
 /* Fills *stats, also of lists behind a projection; VINDEX_ERR_ARGUMENT for an index of another

@@ -83,6 +83,8 @@ static void report_lists(const vindex_index *index, struct cli_report *report) {
     cli_report_real(report, "unevenness", "unevenness", stats.unevenness, 3, "");
     cli_report_real(report, "bytes_per_vector", "per vector", stats.bytes_each, 1, " bytes");
     cli_report_real(report, "training_loss", "loss", stats.loss, 6, "");
+    if (stats.distortion > 0)
+        cli_report_real(report, "distortion", "distortion", stats.distortion, 6, "");
 }
 
 /* The codes of a certified index, and what was predicted of them. */

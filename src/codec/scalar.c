@@ -269,7 +269,7 @@ static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
 /* The section "levels": ratio and distortion, then middle and steps, dim floats each. */
 static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
     const vx_scalar *own = vx_scalar_of(codec);
-    const float facts[2] = {own->ratio, own->distortion};
+    const float facts[2] = {own->ratio, (float)own->base.distortion};
     size_t bytes = own->shape.dim * sizeof(float);
     VX_TRY(vx_container_begin(writer, "levels"));
     VX_TRY(vx_container_append(writer, facts, sizeof facts));
@@ -301,7 +301,7 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
                        "damaged",
                        vx_container_path(file), dim);
     own->ratio = numbers[0];
-    own->distortion = numbers[1];
+    own->base.distortion = (double)numbers[1];
     memcpy(own->middle, numbers + 2, dim * sizeof(float));
     memcpy(own->steps, numbers + 2 + dim, dim * sizeof(float));
     own->middle_norm = vx_scalar_norm(own, own->middle);

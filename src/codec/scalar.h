@@ -35,7 +35,6 @@ typedef struct vx_scalar {
     float *middle, *steps; /* dim */
     float middle_norm;     /* |middle|, rounded up */
     float ratio;           /* see vx_scalar_reach */
-    float distortion;      /* mean squared error of training vectors, as the metric sees them */
 } vx_scalar;
 
 /* Room for one vector, in numbers and in levels. */

@@ -110,7 +110,7 @@ static void measure(vx_scalar *codec, const vx_sample *sample) {
     /* A tenth more, so that few rows have their error raised for the sake of the code's length. */
     double ratio = errors > 0 ? 1.1 * codes / errors : 1;
     codec->ratio = (float)fmin(fmax(ratio, 1e-3), 1e6);
-    codec->distortion = (float)fmin(squares / (double)count, 1e38);
+    codec->base.distortion = fmin(squares / (double)count, 1e38);
 }
 
 vindex_status vx_scalar_train(vx_codec *codec, const vx_sample *sample) {

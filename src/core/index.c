@@ -216,10 +216,9 @@ static vindex_status check_filter(const vindex_filter *filter) {
 
 /* Programs built before a field was there get its default. */
 static void take_params(const vindex_search_params *given, vindex_search_params *params) {
-    static const size_t earlier[] = {offsetof(vindex_search_params, nprobe),
-                                     offsetof(vindex_search_params, recall),
-                                     offsetof(vindex_search_params, ef),
-                                     offsetof(vindex_search_params, rerank)};
+    static const size_t earlier[] = {
+        offsetof(vindex_search_params, nprobe), offsetof(vindex_search_params, recall),
+        offsetof(vindex_search_params, ef), offsetof(vindex_search_params, rerank)};
     size_t known = VX_MIN(given->struct_size, sizeof *params);
     memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
     for (size_t i = 0; i < VX_COUNT(earlier); i++)

@@ -269,7 +269,9 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
         squares += (double)size * (double)size;
     }
     stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
+    const vx_codec *coded = ivf->codec->coarse ? ivf->codec->coarse : ivf->codec;
     stats->bytes_each = bytes_each(ivf->codec);
+    stats->distortion = coded->distortion;
     return VINDEX_OK;
 }
 

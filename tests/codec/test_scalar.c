@@ -68,7 +68,7 @@ START_TEST(more_bits_are_closer) {
         /* Scales are bf16: off by 2^-9, so by less than 2^-17 of the square. */
         double most = best[codec->shape.bits] * (codec->kind == VX_SCALAR_ROTATED ? 1.1 : 1.9);
         ck_assert_msg(share < most + 0x1p-17, "%s: %g of the square", specs[s], share);
-        ck_assert_double_eq_tol((double)codec->distortion, error / (double)c.count,
+        ck_assert_double_eq_tol(codec->base.distortion, error / (double)c.count,
                                 0.1 * error / (double)c.count);
         codec_case_free(&c);
     }
