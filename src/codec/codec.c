@@ -2,31 +2,69 @@
 #include "codec.h"
 
 #include <math.h>
+#include <stdio.h>
 
 const char *vx_codec_help(void) {
-    return "Flat[,f32|f16|bf16], PQ<parts>[x4|x6|x8]";
+    return "Flat[,f32|f16|bf16]; SQ8|6|4[v], RaBitQ1 to RaBitQ8 or PQ<parts>[x4|x6|x8], and "
+           "behind these Refine or Refine(f16|bf16)";
 }
 
 static vindex_status unknown(const char *const *words, size_t count) {
-    return vx_fail(
-        VINDEX_ERR_ARGUMENT, "factory string: '%s%s%s' is no way to store vectors; known are %s",
-        count ? words[0] : "", count > 1 ? "," : "", count > 1 ? words[1] : "", vx_codec_help());
+    char text[128] = "";
+    for (size_t i = 0, used = 0; i < count && used < sizeof text; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", words[i]);
+    return vx_fail(VINDEX_ERR_ARGUMENT,
+                   "factory string: '%s' is no way to store vectors; known are %s", text,
+                   vx_codec_help());
+}
+
+/* The storage type of a word; f32 where it is empty. */
+static bool parse_type(const char *word, size_t length, vindex_dtype *type) {
+    *type = VINDEX_F32;
+    for (int i = 0; length && i < VX_STORED_TYPES; i++) {
+        const char *name = vindex_dtype_name((vindex_dtype)i);
+        *type = (vindex_dtype)i;
+        if (strlen(name) == length && !strncmp(word, name, length)) return true;
+    }
+    return !length;
+}
+
+/* "Refine", "Refine(f16)" and so on. */
+static bool parse_refine(const char *word, vindex_dtype *type) {
+    size_t length = strlen(word);
+    if (!strcmp(word, "Refine")) return parse_type("", 0, type);
+    return length > 8 && !strncmp(word, "Refine(", 7) && word[length - 1] == ')' &&
+           parse_type(word + 7, length - 8, type);
 }
 
 vindex_status vx_codec_create(const char *const *words, size_t count, const vx_codec_use *use,
                               vx_codec **codec) {
-    if (!count) return unknown(words, count);
-    if (!strcmp(words[0], "Flat") && count == 1) return vx_stored_create(VINDEX_F32, use, codec);
-    if (!strcmp(words[0], "Flat") && count == 2)
-        for (int i = 0; i < VX_STORED_TYPES; i++)
-            if (!strcmp(words[1], vindex_dtype_name((vindex_dtype)i)))
-                return vx_stored_create((vindex_dtype)i, use, codec);
+    vindex_dtype type;
+    if (count && !strcmp(words[0], "Flat")) {
+        if (count <= 2 && parse_type(words[1], count == 2 ? strlen(words[1]) : 0, &type))
+            return vx_stored_create(type, use, codec);
+        return unknown(words, count);
+    }
+    if (count > 1 && !use->refined && vx_scalar_knows(words[0]) &&
+        parse_refine(words[count - 1], &type)) {
+        vx_codec_use coarse_use = *use;
+        vx_codec *coarse;
+        coarse_use.refined = true;
+        VX_TRY(vx_codec_create(words, count - 1, &coarse_use, &coarse));
+        return vx_refine_create(coarse, type, codec);
+    }
+    if (count == 1 && vx_scalar_knows(words[0])) return vx_scalar_create(words[0], use, codec);
     if (count == 1 && vx_pq_word(words[0])) return vx_pq_codec_create(words[0], use, codec);
     return unknown(words, count);
 }
 
+void vx_codec_centres(vx_codec *codec, float longest) {
+    codec->longest_centre = longest;
+    if (codec->coarse) vx_codec_centres(codec->coarse, longest);
+}
+
 bool vx_codec_stands_alone(const char *word) {
-    return vx_pq_word(word);
+    return vx_pq_word(word) || vx_scalar_knows(word);
 }
 
 void vx_codec_free(vx_codec *codec) {

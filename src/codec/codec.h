@@ -13,6 +13,7 @@
 #include "core/container.h"
 #include "exact/group.h"
 #include "exact/pool.h"
+#include "shortlist.h"
 
 typedef struct vx_codec vx_codec;
 typedef struct vx_scorer vx_scorer;
@@ -20,11 +21,16 @@ typedef struct vx_scorer vx_scorer;
 /* Rows per group of a codec that interleaves rows; runs of rows have room for whole groups. */
 enum { VX_CODEC_ROWS = 16 };
 
+/* Quantizers refuse vectors of more numbers, for these pass through arrays on the stack. */
+enum { VX_CODEC_DIM_MOST = 1 << 14 };
+
 /* What vectors are coded for. */
 typedef struct vx_codec_use {
     size_t dim;
     vindex_metric metric;
     bool scattered; /* rows are compared a few at a time, wherever they lie: not in groups */
+    bool refined;   /* a finer form settles: rows say how far they are from it, scorers feed a
+                       shortlist */
 } vx_codec_use;
 
 /* One row of a run; at is its place. */
@@ -72,14 +78,14 @@ typedef struct vx_codec_ops {
 struct vx_codec {
     const vx_codec_ops *ops;
     const vx_kernels *kernels;
-    vx_space space; /* of decoded rows */
-    bool residual;  /* wants runs to have centres */
-    /* The owner of the runs says: no centre is longer than this. Known before scorers are made. */
-    float longest_centre;
-    char word[32];      /* the factory words, "Flat" or "Flat,f16" */
-    size_t own_bytes;   /* of what it has learnt */
-    size_t query_bytes; /* that a scorer needs per query, beside the query itself */
-    size_t useful;      /* training vectors that are of use to it */
+    vx_space space;       /* of decoded rows */
+    bool residual;        /* wants runs to have centres */
+    float longest_centre; /* see vx_codec_centres */
+    vx_codec *coarse;     /* of a pair: the one whose codes are filtered; else NULL */
+    char word[48];        /* the factory words, "Flat" or "SQ8,Refine(f16)" */
+    size_t own_bytes;     /* of what it has learnt */
+    size_t query_bytes;   /* that a scorer needs per query, beside the query itself */
+    size_t useful;        /* training vectors that are of use to it */
 };
 
 typedef struct vx_scorer_ops {
@@ -103,12 +109,16 @@ typedef struct vx_scorer_ops {
 
 struct vx_scorer {
     const vx_scorer_ops *ops;
+    vx_shortlist *shortlist; /* where rows go that codes do not rule out; NULL: to the pools */
 };
 
 /* The codec that count factory words ask for. */
 vindex_status vx_codec_create(const char *const *words, size_t count, const vx_codec_use *use,
                               vx_codec **codec);
 void vx_codec_free(vx_codec *codec); /* NULL is fine */
+
+/* The owner of the runs says: no centre is longer than this. Before rows are coded. */
+void vx_codec_centres(vx_codec *codec, float longest);
 
 /* Bytes of the fine array of a run, 0 where there is none. */
 size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows);
@@ -125,6 +135,12 @@ const char *vx_codec_help(void);
 
 /* The codecs, for vx_codec_create. stored.c: the numbers themselves, as f32, f16 or bf16. */
 vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_codec **codec);
+/* scalar.h: "SQ8" and so on. */
+bool vx_scalar_knows(const char *word);
+vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_codec **codec);
+/* refine.c: takes over the coarse codec, which must have been made for a refined use, even when
+ * this fails. */
+vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **codec);
 
 /* pq/codec.c: product codes, "PQ64x4". */
 bool vx_pq_word(const char *word);

@@ -16,6 +16,7 @@ typedef struct vx_request {
     size_t k;
     size_t nprobe;     /* lists to look through, for indexes that have some: see vx_knob */
     size_t ef;         /* nodes to keep at hand, for graphs: likewise */
+    size_t rerank;     /* candidates per neighbour that Refine looks at; 0: as bounds ask for */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;

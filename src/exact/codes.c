@@ -104,7 +104,7 @@ static void encode_plane(const vx_space *space, const vx_kernels *kernels, const
     for (size_t j = 0; j < dim; j++) rest[j] = y[j] - scale * ((float)own->levels[j] - 7.5f);
     memset(rest + dim, 0, (vx_padded(dim) - dim) * sizeof *rest);
     float step = scale * (float)SECOND_STEP;
-    vx_code_sums sums = kernels->encode(rest, dim, step > 0 ? 1 / step : 0, own->levels);
+    vx_code_sums sums = kernels->encode(rest, dim, step > 0 ? 1 / step : 0, 4, own->levels);
     vx_plane_numbers numbers = {.scale = (float)(2 * sums.dot / sums.units)};
     numbers.rest = rest_of(sums, (double)numbers.scale / 2, dim);
     memcpy(plane, &numbers, sizeof numbers);
@@ -147,7 +147,7 @@ static void encode_row(const vx_space *space, const vx_kernels *kernels, const v
         float steps = head_norm > norm * 0x1p-30 && norm > 0
                           ? (float)(sqrt((double)head) / (step * head_norm))
                           : 0;
-        vx_code_sums sums = kernels->encode(y, head, steps, own->levels);
+        vx_code_sums sums = kernels->encode(y, head, steps, 4, own->levels);
         store_levels(own->levels, head, group + vx_code_numbers(&shape) * VX_CODE_LINE, lane);
         double scale = (double)bf16_value(bf16_near((float)(2 * sums.dot / sums.units))) / 2;
         numbers.scale = (float)(2 * scale);
@@ -261,9 +261,9 @@ static double code_base(const vx_group *group, double norm, const double *w) {
     return -product - norm * coder->mean_norm * (double)(coder->dim + 64) * 0x1p-51;
 }
 
-/* Rounds y / unit to integers with an even sum, so that 7.5 times the sum is one too: the number
+/* The sum is even so that 7.5 times it is whole, too: the number
  * nearest to the middle between two integers goes to the other one. */
-static int32_t quantise(const float *y, double inverse, size_t dim, int8_t *z) {
+int32_t vx_quantise(const float *y, double inverse, size_t dim, int8_t *z) {
     int32_t sum = 0;
     size_t closest = 0;
     double least = -1;
@@ -309,7 +309,7 @@ static void load_query(const vx_group *group, size_t q, const query_scratch *own
         if (size > largest) largest = size;
     }
     float inverse = largest > 0 ? (float)(126.99 / largest) : 1;
-    int32_t sum = quantise(own->y, (double)inverse, head, own->z);
+    int32_t sum = vx_quantise(own->y, (double)inverse, head, own->z);
     double square = 0, error = 0;
     for (size_t j = 0; j < head; j++) {
         double exact = (double)own->y[j] * (double)inverse, off = exact - own->z[j];

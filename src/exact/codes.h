@@ -39,6 +39,10 @@ VX_SHARED size_t vx_codes_work(const vx_coder *coder);
 VX_SHARED void vx_codes_encode(const vx_space *space, const vx_kernels *kernels,
                                const vx_code_task *task);
 
+/* Rounds y / unit, inverse being 1 / unit, to integers z within +-127 with an even sum, which it
+ * answers. */
+VX_SHARED int32_t vx_quantise(const float *y, double inverse, size_t dim, int8_t *z);
+
 /* Quantises the queries of a loaded group. */
 vindex_status vx_group_load_codes(vx_group *group, int threads);
 

@@ -61,7 +61,7 @@ static double settle(void *context, size_t query, uint64_t where) {
 }
 
 static vindex_status open_part(const nearest_run *run, nearest_part *part) {
-    vx_pool_rows rows = {admit, id_of, settle, part};
+    vx_pool_rows rows = {admit, id_of, settle, part, NULL};
     *part = (nearest_part){.run = run};
     part->queries = vx_alloc(run->group_size, sizeof *part->queries);
     if (!part->queries) return vx_fail_memory(run->group_size, sizeof *part->queries, "search");

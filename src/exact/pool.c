@@ -106,6 +106,10 @@ void vx_pool_push(vx_pools *pools, size_t query, float key, uint64_t where) {
     if (pool->count > k + (most - k) / 2) vx_pool_settle(pools, query); /* too many ties to wait */
 }
 
+void vx_pool_tighten(vx_pools *pools, size_t query) {
+    if (pools->k && pools->each[query].count >= pools->k) tighten(pools, query);
+}
+
 void vx_pool_settle(vx_pools *pools, size_t query) {
     vx_pool *pool = &pools->each[query];
     if (pool->count > pools->k) tighten(pools, query);

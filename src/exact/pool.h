@@ -15,6 +15,8 @@ typedef struct vx_pool_rows {
     int64_t (*id)(void *context, uint64_t where);
     double (*settle)(void *context, size_t query, uint64_t where); /* the true key */
     void *context;
+    /* The run that a row is in, and its place there; NULL where no codec asks. */
+    const struct vx_block *(*find)(void *context, uint64_t where, size_t *at);
 } vx_pool_rows;
 
 /* One query. Filter keys are true keys less the offset, off by the slack at most. */
@@ -35,6 +37,9 @@ typedef struct vx_pools {
     vx_pool_rows rows;
     size_t k; /* 0: a range search */
     double radius_key;
+    /* Of codecs that settle a finer form: candidates per neighbour, 0: as many as the bounds ask
+     * for; and how many rows there can be. The owner's to set. */
+    size_t rerank, rows_most;
     size_t capacity; /* queries */
     vx_pool *each;
     float *limits; /* per query: filter keys above cannot matter */
@@ -55,6 +60,9 @@ VX_SHARED void vx_pool_open(vx_pools *pools, size_t query, double offset, double
 
 /* A row whose filter key is not above the query's limit; NaN: the filter cannot tell. */
 VX_SHARED void vx_pool_push(vx_pools *pools, size_t query, float key, uint64_t where);
+
+/* Makes the most of what waits: the limit that the k best of it give. */
+VX_SHARED void vx_pool_tighten(vx_pools *pools, size_t query);
 
 /* Settles what is left; then each[query].top holds the best, to be merged or finished. */
 VX_SHARED void vx_pool_settle(vx_pools *pools, size_t query);

@@ -68,10 +68,15 @@ static double settle(void *context, size_t query, uint64_t where) {
                                   (vx_coded){&list_of(p, where)->run, (uint32_t)where});
 }
 
+static const vx_block *find_run(void *context, uint64_t where, size_t *at) {
+    *at = (uint32_t)where;
+    return &list_of(context, where)->run;
+}
+
 /* finds: it asks for the lists of its queries; sorts: and sorts them. Of threads that share queries
  * only one does the first and none the second. */
 static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
-    vx_pool_rows rows = {admit, id_of, settle, p};
+    vx_pool_rows rows = {admit, id_of, settle, p, find_run};
     size_t pairs = run->chunk * run->nprobe;
     *p = (part){.run = run};
     if (finds) p->lists = vx_alloc(pairs, sizeof *p->lists);
@@ -82,7 +87,10 @@ static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
     if ((finds && (!p->lists || !p->keys)) || (sorts && (!p->pairs || !p->ends)) || !p->queries)
         return vx_fail_memory(pairs, 2 * sizeof(uint32_t) + sizeof(double), "search");
     VX_TRY(run->ivf->codec->ops->score(run->ivf->codec, run->chunk, &p->scorer));
-    return vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key);
+    VX_TRY(vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key));
+    p->pools.rerank = run->request->rerank;
+    p->pools.rows_most = run->ivf->ids.count;
+    return VINDEX_OK;
 }
 
 static void close_part(part *p) {
@@ -387,7 +395,9 @@ static vindex_status search(const vx_ivf *ivf, const vx_request *request, size_t
         return vx_fail(VINDEX_ERR_STATE, "search: the index is not trained; call vindex_train");
     double rows = (double)ivf->ids.count * (double)run.nprobe / (double)ivf->list_count;
     if (rows * (double)ivf->base.dim * (double)request->query_count < SMALL_WORK) run.threads = 1;
-    bool shared = request->query_count <= FEW_QUERIES * (size_t)run.threads;
+    /* Candidates by a factor are those of all lists together. */
+    bool apart = request->rerank && ivf->codec->coarse;
+    bool shared = !apart && request->query_count <= FEW_QUERIES * (size_t)run.threads;
     run.chunk = shared ? VX_MAX(request->query_count, (size_t)1) : chunk_for(&run);
     if (shared && request->query_count) search_shared(&run);
     if (!shared) {

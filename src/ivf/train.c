@@ -50,7 +50,7 @@ static void commit(vx_ivf *ivf, opened *new) {
     ivf->lists = new->lists;
     ivf->centroids = new->centroids;
     ivf->coarse = new->coarse;
-    ivf->codec->longest_centre = longest(ivf, ivf->centroids);
+    vx_codec_centres(ivf->codec, longest(ivf, ivf->centroids));
     vx_ivf_centre(ivf, ivf->lists);
     *new = (opened){0};
 }

@@ -174,6 +174,69 @@ typedef struct vx_listed {
     size_t count;
 } vx_listed;
 
+/* Levels: 1 to 8 bits per dimension, of rows side by side, 16 in a group (or each alone), a dword
+ * per row and line. A group begins with a line of numbers, scale above reach, both bf16. A level of
+ * 8 bits is a byte of lines of 4 dimensions. One of fewer has its lowest bits in nibbles (lines of
+ * 8 dimensions, where bits & 4), the next in pairs (lines of 16, bits & 2), the highest in a single
+ * bit (lines of 32, bits & 1); all nibbles go before all pairs, and these before single bits. Line
+ * l of nibbles has dimensions 8 l + b in the low half of byte b and 8 l + 4 + b in the high one,
+ * and so on. */
+typedef struct vx_level_shape {
+    size_t dim;
+    int bits;
+} vx_level_shape;
+
+enum { VX_LEVEL_ROWS = 16, VX_LEVEL_LINE = 64, VX_LEVEL_DIMS = 4 };
+
+/* Lines of levels of a byte each. */
+static inline size_t vx_level_depth(size_t dim) {
+    return (dim + VX_LEVEL_DIMS - 1) / VX_LEVEL_DIMS;
+}
+/* Lines of a group behind its numbers. */
+static inline size_t vx_level_lines(const vx_level_shape *shape) {
+    size_t depth = vx_level_depth(shape->dim), lines = 0;
+    if (shape->bits == 8) return depth;
+    for (int width = 4; width; width /= 2)
+        if (shape->bits & width) lines += (depth * (size_t)width + 7) / 8;
+    return lines;
+}
+
+/* What a key is made of a product p: p less the row's error, plus aux or times it. */
+typedef enum vx_level_form { VX_LEVELS_PLAIN, VX_LEVELS_ADDED, VX_LEVELS_SCALED } vx_level_form;
+
+/* Rows with a byte per level. */
+typedef struct vx_levels {
+    const unsigned char *lines, *numbers; /* of the first group */
+    size_t lines_stride, numbers_stride;  /* bytes from group to group */
+    const float *aux;                     /* per row */
+    size_t depth, count;                  /* lines of a group, rows */
+    vx_level_form form;
+    bool squared; /* the error has the square of reach, too */
+} vx_levels;
+
+/* One query, or a panel side by side. With scale and reach of a row, p = unit scale (start + sum of
+ * products) + origin, and its error is reach (error + reach, where squared). Origins count where
+ * keys are scaled. */
+typedef struct vx_level_queries {
+    const int32_t *words; /* depth x queries: four bytes each, within +-127 */
+    const int32_t *start;
+    const float *unit, *origin, *error, *limit;
+} vx_level_queries;
+
+/* Rows to be looked up: each a dword of numbers and levels of a byte each behind it. */
+typedef struct vx_level_listed {
+    const unsigned char *rows;
+    const float *aux; /* per row; only fetched */
+    size_t stride;    /* bytes of a row, whole dwords */
+    const uint32_t *which;
+    size_t count;
+} vx_level_listed;
+
+typedef struct vx_level_hit {
+    uint32_t query, row;
+    float key;
+} vx_level_hit;
+
 typedef struct vx_products {
     double dot, square;
 } vx_products;
@@ -267,9 +330,30 @@ typedef struct vx_kernels {
     void (*hadamard)(float *values, float *spare, size_t n, float factor);
 
     /* Quantises a rotated row, with zeros up to a multiple of eight numbers, whose numbers times
-     * `steps` are within +-1e9: a level 0 ... 15 per number, padding included; answers the sums of
-     * y u, u^2 and y^2 with u = 2 level - 15. The same bits on every machine. */
-    vx_code_sums (*encode)(const float *values, size_t dim, float steps, unsigned char *levels);
+     * `steps` are within +-1e9: a level 0 ... most = 2^bits - 1 per number, padding included;
+     * answers the sums of y u, u^2 and y^2 with u = 2 level - most. The same bits on every machine.
+     */
+    vx_code_sums (*encode)(const float *values, size_t dim, float steps, int bits,
+                           unsigned char *levels);
+
+    /* The lines of a group of fewer than 8 bits (without its numbers) as lines of bytes. */
+    void (*level_expand)(const vx_level_shape *shape, const unsigned char *lines,
+                         unsigned char *expanded);
+
+    /* Filter by levels: one query against rows, and a panel of up to code_tile_queries. Both write
+     * the pairs with !(key > limit) and answer how many, at most rows x queries. wide: levels go
+     * beyond 127. */
+    size_t (*level_scan)(const vx_levels *rows, const vx_level_queries *query, bool wide,
+                         vx_level_hit *hits);
+    size_t (*level_tile)(const vx_levels *rows, const vx_level_queries *queries, size_t count,
+                         bool wide, vx_level_hit *hits);
+
+    /* The sums of levels (a byte each) times z, as many as a row has, of listed rows. */
+    void (*level_gather)(const vx_level_listed *listed, const int8_t *z, int32_t *products);
+
+    /* The sum of weights times (level - middle), count being a multiple of 16. */
+    float (*level_product)(const unsigned char *levels, const float *weights, size_t count,
+                           float middle);
 
     /* Filter by product codes: up to VX_PQ_QUERIES queries; writes the pairs with !(key > limit)
      * and answers how many, at most count x rows. Reads whole groups. */

@@ -59,7 +59,7 @@ static inline lanes lanes_load_bf16(const uint16_t *p) {
 }
 
 /* Codes: a line of bytes, four per lane; low and high nibbles; dot products of four. Codes are at
- * most 15 and query bytes within +-127, so the 16-bit pairs of maddubs do not saturate. */
+ * most 127 and query bytes within +-127, so the 16-bit pairs of maddubs do not saturate. */
 
 typedef __m256i bytes, ints;
 
@@ -85,6 +85,13 @@ static inline bytes bytes_set(int32_t four) {
 static inline ints ints_dot(ints sum, bytes codes, bytes query) {
     __m256i pairs = _mm256_maddubs_epi16(codes, query);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+/* The same with codes up to 255: pairs of these would saturate, so their halves go apart. */
+static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
+    __m256i low = _mm256_maddubs_epi16(bytes_low(codes), query);
+    __m256i high = _mm256_maddubs_epi16(bytes_high(codes), query);
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(high, _mm256_set1_epi16(16)));
 }
 static inline lanes ints_floats(ints v) {
     return _mm256_cvtepi32_ps(v);

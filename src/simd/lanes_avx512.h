@@ -73,8 +73,8 @@ static inline lanes lanes_load_part_bf16(const uint16_t *p, size_t count) {
 }
 
 /* Codes: a line of bytes, four per lane; low and high nibbles; dot products of four, by one
- * instruction where there is VNNI. Codes are at most 15 and query bytes within +-127, so the 16-bit
- * pairs of maddubs do not saturate. */
+ * instruction where there is VNNI. Codes are at most 127 and query bytes within +-127, so the
+ * 16-bit pairs of maddubs do not saturate. */
 
 typedef __m512i bytes, ints;
 
@@ -105,6 +105,17 @@ static inline ints ints_dot(ints sum, bytes codes, bytes query) {
 #else
     __m512i pairs = _mm512_maddubs_epi16(codes, query);
     return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+#endif
+}
+/* The same with codes up to 255: pairs of these would saturate, so their halves go apart. */
+static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
+#ifdef __AVX512VNNI__
+    return ints_dot(sum, codes, query);
+#else
+    __m512i low = _mm512_maddubs_epi16(bytes_low(codes), query);
+    __m512i high = _mm512_maddubs_epi16(bytes_high(codes), query);
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(low, _mm512_set1_epi16(1)));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(high, _mm512_set1_epi16(16)));
 #endif
 }
 static inline lanes ints_floats(ints v) {

@@ -93,6 +93,11 @@ static inline ints ints_dot(ints sum, bytes codes, bytes query) {
     return vaddq_s32(sum, vpaddq_s32(low, high));
 #endif
 }
+/* The same with codes up to 255, whose halves go apart, for bytes are signed here. */
+static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
+    ints high = ints_dot(vdupq_n_s32(0), bytes_high(codes), query);
+    return ints_dot(vaddq_s32(sum, vshlq_n_s32(high, 4)), bytes_low(codes), query);
+}
 static inline lanes ints_floats(ints v) {
     return vcvtq_f32_s32(v);
 }

@@ -119,6 +119,10 @@ static inline ints ints_dot(ints sum, bytes codes, bytes query) {
         for (int j = 0; j < 4; j++) sum[i] += codes.b[4 * i + j] * (int8_t)query.b[4 * i + j];
     return sum;
 }
+/* The same with codes up to 255. */
+static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
+    return ints_dot(sum, codes, query);
+}
 static inline lanes ints_floats(ints v) {
     return __builtin_convertvector(v, lanes);
 }

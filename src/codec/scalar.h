@@ -1,0 +1,95 @@
+/* Scalar quantizers: each dimension becomes one of 2^bits levels.
+ *
+ *   SQ8, SQ6, SQ4        ranges per dimension, learnt
+ *   SQ8v, SQ6v, SQ4v     a range per vector
+ *   RaBitQ1 ... RaBitQ8  a range per vector after a random rotation, which makes the numbers of any
+ *                        vector alike (Gao and Long, RaBitQ, 2024; Gao et al., 2025)
+ *
+ * A row is coded as what is left of it (as the metric sees it) without its run's centre and the
+ * mean of the training set, `middle`. With levels n in 0 ... 2^bits - 1 it decodes to
+ *
+ *   centre + middle + R' (scale (n - (2^bits - 1) / 2) steps)
+ *
+ * with R' the way back from the rotation, or nothing; the steps are learnt, or 1; the scale is kept
+ * with the row as bf16, or 1. */
+#ifndef VX_CODEC_SCALAR_H
+#define VX_CODEC_SCALAR_H
+
+#include "codec.h"
+#include "exact/rotation.h"
+
+typedef enum vx_scalar_kind {
+    VX_SCALAR_DIMENSION, /* ranges per dimension */
+    VX_SCALAR_VECTOR,
+    VX_SCALAR_ROTATED
+} vx_scalar_kind;
+
+typedef struct vx_scalar {
+    vx_codec base;
+    vx_scalar_kind kind;
+    bool refined; /* rows are settled in a finer form */
+    size_t group; /* rows of a group: VX_LEVEL_ROWS, or 1 */
+    vx_level_shape shape;
+    size_t lines; /* of a group behind its numbers */
+    vx_rotation rotation;
+    float *middle, *steps; /* dim */
+    float middle_norm;     /* |middle|, rounded up */
+    float ratio;           /* see vx_scalar_reach */
+    float distortion;      /* mean squared error of training vectors, as the metric sees them */
+} vx_scalar;
+
+/* Room for one vector, in numbers and in levels. */
+enum { VX_SCALAR_NUMBERS = VX_CODEC_DIM_MOST + VX_PAD };
+
+/* What is known of a row once it is coded. */
+typedef struct vx_scalar_row {
+    float scale;
+    double code;   /* |scale (n - middle level)| */
+    double error;  /* |row - what it decodes to|, both as the metric sees them, rounded up */
+    double length; /* of the longer one */
+} vx_scalar_row;
+
+static inline const vx_scalar *vx_scalar_of(const vx_codec *codec) {
+    return (const vx_scalar *)codec;
+}
+static inline float vx_scalar_half(const vx_scalar *codec) {
+    return (float)((1 << codec->shape.bits) - 1) / 2;
+}
+/* Bytes of a line, and of a group. */
+static inline size_t vx_scalar_line(const vx_scalar *codec) {
+    return codec->group * VX_LEVEL_DIMS;
+}
+static inline size_t vx_scalar_group_bytes(const vx_scalar *codec) {
+    return (1 + codec->lines) * vx_scalar_line(codec);
+}
+/* Where a row's dword of the group's first line is. */
+static inline unsigned char *vx_scalar_at(const vx_scalar *codec, vx_coded row) {
+    return (unsigned char *)(uintptr_t)row.run->data +
+           row.at / codec->group * vx_scalar_group_bytes(codec) +
+           row.at % codec->group * VX_LEVEL_DIMS;
+}
+
+/* Levels (dim of them, room for VX_SCALAR_NUMBERS) and scale of a vector that is to lie in a run of
+ * that centre, and what they lead to. */
+vx_scalar_row vx_scalar_quantise(const vx_scalar *codec, const float *vector, const float *centre,
+                                 unsigned char *levels, float *decoded);
+
+/* |vector|, rounded up. */
+float vx_scalar_norm(const vx_scalar *codec, const float *vector);
+
+/* What a coded row leaves open. Without a finer form keys are those of the decoded row and only the
+ * query is off, by its rounding times |code|. Otherwise the row is off by its error, and one number
+ * serves for both where it is at least |code| / ratio. */
+double vx_scalar_reach(const vx_scalar *codec, const vx_scalar_row *row);
+
+/* The levels of a row, zeros behind them up to a multiple of 32; its scale and reach. */
+void vx_scalar_unpack(const vx_scalar *codec, vx_coded row, unsigned char *levels);
+void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float *scale, float *reach);
+
+/* scalar_train.c */
+vindex_status vx_scalar_train(vx_codec *codec, const vx_sample *sample);
+
+/* scalar_score.c */
+vindex_status vx_scalar_score(const vx_codec *codec, size_t capacity, vx_scorer **scorer);
+
+#endif
