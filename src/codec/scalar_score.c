@@ -367,9 +367,39 @@ static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pool
     }
 }
 
+/* Rows of a byte per level, by the query in bytes: that is off by its rounding, which a walk over
+ * a graph does not mind. */
+static void gather_bytes(const scalar_scorer *s, size_t q, const vx_block *run,
+                         const uint32_t *rows, size_t count, float *keys) {
+    enum { AT_ONCE = 128 };
+    const scalar_query *query = &s->each[q];
+    double origin = origin_of(s, q, run->centre);
+    const int8_t *z = (const int8_t *)(s->words + q * s->depth);
+    for (size_t first = 0; first < count; first += AT_ONCE) {
+        int32_t products[AT_ONCE];
+        vx_level_listed listed = {run->data, run->aux, vx_scalar_group_bytes(s->codec),
+                                  rows + first, VX_MIN(count - first, (size_t)AT_ONCE)};
+        s->group.kernels->level_gather(&listed, z, products);
+        for (size_t i = 0; i < listed.count; i++) {
+            float scale, reach;
+            vx_scalar_numbers(s->codec, (vx_coded){run, rows[first + i]}, &scale, &reach);
+            double product = (double)(products[i] + query->start) * (double)query->unit;
+            double key = key_of(s, q, origin + product * (double)scale, run->aux[rows[first + i]]);
+            keys[first + i] = reach < INFINITY ? (float)key : NAN;
+        }
+    }
+}
+
 static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
                    size_t count, float *keys) {
     scalar_scorer *s = (scalar_scorer *)scorer;
+    if (s->codec->group == 1 && s->codec->shape.bits == 8) {
+        gather_bytes(s, query, run, rows, count, keys);
+        for (size_t i = 0; i < count; i++)
+            if (isnan(keys[i]))
+                keys[i] = (float)scorer->ops->settle(scorer, query, (vx_coded){run, rows[i]});
+        return;
+    }
     double origin = origin_of(s, query, run->centre);
     for (size_t i = 0; i < count; i++) {
         vx_coded row = {run, rows[i]};

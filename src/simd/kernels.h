@@ -238,6 +238,15 @@ typedef struct vx_level_queries {
     const float *unit, *origin, *error, *limit;
 } vx_level_queries;
 
+/* Rows to be looked up: each a dword of numbers and levels of a byte each behind it. */
+typedef struct vx_level_listed {
+    const unsigned char *rows;
+    const float *aux; /* per row; only fetched */
+    size_t stride;    /* bytes of a row, whole dwords */
+    const uint32_t *which;
+    size_t count;
+} vx_level_listed;
+
 typedef struct vx_level_hit {
     uint32_t query, row;
     float key;
@@ -355,6 +364,9 @@ typedef struct vx_kernels {
                          vx_level_hit *hits);
     size_t (*level_tile)(const vx_levels *rows, const vx_level_queries *queries, size_t count,
                          bool wide, vx_level_hit *hits);
+
+    /* The sums of levels (a byte each) times z, as many as a row has, of listed rows. */
+    void (*level_gather)(const vx_level_listed *listed, const int8_t *z, int32_t *products);
 
     /* The sum of weights times (level - middle), count being a multiple of 16. */
     float (*level_product)(const unsigned char *levels, const float *weights, size_t count,
