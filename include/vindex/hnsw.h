@@ -18,7 +18,12 @@
  * answered; where these are few, it compares with each of them instead. A range search walks on as
  * long as it meets vectors within the radius, and finds those that hang together with the ef best.
  *
- * Factory strings: "HNSW32" (M = 32, float32), "HNSW32,f16", "HNSW16,bf16". */
+ * Over codes the walk reads codes, which are fewer bytes and less exact, and all nodes that it was
+ * left with are compared as they are decoded; with Refine, as the vectors themselves. Codes are
+ * learnt: vindex_train must come first.
+ *
+ * Factory strings: "HNSW32" (M = 32, float32), "HNSW32,f16", "HNSW16,bf16"; "HNSW32,SQ8",
+ * "HNSW32,SQ8,Refine" and with every other code that an IVF index takes. */
 #ifndef VINDEX_HNSW_H
 #define VINDEX_HNSW_H
 

@@ -181,6 +181,7 @@ void vx_undo_free(vx_undo *undo); /* NULL is fine */
 /* storage.c */
 vindex_status vx_hnsw_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_hnsw **hnsw);
 void vx_hnsw_free(vindex_index *index);
+/* Without the walkers that searches left idle. */
 size_t vx_hnsw_memory(const vindex_index *index);
 vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
 vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);

@@ -156,7 +156,7 @@ static bool begins(const char *word) {
 
 const vx_index_kind vx_hnsw_kind = {
     .word = "HNSW",
-    .help = "HNSW<m>[,f32|f16|bf16]",
+    .help = "HNSW<m>[,f32|f16|bf16|codes as of IVF]",
     .begins = begins,
     .create = create,
     .estimate = vx_hnsw_estimate,

@@ -60,7 +60,7 @@ static bool covered(const vx_walker *w, const float *candidate, const float *tak
     return false;
 }
 
-/* Fills up with the nearest of those left out, which the heuristic marked with the last bit. */
+/* Fills up with the nearest of those that the heuristic left out. */
 static size_t fill_up(const uint64_t *left, size_t count, size_t taken, size_t most,
                       uint32_t *links) {
     for (size_t i = 0; i < count && taken < most; i++) links[taken++] = vx_met_slot(left[i]);

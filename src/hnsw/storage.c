@@ -99,7 +99,8 @@ static size_t slot_bytes(const vx_layer *layer, bool upper) {
 
 size_t vx_hnsw_memory(const vindex_index *index) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
-    size_t bytes = sizeof *hnsw + sizeof *hnsw->codec + vx_ids_memory(&hnsw->ids);
+    size_t bytes =
+        sizeof *hnsw + sizeof *hnsw->codec + hnsw->codec->own_bytes + vx_ids_memory(&hnsw->ids);
     if (hnsw->capacity)
         bytes += hnsw->codec->ops->bytes(hnsw->codec, hnsw->capacity) +
                  vx_codec_fine_bytes(hnsw->codec, hnsw->capacity) + hnsw->capacity * sizeof(float);
