@@ -136,6 +136,16 @@ static int64_t count_unused(const struct cli_join *join, int64_t *used, const st
     return unused;
 }
 
+int cli_join_check(const struct cli_join *join) {
+    int64_t count = join->label_count;
+    struct entry *labels = cli_alloc(count, sizeof *labels, "labels");
+    if (labels == NULL) return CLI_FAILED;
+    reduce_all(join->label_ids, count, 0, labels);
+    int answer = drop_repeated(join, labels, &count);
+    free(labels);
+    return answer;
+}
+
 int cli_join(struct cli_join *join) {
     int64_t count = join->label_count, matched = 0, loose = 0;
     struct entry *labels = cli_alloc(count, sizeof *labels, "labels");

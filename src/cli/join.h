@@ -18,4 +18,7 @@ struct cli_join {
  * folders: W_1/P_2.npy and P_2. Says what is missing, with examples; notes labels left over. */
 int cli_join(struct cli_join *join);
 
+/* Fails where an id has two labels; for labels that are joined by their order. */
+int cli_join_check(const struct cli_join *join);
+
 #endif

@@ -181,6 +181,12 @@ static int join(const struct cli_wanted *wanted, struct cli_truth *truth) {
     bool by_id = truth->starts != NULL && truth->ids != NULL &&
                  (!ids_only_count(wanted->rows, truth) || labels_count_too(truth));
     if (by_id) return join_by_id(wanted, truth);
+    struct cli_join given = {.flag = wanted->flag,
+                             .path = wanted->paths[0],
+                             .label_ids = truth->ids,
+                             .labels = truth->names,
+                             .label_count = truth->count};
+    if (truth->ids != NULL && cli_join_check(&given) != CLI_DONE) return CLI_FAILED;
     if (truth->starts != NULL && truth->count == truth->recordings)
         return spread(wanted, truth, NULL);
     return CLI_DONE;

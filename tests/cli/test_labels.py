@@ -90,6 +90,10 @@ class LabelsTest(CliTest):
         self.fails(1, ["eval", "--input", "songs", "--labels", "l.csv"],
                    "id 'W_2/P_3' has two labels")
 
+        self.table("rows.csv", [(f"P_{i % 7}", w) for i, w in enumerate(self.works)])
+        self.fails(1, ["eval", "--input", "songs.npy", "--labels", "rows.csv"],
+                   "id 'P_0' has two labels")
+
     def test_repeated_ids(self):
         lines = [f"{i},{x[0]},{x[1]}" for i, x in zip("abcdefga", self.rows)]
         self.write("t.csv", "id,x,y\n" + "\n".join(lines) + "\n")
