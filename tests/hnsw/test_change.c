@@ -231,7 +231,8 @@ START_TEST(what_is_refused) {
     numbers[3] = 1e6f;
     ck_fails(VINDEX_ERR_DATA, "more than f16 can hold", vindex_add(index, numbers, 1, NULL));
     vindex_search_params search = ef_params(1, 1, -1);
-    ck_fails(VINDEX_ERR_ARGUMENT, "ef is -1", vindex_search(index, numbers, 1, &search, NULL, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "ef is -1",
+             vindex_search(index, numbers, 1, &search, NULL, NULL));
     float weights[DIM] = {0};
     search = ef_params(1, 1, 1);
     search.weights = weights;
