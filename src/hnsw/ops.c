@@ -61,12 +61,16 @@ static size_t count(const vindex_index *index) {
     return ids->count - ids->removed;
 }
 
+/* Tuning stops at an ef by which next to all is found: all rows would take as long as a flat search
+ * many times over. */
 static size_t knobs(const vindex_index *index, vx_knob *knobs) {
+    enum { EF_MOST = 8192 };
+    size_t rows = ((const vx_hnsw *)index)->rows.count;
     knobs[0] = (vx_knob){.name = "ef",
                          .given = offsetof(vindex_search_params, ef),
                          .asked = offsetof(vx_request, ef),
                          .least = 1,
-                         .most = (int64_t)VX_MAX(((const vx_hnsw *)index)->rows.count, (size_t)1),
+                         .most = (int64_t)VX_MIN(VX_MAX(rows, (size_t)1), (size_t)EF_MOST),
                          .initial = 64};
     return 1;
 }
