@@ -33,7 +33,6 @@ typedef struct scalar_scorer {
     float *forms;   /* w, padded */
     float *weights; /* w in the terms of levels, zeros behind, levels_padded */
     int32_t *words; /* depth each */
-    float *spare;   /* of a rotation */
     int8_t *z;
     unsigned char *levels;   /* of a row */
     float *decoded;          /* a row */
@@ -63,7 +62,6 @@ static size_t place(scalar_scorer *s, char *memory) {
     s->forms = take(memory, &used, capacity * padded * sizeof(float));
     s->weights = take(memory, &used, capacity * s->levels_padded * sizeof(float));
     s->words = take(memory, &used, capacity * s->depth * sizeof(int32_t));
-    s->spare = take(memory, &used, padded * sizeof(float));
     s->z = take(memory, &used, s->levels_padded);
     s->levels = take(memory, &used, s->levels_padded);
     s->decoded = take(memory, &used, padded * sizeof(float));
@@ -128,7 +126,7 @@ static void load_query(scalar_scorer *s, size_t q, double longest) {
     memset(weights, 0, s->levels_padded * sizeof *weights);
     memcpy(weights, form, dim * sizeof *weights);
     if (codec->kind == VX_SCALAR_ROTATED)
-        vx_rotation_apply(&codec->rotation, codec->base.kernels, weights, s->spare);
+        vx_rotation_apply(&codec->rotation, codec->base.kernels, weights);
     double largest = 0, error = 0;
     for (size_t j = 0; j < dim; j++) {
         weights[j] *= codec->steps[j];

@@ -353,7 +353,7 @@ static vindex_status undo(const vx_step *step, const vx_kernels *kernels, float 
     }
     vx_rotation rotation;
     VX_TRY(vx_rotation_seeded(step->in, step->seed, &rotation));
-    vx_rotation_undo(&rotation, kernels, vector, spare);
+    vx_rotation_undo(&rotation, kernels, vector);
     vx_rotation_free(&rotation);
     return VINDEX_OK;
 }

@@ -19,6 +19,8 @@ static const golden_file golden_files[] = {
     {"flat-pearson-0.1.vindex", "Flat", VINDEX_PEARSON},
     {"ivf-0.1.vindex", "IVF3,Flat", VINDEX_L2},
     {"ivf-f16-0.1.vindex", "IVF2,Flat,f16", VINDEX_COSINE},
+    {"hnsw-0.1.vindex", "HNSW4", VINDEX_L2},
+    {"hnsw-f16-0.1.vindex", "HNSW2,f16", VINDEX_COSINE},
 };
 
 /* Small whole numbers, which every storage type holds. */
