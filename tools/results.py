@@ -65,6 +65,30 @@ def large_lines(path):
         yield "| " + " | ".join(cells) + " |"
 
 
+def recall_lines(path):
+    """Queries per second at a recall, of simulated sets; nothing where they were not measured."""
+    if not path.exists():
+        return
+    rows, levels = flat_rows(path), ["0.80", "0.90", "0.95", "0.99"]
+    indexes = {}
+    for row in rows:
+        if row["settings"].startswith("at "):
+            what = tuple(row[name] for name in ("data", "rows", "dim", "k", "threads", "build_threads", "engine", "spec"))
+            indexes.setdefault(what, {})[row["settings"][3:]] = row
+    yield ""
+    yield ("| approximate, queries per second at recall | " + " | ".join(levels) +
+           " | train + add, s | bytes per vector |")
+    yield "|---|" + "---|" * (len(levels) + 2)
+    for (data, count, dim, k, threads, building, engine, spec), found in indexes.items():
+        cells = [f"{engine} {spec}; {data}, {int(count):,} x {dim}, k = {k}, {threads} thread"
+                 f"{'s' if threads != '1' else ''} ({building} to build)"]
+        cells += [f"{float(found[level]['qps']):,.0f}" if float(found[level]["qps"]) else "-" for level in levels]
+        one = found[levels[0]]
+        cells.append(f"{float(one['train_seconds']) + float(one['add_seconds']):.1f}")
+        cells.append(f"{float(one['bytes']) / int(count):.0f}")
+        yield "| " + " | ".join(cells) + " |"
+
+
 def projection_lines(found):
     fit, rank, apply = found["fit"], found["rank"]["steps"][0]["facts"], found["apply"]
     yield (f"| PCA of {fit['rows']:,} x {fit['dim']:,} (simulated, streamed) to {fit['output_dim']} | "
@@ -128,7 +152,8 @@ def main():
              "number takes at the memory bandwidth measured in the same run: `Certified` passes 100% because it proves "
              "most vectors away without reading them (where the data allows: independent Gaussian numbers in 1,536 dimensions "
              "do not, and it falls back). GFLOP/s likewise count the operations of the plain method.", ""]
-    table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv")) + [""] + list(other_lines(folder, threads))
+    table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv"))
+    table += list(recall_lines(folder / "recall.csv")) + [""] + list(other_lines(folder, threads))
     put(readme, table)
     put(projections, reduction_lines(folder / "reductions.csv"))
 

@@ -41,6 +41,7 @@ typedef struct vindex_search_stats {
     int64_t plain;     /* pairs judged by the vector alone: no codes, or they did not pay here */
     int64_t settled;   /* pairs computed in double precision, those for a first limit included */
     int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them */
+    int64_t lacking; /* queries for which fewer than k vectors were found; not of a range search */
 } vindex_search_stats;
 
 /* What one search asks. Initialise with vindex_search_params_init, then set what differs. */
@@ -67,6 +68,8 @@ typedef struct vindex_search_params {
      * VINDEX_ERR_STATE, above the best of them VINDEX_ERR_UNSUPPORTED. An exact index always
      * agrees. */
     double recall;
+    int64_t ef; /* nodes that an HNSW index keeps at hand: more of them find more; 0 (the default):
+                   64; fewer than k are k; up to 2^31-1; other kinds do not look at it */
     /* Where an index keeps vectors in a finer form behind its codes ("SQ8,Refine"), the candidates
      * per neighbour that are looked at there, up to 2^31-1. 0 (the default): as many as a proven
      * bound asks for, so that nothing is lost in the lists that are looked through; product codes

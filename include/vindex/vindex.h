@@ -15,6 +15,7 @@
 
 #include <vindex/fields.h>
 #include <vindex/flat.h>
+#include <vindex/hnsw.h>
 #include <vindex/index.h>
 #include <vindex/ivf.h>
 #include <vindex/status.h>

@@ -61,6 +61,7 @@ struct cli_usage {
     const char *example; /* whole command lines */
     const char *words;   /* the words it takes, as an error names them */
     int word_count;
+    bool more_words; /* or more of them */
 };
 
 /* The flags that all verbs take. */
@@ -76,7 +77,7 @@ extern struct poptOption cli_common_options[];
 
 struct cli_parsed {
     poptContext context;
-    const char **words; /* usage->word_count of them */
+    const char **words; /* usage->word_count of them, NULL behind the last */
 };
 
 enum { CLI_PROCEED = -1 };

@@ -9,29 +9,63 @@
 #include <vindex/io.h>
 
 #include "bench/kernels.h"
+#include "bench_recall.h"
 #include "report.h"
+#include "rows.h"
 
 static const struct cli_usage usage = {
     .verb = "bench",
-    .form = "kernels [--dim D] [--megabytes N] [-o DIR]",
-    .does = "kernels: GB/s and GFLOP/s of every kernel at every instruction-set level this machine "
-            "has,\n"
-            "beside the read bandwidth and the arithmetic peak measured in the same run. With -o, "
-            "writes\n"
-            "kernels.json and kernels.csv there.",
-    .example = "  vindex bench kernels\n  vindex bench kernels --dim 1536 -o results",
-    .words = "kernels",
+    .form = "kernels [--dim D] [--megabytes N] [-o DIR] | recall SPEC... [--input X --queries Q]",
+    .does =
+        "kernels: GB/s and GFLOP/s of every kernel at every instruction-set level this machine "
+        "has,\n"
+        "beside the read bandwidth and the arithmetic peak measured in the same run. With -o, "
+        "writes\n"
+        "kernels.json and kernels.csv there.\n"
+        "recall: recall@K against queries per second for each index SPEC, over the values of its\n"
+        "parameters (--sweep, or else those that tuning finds on half of the queries, measured\n"
+        "with the others), beside an exact search; bytes per vector and build time. On files, or\n"
+        "on simulated vectors. With -o, writes recall.json, recall.csv and recall.svg there.",
+    .example =
+        "  vindex bench kernels\n  vindex bench kernels --dim 1536 -o results\n"
+        "  vindex bench recall IVF1024,Flat --rows 100000 --threads 1 --plot curve.svg\n"
+        "  vindex bench recall IVF256,Flat IVF1024,Flat --input songs.npy --queries q.npy \\\n"
+        "    --sweep nprobe=1,2,4,8,16,32",
+    .words = "kernels|recall",
     .word_count = 1,
+    .more_words = true,
 };
 
 static int dim = 128, megabytes = 512;
 static char *folder;
+static struct bench_recall recall = {.rows = 100000, .count = 1000, .k = 10};
 
 static struct poptOption options[] = {
     {"dim", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &dim, 0, "numbers per vector", "D"},
     {"megabytes", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &megabytes, 0,
      "size of the rows scanned; far more than the caches hold", "N"},
     {"output", 'o', POPT_ARG_STRING, &folder, 0, "also write JSON and CSV into this folder", "DIR"},
+    {"input", 0, POPT_ARG_ARGV, &recall.inputs, 0, "recall: embeddings to index", "FILE"},
+    {"queries", 0, POPT_ARG_ARGV, &recall.queries, 0, "recall: embeddings to search for", "FILE"},
+    {"data", 0, POPT_ARG_STRING, &recall.data, 0,
+     "recall: without --input, simulated vectors: clustered (the default) or sift-like", "SET"},
+    {"rows", 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &recall.rows, 0,
+     "recall: how many of them", "N"},
+    {"count", 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &recall.count, 0,
+     "recall: simulated queries", "N"},
+    {"metric", 0, POPT_ARG_STRING, &recall.metric, 0,
+     "recall: l2 (the default), ip, cosine or pearson", "METRIC"},
+    {NULL, 'k', POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &recall.k, 0,
+     "recall: neighbours per query", "K"},
+    {"sweep", 0, POPT_ARG_ARGV, &recall.sweeps, 0,
+     "recall: a parameter of the search and its values, as in nprobe=1,2,4,8; of several, all "
+     "combinations",
+     "NAME=V,..."},
+    {"batch", 0, POPT_ARG_LONGLONG, &recall.batch, 0,
+     "recall: queries per call; 0 (the default): all", "N"},
+    {"csv", 0, POPT_ARG_NONE, &recall.csv, 0, "recall: print CSV", NULL},
+    {"plot", 0, POPT_ARG_STRING, &recall.plot, 0, "recall: draw the curves, .svg or .png", "FILE"},
+    {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_column_options, 0, NULL, NULL},
     {NULL, 0, POPT_ARG_INCLUDE_TABLE, cli_common_options, 0, "Common to all verbs:", NULL},
     POPT_TABLEEND,
 };
@@ -71,9 +105,12 @@ static void print_table(FILE *out, const bench_machine *machine, const bench_row
     }
 }
 
-static int write_text(const char *name, const char *text) {
+int bench_write(const char *into, const char *name, const char *text) {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+    if (mkdir(into, 0777) && errno != EEXIST)
+        return cli_fail("-o %s: the folder cannot be made, %s; choose another", into,
+                        strerror(errno));
+    if (snprintf(path, sizeof path, "%s/%s", into, name) >= (int)sizeof path)
         return cli_fail("-o: the path is longer than %zu bytes; choose a shorter one", sizeof path);
     vindex_output *file;
     int answer = cli_status(vindex_output_create(path, &file));
@@ -100,13 +137,10 @@ static char *to_csv(const bench_row *rows, size_t count) {
 }
 
 static int write_files(const json_t *json, const bench_row *rows, size_t count) {
-    if (mkdir(folder, 0777) && errno != EEXIST)
-        return cli_fail("-o %s: the folder cannot be made, %s; choose another", folder,
-                        strerror(errno));
     char *text = json_dumps(json, JSON_INDENT(2)), *csv = to_csv(rows, count);
-    int answer = text && csv ? write_text("kernels.json", text)
+    int answer = text && csv ? bench_write(folder, "kernels.json", text)
                              : cli_fail("kernels: no memory for the report; free some");
-    if (answer == CLI_DONE) answer = write_text("kernels.csv", csv);
+    if (answer == CLI_DONE) answer = bench_write(folder, "kernels.csv", csv);
     free(text);
     free(csv);
     return answer;
@@ -142,9 +176,18 @@ int cmd_bench(int argc, const char **argv) {
     struct cli_parsed parsed;
     int answer = cli_parse(&usage, options, argc, argv, &parsed);
     if (answer == CLI_PROCEED) {
-        if (strcmp(parsed.words[0], "kernels"))
-            answer =
-                cli_words("'%s': it is no benchmark that is known; use kernels", parsed.words[0]);
+        bool kernels = strcmp(parsed.words[0], "kernels") == 0;
+        recall.dim = dim;
+        recall.folder = folder;
+        recall.specs = parsed.words + 1;
+        if (strcmp(parsed.words[0], "recall") == 0)
+            answer = bench_recall_run(&recall);
+        else if (!kernels)
+            answer = cli_words("'%s': it is no benchmark that is known; use kernels or recall",
+                               parsed.words[0]);
+        else if (parsed.words[1] != NULL)
+            answer = cli_words("'%s': one word too many; `vindex bench --help` shows the form",
+                               parsed.words[1]);
         else if (dim < 1 || dim > 65536 || megabytes < 1 || megabytes > 1 << 20)
             answer = cli_words(
                 "--dim %d --megabytes %d: that is out of range; give --dim 1 to 65536 and "

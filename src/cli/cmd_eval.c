@@ -113,7 +113,7 @@ static int run_eval(struct eval *eval) {
     int answer = check_words(eval);
     if (answer != CLI_DONE) return answer;
     struct eval_task task = {.eval = eval};
-    if (eval->spec != NULL || eval->scatter != NULL) cli_tune_blas(); /* what they use learns */
+    cli_tune_blas();
     answer = eval_run(&task);
     bool ranked = task.cliques != NULL;
     if (answer == CLI_DONE && !ranked &&

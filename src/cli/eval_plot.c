@@ -1,103 +1,13 @@
 /* Pictures of an evaluation, drawn by gnuplot. */
-#include <errno.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <vindex/transform.h>
 
 #include "eval.h"
-
-extern char **environ;
-
-/* A picture on its way: gnuplot reads the script, which lies beside it, and draws into `part`,
- * which takes its name when it is whole. */
-struct picture {
-    const char *path;
-    char *script_path, *part;
-    FILE *script;
-};
-
-/* Text between gnuplot's single quotes. */
-static void put_quoted(FILE *script, const char *text) {
-    fputc('\'', script);
-    for (; *text != '\0'; text++)
-        if (*text == '\'')
-            fputs("''", script);
-        else
-            fputc(*text == '\n' ? ' ' : *text, script);
-    fputc('\'', script);
-}
-
-static int begin(const char *flag, const char *path, int width, struct picture *p) {
-    *p = (struct picture){.path = path};
-    bool svg = cli_ends(path, ".svg");
-    if (!svg && !cli_ends(path, ".png"))
-        return cli_words("%s %s: the picture is drawn as .svg or .png; give such a name", flag,
-                         path);
-    size_t room = strlen(path) + 16;
-    p->script_path = cli_alloc((int64_t)room, 1, flag);
-    p->part = cli_alloc((int64_t)room, 1, flag);
-    if (p->script_path == NULL || p->part == NULL) return CLI_FAILED;
-    snprintf(p->script_path, room, "%s.XXXXXX", path);
-    snprintf(p->part, room, "%s.part", path);
-    int file = mkstemp(p->script_path);
-    p->script = file >= 0 ? fdopen(file, "w") : NULL;
-    if (p->script == NULL)
-        return cli_fail("%s %s: gnuplot's script cannot be made beside it (%s); check the folder",
-                        flag, path, strerror(errno));
-    if (svg)
-        fprintf(p->script,
-                "set terminal svg size %d,420 font 'DejaVu Sans,12' background 'white'\n", width);
-    else
-        fprintf(p->script, "set terminal pngcairo size %d,420 font 'DejaVu Sans,10'\n", width);
-    fputs("set output ", p->script);
-    put_quoted(p->script, p->part);
-    fputs("\nset grid\nset encoding utf8\n", p->script);
-    return CLI_DONE;
-}
-
-static int run_gnuplot(const char *script) {
-    char name[] = "gnuplot";
-    char *const words[] = {name, (char *)(uintptr_t)script, NULL};
-    posix_spawn_file_actions_t actions;
-    pid_t child;
-    int state = 0;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", 1, 0); /* O_WRONLY */
-    int error = posix_spawnp(&child, name, &actions, NULL, words, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (error == ENOENT)
-        return cli_fail("gnuplot: the program is not there to draw with; install the package "
-                        "gnuplot");
-    if (error != 0)
-        return cli_fail("gnuplot: it does not start (%s); check its installation", strerror(error));
-    while (waitpid(child, &state, 0) < 0 && errno == EINTR) continue;
-    return WIFEXITED(state) && WEXITSTATUS(state) == 0
-               ? CLI_DONE
-               : cli_fail("gnuplot: it could not draw; check that the folder can be written and "
-                          "that gnuplot knows the terminals svg and pngcairo");
-}
-
-static int finish(struct picture *p, int answer) {
-    bool written = p->script != NULL && fflush(p->script) == 0 && !ferror(p->script);
-    if (answer == CLI_DONE && !written)
-        answer = cli_fail("%s: gnuplot's script cannot be written beside it; make room", p->path);
-    if (p->script != NULL) fclose(p->script);
-    if (answer == CLI_DONE) answer = run_gnuplot(p->script_path);
-    if (answer == CLI_DONE && rename(p->part, p->path) != 0)
-        answer =
-            cli_fail("%s: it cannot be written (%s); check the folder", p->path, strerror(errno));
-    if (answer != CLI_DONE && p->part != NULL) unlink(p->part);
-    if (p->script != NULL) unlink(p->script_path);
-    free(p->script_path);
-    free(p->part);
-    return answer;
-}
+#include "picture.h"
 
 /* ---- what queries did ---- */
 
@@ -195,15 +105,15 @@ static const char query_panels[] =
     "unset output\n";
 
 int eval_plot(const struct eval_task *task) {
-    struct picture p;
-    int answer = begin("--plot", task->eval->plot, 1200, &p);
+    struct cli_picture p;
+    int answer = cli_picture_begin("--plot", task->eval->plot, 1200, &p);
     if (answer == CLI_DONE) {
         put_first_ranks(p.script, &task->detail);
         put_curve(p.script, &task->detail);
         answer = put_sizes(p.script, &task->detail);
         fputs(query_panels, p.script);
     }
-    return finish(&p, answer);
+    return cli_picture_finish(&p, answer);
 }
 
 /* ---- where items lie ---- */
@@ -275,14 +185,14 @@ static void put_points(FILE *script, const struct eval_task *task, const float *
             coloured);
     for (int c = 0; c < coloured; c++) {
         fprintf(script, ", \\\n  $points%d with points pt 7 ps 0.7 lc %d title ", c, c + 1);
-        put_quoted(script, task->truth.names[cliques[c].row]);
+        cli_picture_quote(script, task->truth.names[cliques[c].row]);
     }
     fputs("\nunset output\n", script);
 }
 
 int eval_scatter(const struct eval_task *task) {
-    struct picture p;
-    int answer = begin("--scatter", task->eval->scatter, 760, &p);
+    struct cli_picture p;
+    int answer = cli_picture_begin("--scatter", task->eval->scatter, 760, &p);
     float *xy = cli_alloc(task->candidates.rows, 2 * sizeof *xy, "--scatter");
     struct clique *cliques = count_cliques(task);
     if (answer == CLI_DONE && (xy == NULL || cliques == NULL)) answer = CLI_FAILED;
@@ -295,5 +205,5 @@ int eval_scatter(const struct eval_task *task) {
     }
     free(cliques);
     free(xy);
-    return finish(&p, answer);
+    return cli_picture_finish(&p, answer);
 }

@@ -14,10 +14,16 @@ void cli_keep_words(char **argv) {
     words = argv;
 }
 
+/* OpenBLAS's own threads have nothing to do here, for vindex makes its own; but once loaded they
+ * spin for a tenth of a second and take it from these. */
 void cli_tune_blas(void) {
     const char *core = vindex_blas_advice();
-    if (core == NULL) return;
-    if (setenv("OPENBLAS_CORETYPE", core, 1) == 0) execv("/proc/self/exe", words);
+    bool alone = getenv("OPENBLAS_NUM_THREADS") != NULL;
+    if (core == NULL && alone) return;
+    if ((core == NULL || setenv("OPENBLAS_CORETYPE", core, 1) == 0) &&
+        (alone || setenv("OPENBLAS_NUM_THREADS", "1", 0) == 0))
+        execv("/proc/self/exe", words);
+    if (core == NULL) return; /* only the time that their spinning takes is lost */
     cli_note("vindex: note: OpenBLAS does not know this processor, and starting again failed, %s; "
              "set OPENBLAS_CORETYPE=%s for several times the speed",
              strerror(errno), core);

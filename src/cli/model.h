@@ -7,9 +7,9 @@
 #include "report.h"
 #include "rows.h"
 
-/* Starts the program again, with the environment variable that gives OpenBLAS the kernels of this
- * processor, where it would run with slow ones. Called before learning; returns if there is nothing
- * to do. */
+/* Starts the program again with the environment variables that give OpenBLAS the kernels of this
+ * processor, where it would run with slow ones, and no threads of its own. Called before learning
+ * and ranking; returns if there is nothing to do. */
 void cli_tune_blas(void);
 
 /* The words the program was started with, for that. */

@@ -50,7 +50,7 @@ static int take_words(const struct cli_usage *usage, struct cli_parsed *parsed) 
     if (count < usage->word_count)
         return cli_words("%s: %s; `vindex %s --help` shows the form", usage->words,
                          count == 0 ? "nothing was given" : "too few words", usage->verb);
-    if (count > usage->word_count)
+    if (count > usage->word_count && !usage->more_words)
         return cli_words("'%s': one word too many; `vindex %s --help` shows the form",
                          parsed->words[usage->word_count], usage->verb);
     return CLI_PROCEED;

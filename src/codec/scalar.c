@@ -85,12 +85,12 @@ static float bf16_value(uint32_t stored) {
 /* The vector that levels and a scale stand for. */
 static void compose(const vx_scalar *codec, const unsigned char *levels, float scale,
                     const float *centre, float *vector) {
-    float spare[VX_SCALAR_NUMBERS], half = vx_scalar_half(codec);
+    float half = vx_scalar_half(codec);
     size_t dim = codec->shape.dim;
     for (size_t j = 0; j < dim; j++)
         vector[j] = ((float)levels[j] - half) * codec->steps[j] * scale;
     if (codec->kind == VX_SCALAR_ROTATED)
-        vx_rotation_undo(&codec->rotation, codec->base.kernels, vector, spare);
+        vx_rotation_undo(&codec->rotation, codec->base.kernels, vector);
     for (size_t j = 0; j < dim; j++)
         vector[j] = vector[j] + codec->middle[j] + (centre ? centre[j] : 0);
 }
@@ -111,14 +111,14 @@ static float steps_for(const vx_scalar *codec, const float *y) {
 
 /* The vector in the terms of levels: rotated, or in steps of its dimensions. */
 static void into_steps(const vx_scalar *codec, const float *form, float *y) {
-    float spare[VX_SCALAR_NUMBERS], most = (float)(1 << codec->shape.bits);
+    float most = (float)(1 << codec->shape.bits);
     size_t dim = codec->shape.dim;
     for (size_t j = 0; j < dim; j++) {
         float left = form[j] - codec->middle[j];
         y[j] = VX_MIN(VX_MAX(left, -NUMBER_MOST), NUMBER_MOST);
     }
     if (codec->kind == VX_SCALAR_ROTATED)
-        vx_rotation_apply(&codec->rotation, codec->base.kernels, y, spare);
+        vx_rotation_apply(&codec->rotation, codec->base.kernels, y);
     for (size_t j = 0; codec->kind == VX_SCALAR_DIMENSION && j < dim; j++) {
         float steps = codec->steps[j] > 0 ? y[j] / codec->steps[j] : 0;
         y[j] = VX_MIN(VX_MAX(steps, -most), most);

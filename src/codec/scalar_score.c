@@ -33,7 +33,6 @@ typedef struct scalar_scorer {
     float *forms;   /* w, padded */
     float *weights; /* w in the terms of levels, zeros behind, levels_padded */
     int32_t *words; /* depth each */
-    float *spare;   /* of a rotation */
     int8_t *z;
     unsigned char *levels;   /* of a row */
     float *decoded;          /* a row */
@@ -63,7 +62,6 @@ static size_t place(scalar_scorer *s, char *memory) {
     s->forms = take(memory, &used, capacity * padded * sizeof(float));
     s->weights = take(memory, &used, capacity * s->levels_padded * sizeof(float));
     s->words = take(memory, &used, capacity * s->depth * sizeof(int32_t));
-    s->spare = take(memory, &used, padded * sizeof(float));
     s->z = take(memory, &used, s->levels_padded);
     s->levels = take(memory, &used, s->levels_padded);
     s->decoded = take(memory, &used, padded * sizeof(float));
@@ -128,7 +126,7 @@ static void load_query(scalar_scorer *s, size_t q, double longest) {
     memset(weights, 0, s->levels_padded * sizeof *weights);
     memcpy(weights, form, dim * sizeof *weights);
     if (codec->kind == VX_SCALAR_ROTATED)
-        vx_rotation_apply(&codec->rotation, codec->base.kernels, weights, s->spare);
+        vx_rotation_apply(&codec->rotation, codec->base.kernels, weights);
     double largest = 0, error = 0;
     for (size_t j = 0; j < dim; j++) {
         weights[j] *= codec->steps[j];
@@ -138,12 +136,13 @@ static void load_query(scalar_scorer *s, size_t q, double longest) {
     /* Also what would leave the range of single precision. */
     if (!(largest < 1e30) || (largest > 0 && largest < 1e-30)) query->judged = false;
     double inverse = query->judged && largest > 0 ? 126.99 / largest : 0;
-    int32_t sum = vx_quantise(weights, inverse, dim, s->z);
-    for (size_t j = 0; j < dim; j++) {
+    int32_t sum = 0;
+    memset(s->z, 0, s->levels_padded);
+    if (inverse > 0) sum = vx_quantise(weights, inverse, dim, s->z);
+    for (size_t j = 0; inverse > 0 && j < dim; j++) {
         double off = (double)weights[j] * inverse - s->z[j];
         error += off * off;
     }
-    memset(s->z + dim, 0, s->levels_padded - dim);
     memcpy(s->words + q * s->depth, s->z, s->depth * sizeof(int32_t));
     query->start = -(sum / 2 * ((1 << codec->shape.bits) - 1));
     query->unit = inverse > 0 ? (float)(1 / inverse) : 0;

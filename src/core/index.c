@@ -18,6 +18,8 @@ static const vindex_field search_fields[] = {
      "lists that an IVF index looks through; 0: 16, or what a recall wants"},
     {"recall", VINDEX_FIELD_DOUBLE, offsetof(vindex_search_params, recall), 0, 1, 0,
      "of a tuned index: the recall that is wanted; 0: as the parameters give"},
+    {"ef", VINDEX_FIELD_INT64, offsetof(vindex_search_params, ef), 0, INT32_MAX, 0,
+     "nodes that an HNSW index keeps at hand; 0: 64, or what a recall wants"},
     {"rerank", VINDEX_FIELD_INT64, offsetof(vindex_search_params, rerank), 0, INT32_MAX, 0,
      "candidates per neighbour that Refine looks at; 0: as many as a bound asks for"},
 };
@@ -214,9 +216,9 @@ static vindex_status check_filter(const vindex_filter *filter) {
 
 /* Programs built before a field was there get its default. */
 static void take_params(const vindex_search_params *given, vindex_search_params *params) {
-    static const size_t earlier[] = {offsetof(vindex_search_params, nprobe),
-                                     offsetof(vindex_search_params, recall),
-                                     offsetof(vindex_search_params, rerank)};
+    static const size_t earlier[] = {
+        offsetof(vindex_search_params, nprobe), offsetof(vindex_search_params, recall),
+        offsetof(vindex_search_params, ef), offsetof(vindex_search_params, rerank)};
     size_t known = VX_MIN(given->struct_size, sizeof *params);
     memcpy(params, given, VX_MAX(known, sizeof given->struct_size));
     for (size_t i = 0; i < VX_COUNT(earlier); i++)
@@ -265,10 +267,12 @@ typedef struct neighbours {
     size_t k;
     int64_t *ids;
     float *distances;
+    atomic_llong lacking; /* queries with fewer than k */
 } neighbours;
 
 static void answer_neighbours(void *context, size_t query, const vx_hit *hits, size_t count) {
-    const neighbours *out = context;
+    neighbours *out = context;
+    if (count < out->k) atomic_fetch_add(&out->lacking, 1);
     for (size_t i = 0; i < out->k; i++) {
         vx_hit hit = i < count ? hits[i] : (vx_hit){INFINITY, -1};
         if (out->ids) out->ids[query * out->k + i] = hit.id;
@@ -280,10 +284,12 @@ vindex_status vindex_search(const vindex_index *index, const float *queries, int
                             const vindex_search_params *params, int64_t *ids, float *distances) {
     vx_request request;
     VX_TRY(make_request(index, queries, nq, params, &request));
-    neighbours out = {index->metric, request.k, ids, distances};
+    neighbours out = {index->metric, request.k, ids, distances, 0};
     request.answer = answer_neighbours;
     request.answer_context = &out;
-    return index->ops->search(index, &request);
+    VX_TRY(index->ops->search(index, &request));
+    if (request.stats) request.stats->lacking = atomic_load(&out.lacking);
+    return VINDEX_OK;
 }
 
 /* A range search's answers arrive in any order, and their number is known only at the end. */

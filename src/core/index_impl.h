@@ -16,6 +16,7 @@ typedef struct vx_request {
     size_t k;
     size_t nprobe;     /* lists to look through, for indexes that have some: see vx_knob */
     size_t rerank;     /* candidates per neighbour that Refine looks at; 0: as bounds ask for */
+    size_t ef;         /* nodes to keep at hand, for graphs: likewise */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;

@@ -3,12 +3,13 @@
 #include <stdio.h>
 
 #include "flat/flat.h"
+#include "hnsw/hnsw.h"
 #include "index_impl.h"
 #include "ivf/ivf.h"
 #include "transform/projected.h"
 
 static const vx_index_kind *const kinds[] = {&vx_flat_kind, &vx_ivf_kind, &vx_codes_kind,
-                                             &vx_projected_kind};
+                                             &vx_hnsw_kind, &vx_projected_kind};
 
 static vindex_status split(const char *text, vx_spec *spec) {
     *spec = (vx_spec){0};

@@ -37,6 +37,7 @@ static vx_rank_task task_of(const vx_eval_job *job, const vindex_eval_sets *sets
         .candidates = sets->candidates,
         .candidate_count = job->candidate_count,
         .self = self ? self + first : NULL,
+        .within = job->square,
     };
 }
 

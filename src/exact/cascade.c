@@ -180,63 +180,85 @@ static void scan_codes(vx_worker *worker, const vx_span *rows) {
     }
 }
 
-/* Looks at the pairs of a panel at once: so many queries look at the same few rows that these are
- * in the cache already. */
-static void look_now(vx_worker *worker, size_t first_query, const vx_span *rows, size_t found) {
-    const vx_code_hit *hits = worker->hits;
-    const vx_space *space = &worker->group->space;
-    int64_t before = worker->stats.vectors;
-    worker->passed += found;
-    worker->stats.survivors += (int64_t)found;
-    if (worker->group->second)
-        worker->stats.bytes += (int64_t)(found * vx_plane_stride(space->dim));
-    for (size_t i = 0; i < found; i++) {
-        size_t q = first_query + hits[i].query;
-        if (worker->group->second) {
-            float key = vx_codes_refine(worker->group, q, rows->block, rows->at + hits[i].row,
-                                        hits[i].known);
-            if (key < worker->limits[q]) continue;
-        }
+/* Checks pairs of queries and the rows of a span. Many queries look at the same few rows. */
+static void look_at_pairs(vx_worker *worker, const vx_span *rows, const vx_code_hit *pairs,
+                          size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (pairs[i].key < worker->limits[pairs[i].query]) continue; /* which is tighter now */
         worker->stats.vectors++;
-        check_row(worker, q, rows->row + hits[i].row);
+        worker->stats.bytes += (int64_t)vx_space_stride(&worker->group->space);
+        check_row(worker, pairs[i].query, rows->row + pairs[i].row);
     }
-    worker->stats.bytes += (worker->stats.vectors - before) * (int64_t)vx_space_stride(space);
 }
 
-/* A panel of queries against the codes: the pairs that pass, all of them there, go to
- * worker->hits; answers how many. */
-static size_t tile_panel(vx_worker *worker, size_t q, const vx_span *rows, const vx_codes *all) {
+/* Leaves those of a panel's pairs that second planes do not rule out, and asks for their rows. */
+static size_t refine_pairs(vx_worker *worker, const vx_span *rows, vx_code_hit *pairs,
+                           size_t count) {
+    size_t kept = 0;
+    worker->passed += count;
+    worker->stats.survivors += (int64_t)count;
+    if (worker->group->second)
+        worker->stats.bytes += (int64_t)(count * vx_plane_stride(worker->group->space.dim));
+    for (size_t i = 0; i < count; i++) {
+        vx_code_hit pair = pairs[i];
+        if (worker->group->second)
+            pair.key = vx_codes_refine(worker->group, pair.query, rows->block, rows->at + pair.row,
+                                       pair.known);
+        if (pair.key < worker->limits[pair.query]) continue;
+        pairs[kept++] = pair;
+        prefetch_row(worker, rows->row + pair.row);
+    }
+    return kept;
+}
+
+/* The pairs that pass of opened rows and the panel of queries that begins with q. */
+static size_t tile_panel(const vx_worker *worker, const vx_open_codes *open, size_t q,
+                         const vx_span *rows, vx_code_hit *pairs) {
     const vx_group *group = worker->group;
-    size_t height = group->kernels->code_tile_rows;
-    size_t there = VX_MIN(group->kernels->code_tile_queries, group->count - q), found = 0;
+    size_t there = VX_MIN(group->kernels->code_tile_queries, group->count - q), kept = 0;
     vx_code_queries queries = queries_at(worker, q);
-    for (size_t start = 0; start < rows->count; start += height) {
-        vx_code_hit *hits = worker->hits + found;
-        vx_codes codes = *all;
-        codes.groups += start / VX_CODE_ROWS * vx_code_group_bytes(&all->shape);
-        codes.count = VX_MIN(all->count - start / VX_CODE_ROWS, height / VX_CODE_ROWS);
-        size_t more = group->kernels->code_tile(&codes, &queries, worker->limits + q, hits);
-        for (size_t i = 0; i < more; i++) {
-            vx_code_hit hit = hits[i];
-            hit.row += (uint32_t)start;
-            if (hit.query < there && hit.row < rows->count) worker->hits[found++] = hit;
-        }
+    size_t found = group->kernels->code_tile(open, &queries, worker->limits + q, pairs);
+    for (size_t i = 0; i < found; i++) {
+        vx_code_hit pair = pairs[i];
+        if (pair.query >= there || pair.row >= rows->count) continue;
+        pair.query += (uint32_t)q;
+        pairs[kept++] = pair;
     }
-    return found;
+    return kept;
 }
 
-/* Many queries against the codes, a panel of them at a time. */
-static void tile_codes(vx_worker *worker, const vx_span *rows) {
+/* A tile's height of rows against all panels. */
+static void tile_rows(vx_worker *worker, const vx_span *rows) {
     const vx_group *group = worker->group;
-    vx_codes all = vx_codes_at(&group->space, rows->block->codes, rows->at, rows->count);
+    vx_codes codes = vx_codes_at(&group->space, rows->block->codes, rows->at, rows->count);
+    vx_open_codes open = {worker->opened, codes.count, codes.shape};
+    size_t waiting = 0, stride = vx_plane_stride(group->space.dim);
+    group->kernels->code_open(&codes, worker->opened);
+    const char *planes = (const char *)rows->block->planes + rows->at * stride;
+    for (size_t byte = 0; group->second && byte < rows->count * stride; byte += VX_CODE_LINE)
+        __builtin_prefetch(planes + byte, 0, 2);
     for (size_t q = 0; q < group->count; q += group->kernels->code_tile_queries) {
-        size_t found = tile_panel(worker, q, rows, &all);
-        if (!worker->approximate) {
-            look_now(worker, q, rows, found);
+        vx_code_hit *pairs = worker->pairs + waiting;
+        size_t found = tile_panel(worker, &open, q, rows, pairs);
+        if (worker->approximate) {
+            for (size_t i = 0; i < found; i++) push(worker, pairs[i].query, rows->row, &pairs[i]);
             continue;
         }
-        for (size_t i = 0; i < found; i++)
-            push(worker, q + worker->hits[i].query, rows->row, &worker->hits[i]);
+        waiting += refine_pairs(worker, rows, pairs, found);
+        if (waiting <= VX_CASCADE_PAIRS / 2) continue; /* there is room for another panel's */
+        look_at_pairs(worker, rows, worker->pairs, waiting);
+        waiting = 0;
+    }
+    look_at_pairs(worker, rows, worker->pairs, waiting);
+}
+
+/* Many queries against the codes. */
+static void tile_codes(vx_worker *worker, const vx_span *rows) {
+    size_t height = worker->group->kernels->code_tile_rows;
+    for (size_t start = 0; start < rows->count; start += height) {
+        vx_span part =
+            vx_span_part(rows, &worker->group->space, start, VX_MIN(rows->count - start, height));
+        tile_rows(worker, &part);
     }
 }
 

@@ -94,7 +94,7 @@ void vx_coder_rotate(const vx_coder *coder, const vx_kernels *kernels, float *v,
     for (size_t r = 0; r < count; r++) {
         float *head = y + r * padded;
         if (!coder->matrix) {
-            vx_rotation_apply(&coder->rotation, kernels, v + r * stride, scratch);
+            vx_rotation_apply(&coder->rotation, kernels, v + r * stride);
             memcpy(head, v + r * stride, coder->head * sizeof *head);
         }
         memset(head + coder->head, 0, (padded - coder->head) * sizeof *head);
@@ -102,10 +102,10 @@ void vx_coder_rotate(const vx_coder *coder, const vx_kernels *kernels, float *v,
 }
 
 void vx_coder_rotate_query(const vx_coder *coder, const vx_kernels *kernels, const double *w,
-                           float *y, float *scratch) {
+                           float *y) {
     if (!coder->matrix) {
         for (size_t j = 0; j < coder->dim; j++) y[j] = (float)w[j];
-        vx_rotation_apply(&coder->rotation, kernels, y, scratch);
+        vx_rotation_apply(&coder->rotation, kernels, y);
         return;
     }
     for (size_t j = 0; j < coder->head; j++)

@@ -47,9 +47,9 @@ VX_SHARED void vx_coder_rotate(const vx_coder *coder, const vx_kernels *kernels,
                                size_t count, float *y, float *scratch);
 
 /* The same for a query in double precision (vx_padded(dim), padding zero), y holding vx_padded(dim)
- * numbers and scratch too. */
+ * numbers. */
 VX_SHARED void vx_coder_rotate_query(const vx_coder *coder, const vx_kernels *kernels,
-                                     const double *w, float *y, float *scratch);
+                                     const double *w, float *y);
 
 /* With heads y and tails t: |w . v - y_w . y_v| <= |t_w| |t_v| + this |w| |v|. */
 VX_SHARED double vx_coder_error(const vx_coder *coder);

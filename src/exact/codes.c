@@ -222,20 +222,20 @@ static int32_t *word_of(const vx_group *group, size_t q, size_t w) {
 /* Scratch memory of load_query. */
 typedef struct query_scratch {
     double *w; /* padded */
-    float *y, *rotation;
+    float *y;  /* padded */
     int8_t *z;
 } query_scratch;
 
 static size_t query_scratch_size(const vx_coder *coder) {
     size_t padded = vx_padded(coder->dim);
-    return padded * sizeof(double) + 2 * padded * sizeof(float) + padded;
+    return padded * sizeof(double) + padded * sizeof(float) + padded;
 }
 
 static query_scratch place_query(const vx_coder *coder, char *memory) {
     size_t padded = vx_padded(coder->dim);
     double *w = (double *)(void *)memory;
     float *y = (float *)(void *)(w + padded);
-    return (query_scratch){w, y, y + padded, (int8_t *)(void *)(y + 2 * padded)};
+    return (query_scratch){w, y, (int8_t *)(void *)(y + padded)};
 }
 
 /* The query as the metric sees it, less the mean where distances are compared; answers its norm. */
@@ -300,7 +300,7 @@ static void load_query(const vx_group *group, size_t q, const query_scratch *own
     size_t head = coder->head;
     double whole = form_query(group, q, own->w);
     group->code_base[q] = code_base(group, whole, own->w);
-    vx_coder_rotate_query(coder, group->kernels, own->w, own->y, own->rotation);
+    vx_coder_rotate_query(coder, group->kernels, own->w, own->y);
     /* A head next to nothing beside the whole has a larger unit than it needs, lest that leave the
      * range of single precision. */
     double largest = whole * 0x1p-20;

@@ -226,9 +226,8 @@ double vx_group_settle(const vx_group *group, size_t q, const void *row) {
 }
 
 /* Bounds every intermediate sum of a tile; its error is gamma times it. */
-static double reach_of(const vx_group *group, size_t q, float largest_aux) {
-    double norm = group->norms[q];
-    switch (group->space.metric) {
+static double reach_of(vindex_metric metric, double norm, float largest_aux) {
+    switch (metric) {
     case VINDEX_L2:
         return norm * norm + (double)largest_aux;
     case VINDEX_INNER_PRODUCT:
@@ -241,36 +240,41 @@ static double reach_of(const vx_group *group, size_t q, float largest_aux) {
     return INFINITY;
 }
 
+static double offset_of(vindex_metric metric, double norm) {
+    return metric == VINDEX_L2 ? norm * norm : 0;
+}
+
 double vx_group_offset(const vx_group *group, size_t q) {
-    double norm = group->norms[q];
-    return group->space.metric == VINDEX_L2 ? norm * norm : 0;
+    return offset_of(group->space.metric, group->norms[q]);
 }
 
 double vx_group_slack(const vx_group *group, size_t q, float largest_aux) {
     size_t dim = group->space.dim, scan = vx_scan_chain(dim), tile = vx_tile_chain(dim);
-    double reach = reach_of(group, q, largest_aux);
+    double reach = reach_of(group->space.metric, group->norms[q], largest_aux);
     if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
     return vx_gamma(VX_MAX(scan, tile)) * reach + vx_underflow(dim);
 }
 
+vx_bracket vx_limits(const vx_space *space, vx_pass pass, double norm, double key,
+                     float largest_aux) {
+    size_t chain = pass == VX_PASS_SCAN ? vx_scan_chain(space->dim) : vx_tile_chain(space->dim);
+    double under = vx_underflow(space->dim), gamma = vx_gamma(chain);
+    if (space->metric == VINDEX_L2 && pass == VX_PASS_SCAN)
+        /* sums of squares: the error is relative to the key itself */
+        return (vx_bracket){-vx_round_up(under - key * (1 - gamma)),
+                            vx_round_up(key * (1 + gamma) + under)};
+    double reach = reach_of(space->metric, norm, largest_aux);
+    if (!(reach < VX_FILTER_LIMIT)) return (vx_bracket){-INFINITY, INFINITY};
+    key -= offset_of(space->metric, norm);
+    return (vx_bracket){-vx_round_up(gamma * reach + under - key),
+                        vx_round_up(key + gamma * reach + under)};
+}
+
 void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key, float largest_aux,
                      float *low, float *high) {
-    size_t dim = group->space.dim;
-    double under = vx_underflow(dim);
-    double gamma = vx_gamma(pass == VX_PASS_SCAN ? vx_scan_chain(dim) : vx_tile_chain(dim));
-    *low = -INFINITY;
-    *high = INFINITY;
-    if (group->space.metric == VINDEX_L2 && pass == VX_PASS_SCAN) {
-        /* sums of squares: the error is relative to the key itself */
-        *low = -vx_round_up(under - key * (1 - gamma));
-        *high = vx_round_up(key * (1 + gamma) + under);
-        return;
-    }
-    double reach = reach_of(group, q, largest_aux);
-    if (!(reach < VX_FILTER_LIMIT)) return;
-    key -= vx_group_offset(group, q);
-    *low = -vx_round_up(gamma * reach + under - key);
-    *high = vx_round_up(key + gamma * reach + under);
+    vx_bracket bracket = vx_limits(&group->space, pass, group->norms[q], key, largest_aux);
+    *low = bracket.low;
+    *high = bracket.high;
 }
 
 vx_code_queries vx_group_codes(const vx_group *group, size_t q) {

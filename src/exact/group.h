@@ -101,6 +101,13 @@ VX_SHARED double vx_group_settle(const vx_group *group, size_t q, const void *ro
 VX_SHARED void vx_group_limits(const vx_group *group, vx_pass pass, size_t q, double key,
                                float largest_aux, float *low, float *high);
 
+/* The same for any query, by its norm as the group has it. */
+typedef struct vx_bracket {
+    float low, high;
+} vx_bracket;
+vx_bracket vx_limits(const vx_space *space, vx_pass pass, double norm, double key,
+                     float largest_aux);
+
 /* A key of the tile form, whether a tile or a scan of inner products made it, is the true key less
  * the offset, and off by the slack at most; infinite where single precision might overflow. */
 VX_SHARED double vx_group_offset(const vx_group *group, size_t q);

@@ -16,7 +16,9 @@ typedef struct vx_rank_task {
     size_t query_count;
     const float *candidates; /* candidate_count x dim; may be the queries themselves */
     size_t candidate_count;
-    const int64_t *self;   /* per query the candidate row to leave out, or -1; NULL: none */
+    const int64_t *self; /* per query the candidate row to leave out, or -1; NULL: none */
+    bool within; /* query q is candidate self[0] + q, which is self[q]: pairs of queries are then
+                    compared once for both */
     const size_t *offsets; /* query_count + 1: query q owns entries offsets[q] ... offsets[q+1]-1 */
     int64_t *rows;   /* per entry, the candidate row whose rank is asked (never self); sorted best
                         first within each query by the call */

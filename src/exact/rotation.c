@@ -30,22 +30,20 @@ void vx_rotation_free(vx_rotation *rotation) {
     *rotation = (vx_rotation){0};
 }
 
-void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels, float *values,
-                       float *spare) {
+void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels, float *values) {
     for (int round = 0; round < rotation->rounds; round++) {
         const float *signs = rotation->signs + (size_t)round * rotation->dim;
         for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
         size_t start = round % 2 ? rotation->dim - rotation->window : 0;
-        kernels->hadamard(values + start, spare, rotation->window, rotation->factor);
+        kernels->hadamard(values + start, rotation->window, rotation->factor);
     }
 }
 
-void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels, float *values,
-                      float *spare) {
+void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels, float *values) {
     for (int round = rotation->rounds - 1; round >= 0; round--) {
         const float *signs = rotation->signs + (size_t)round * rotation->dim;
         size_t start = round % 2 ? rotation->dim - rotation->window : 0;
-        kernels->hadamard(values + start, spare, rotation->window, rotation->factor);
+        kernels->hadamard(values + start, rotation->window, rotation->factor);
         for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
     }
 }

@@ -19,13 +19,13 @@ VX_SHARED vindex_status vx_rotation_create(size_t dim, vx_rotation *rotation);
 VX_SHARED vindex_status vx_rotation_seeded(size_t dim, uint64_t seed, vx_rotation *rotation);
 VX_SHARED void vx_rotation_free(vx_rotation *rotation);
 
-/* Rotates values in place; spare holds dim numbers too. */
+/* Rotates values in place. */
 VX_SHARED void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels,
-                                 float *values, float *spare);
+                                 float *values);
 
 /* The way back: what was rotated, as it was up to rounding. */
 VX_SHARED void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels,
-                                float *values, float *spare);
+                                float *values);
 
 /* Roundings that one number passes through: |computed - true| <= vx_gamma(chain) |x|. */
 VX_SHARED size_t vx_rotation_chain(const vx_rotation *rotation);

@@ -55,6 +55,9 @@ static void search_spans(search_run *run, vx_worker *worker, atomic_size_t *next
         size_t i = atomic_fetch_add(next, 1);
         if (i >= run->spans || atomic_load(&run->status) != VINDEX_OK) break;
         size_t b = i / run->spans_per_block, first = i % run->spans_per_block * run->span_rows;
+        if (worker->group->coded && first + run->span_rows >= job->blocks[b].count &&
+            b + 1 < job->block_count)
+            vx_worker_expect(worker, &job->blocks[b + 1], 0);
         if (first < job->blocks[b].count)
             vx_worker_span(worker, &job->blocks[b], b * job->block_rows, first,
                            VX_MIN(run->span_rows, job->blocks[b].count - first));
@@ -72,12 +75,23 @@ static size_t sample_pieces(const search_run *run) {
     return VX_MIN(rows, run->rows / SAMPLE_MOST) / SAMPLE_PIECE;
 }
 
-static void sample_spans(const search_run *run, vx_worker *worker, atomic_size_t *next) {
+/* Piece i of that many: the block, and the first row there. */
+static size_t sample_piece(const search_run *run, size_t i, size_t pieces, size_t *at) {
+    size_t row = i * (run->rows / SAMPLE_PIECE) / pieces * SAMPLE_PIECE;
+    *at = row % run->job->block_rows / VX_CODE_ROWS * VX_CODE_ROWS;
+    return row / run->job->block_rows;
+}
+
+static void sample_spans(const search_run *run, vx_worker *worker, atomic_size_t *next,
+                         size_t threads) {
     const vx_search_job *job = run->job;
-    size_t pieces = sample_pieces(run), all = run->rows / SAMPLE_PIECE;
+    size_t pieces = sample_pieces(run), at;
     for (size_t i; (i = atomic_fetch_add(next, 1)) < pieces;) {
-        size_t row = i * all / pieces * SAMPLE_PIECE;
-        size_t b = row / job->block_rows, at = row % job->block_rows / VX_CODE_ROWS * VX_CODE_ROWS;
+        if (i + threads < pieces) { /* which this thread will take next, or its neighbour */
+            size_t b = sample_piece(run, i + threads, pieces, &at);
+            vx_worker_expect(worker, &job->blocks[b], at);
+        }
+        size_t b = sample_piece(run, i, pieces, &at);
         size_t count = VX_MIN(job->blocks[b].count - at, (size_t)SAMPLE_PIECE);
         vx_worker_sample(worker, &job->blocks[b], b * job->block_rows, at, count);
     }
@@ -101,10 +115,10 @@ static void sample(const search_run *run, vx_worker *workers, int threads, size_
                    vx_best *bests) {
     atomic_size_t next = 0;
     if (threads == 1) {
-        sample_spans(run, workers, &next);
+        sample_spans(run, workers, &next, 1);
     } else {
 #pragma omp parallel num_threads(threads)
-        sample_spans(run, &workers[omp_get_thread_num()], &next);
+        sample_spans(run, &workers[omp_get_thread_num()], &next, (size_t)threads);
     }
     take_bests(workers, threads, count, bests);
 }

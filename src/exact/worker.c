@@ -10,7 +10,7 @@ enum { SCAN_ROWS = 256, SPAN_BYTES = 2 << 20, SPAN_ROWS_LEAST = 64, SPAN_ROWS_MO
 enum {
     ROOM_ALL = 1 << 18, /* candidates, of all queries together */
     ROOM_LEAST = 256,
-    ROOM_MOST = 4096
+    ROOM_MOST = 512
 };
 
 size_t vx_worker_span_rows(const vx_space *space) {
@@ -34,13 +34,16 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
     bool coded = job->space.coder && !job->weights;
     size_t room = ROOM_ALL / queries;
     room = coded ? VX_MIN(VX_MAX(room, (size_t)ROOM_LEAST), (size_t)ROOM_MOST) : 0;
-    size_t panel_hits =
-        coded ? (size_t)VX_CODE_TILE_QUERIES * VX_CASCADE_ROWS * sizeof(vx_code_hit) : 0;
+    size_t pairs = coded ? VX_CASCADE_PAIRS * sizeof(vx_code_hit) : 0, opened = 0;
+    if (coded) {
+        vx_code_shape shape = vx_coder_shape(job->space.coder, job->space.metric);
+        opened = group->kernels->code_tile_rows / VX_CODE_ROWS * vx_code_open_bytes(&shape);
+    }
     size_t candidates = group->capacity * (room * sizeof(vx_candidate) + sizeof(size_t));
     if (!vx_mul(hits_each, group->capacity, &hits) ||
         !vx_add(hits,
-                queries * (sizeof(vx_topk) + 2 * sizeof(float)) + packed + sums + candidates +
-                    panel_hits + 9 * 64,
+                queries * (sizeof(vx_topk) + sizeof(double) + 2 * sizeof(float)) + packed + sums +
+                    candidates + pairs + opened + 11 * 64,
                 &bytes))
         return vx_fail_memory(hits_each, group->capacity, "search: room for k neighbours");
     char *memory = vx_alloc(bytes, 1);
@@ -52,11 +55,13 @@ vindex_status vx_worker_create(const vx_search_job *job, const vx_group *group, 
                           .room = room,
                           .memory = memory};
     worker->tops = take(&memory, queries * sizeof(vx_topk));
+    worker->keys = take(&memory, queries * sizeof(double));
     worker->limits = take(&memory, queries * sizeof(float));
     worker->seconds = take(&memory, queries * sizeof(float));
     worker->packed = take(&memory, packed);
     worker->sums = take(&memory, sums);
-    worker->hits = take(&memory, panel_hits);
+    worker->pairs = take(&memory, pairs);
+    worker->opened = take(&memory, opened);
     worker->candidates = take(&memory, group->capacity * room * sizeof(vx_candidate));
     worker->waiting = take(&memory, group->capacity * sizeof(size_t));
     vx_hit *each = take(&memory, hits);
@@ -80,6 +85,8 @@ void vx_worker_begin(vx_worker *worker, size_t first_query, vx_best *bests) {
     worker->backoff = 0;
     worker->debt = 0;
     worker->passed = worker->sampled = 0;
+    worker->limited = !worker->k;
+    for (size_t q = 0; q < worker->group->count; q++) worker->keys[q] = (double)NAN;
     memset(worker->waiting, 0, worker->group->count * sizeof *worker->waiting);
     for (size_t q = 0; worker->k && q < worker->group->count; q++)
         vx_topk_init(&worker->tops[q], worker->k, worker->tops[q].hits);
@@ -105,6 +112,7 @@ static void publish(vx_worker *worker, size_t q) {
 void vx_worker_update_limit(vx_worker *worker, size_t q) {
     double key = vx_worker_limit(worker, q);
     float low;
+    worker->keys[q] = key;
     if (worker->pass == VX_PASS_CODES)
         worker->limits[q] = vx_group_code_limit(worker->group, q, key);
     vx_pass by_vectors = worker->pass == VX_PASS_CODES ? VX_PASS_SCAN : worker->pass;
@@ -127,9 +135,13 @@ void vx_worker_tighten(vx_worker *worker, size_t q) {
 static void update_limits(vx_worker *worker, vx_pass pass, const float *aux, size_t count) {
     vindex_metric metric = worker->group->space.metric;
     bool wanted = metric == VINDEX_INNER_PRODUCT || (metric == VINDEX_L2 && pass == VX_PASS_TILE);
-    worker->largest_aux = wanted ? vx_aux_largest(aux, count) : 0;
+    float largest = wanted ? vx_aux_largest(aux, count) : 0;
+    bool same = worker->pass == pass && worker->largest_aux == largest;
+    worker->largest_aux = largest;
     worker->pass = pass;
-    for (size_t q = 0; q < worker->group->count; q++) vx_worker_update_limit(worker, q);
+    for (size_t q = 0; q < worker->group->count; q++)
+        if (!same || worker->keys[q] != vx_worker_limit(worker, q))
+            vx_worker_update_limit(worker, q);
     for (size_t q = worker->group->count; q < worker->group->count + VX_TILE_QUERIES; q++)
         worker->limits[q] = pass == VX_PASS_CODES ? INFINITY : -INFINITY;
 }
@@ -275,14 +287,14 @@ static void plain_span(vx_worker *worker, const vx_span *rows) {
 }
 
 /* Codes rule out nothing before there are k rows to compare with. */
-static bool has_limits(const vx_worker *worker) {
-    for (size_t q = 0; q < worker->group->count && worker->k; q++)
+static bool has_limits(vx_worker *worker) {
+    for (size_t q = 0; q < worker->group->count && !worker->limited; q++)
         if (vx_worker_limit(worker, q) == INFINITY) return false;
+    worker->limited = true;
     return true;
 }
 
-/* Rows start ... start+count-1 of a span. */
-static vx_span part_of(const vx_span *rows, const vx_space *space, size_t start, size_t count) {
+vx_span vx_span_part(const vx_span *rows, const vx_space *space, size_t start, size_t count) {
     return (vx_span){.block = rows->block,
                      .at = rows->at + start,
                      .row = rows->row + start,
@@ -302,7 +314,7 @@ static void search_pieces(vx_worker *worker, const vx_span *rows) {
         size_t most = codes ? PIECE_ROWS : worker->plain_rows ? worker->plain_rows : left;
         if (group->coded && !codes && !worker->plain_rows) most = PIECE_ROWS;
         most = (most + VX_TILE_ROWS - 1) / VX_TILE_ROWS * VX_TILE_ROWS;
-        vx_span part = part_of(rows, &group->space, start, VX_MIN(left, most));
+        vx_span part = vx_span_part(rows, &group->space, start, VX_MIN(left, most));
         if (start == 0 || worker->pass != (codes ? VX_PASS_CODES : plain))
             update_limits(worker, codes ? VX_PASS_CODES : plain, part.aux, left);
         if (codes)
@@ -316,7 +328,7 @@ static void search_pieces(vx_worker *worker, const vx_span *rows) {
 static vx_span span_of(const vx_worker *worker, const vx_block *block, size_t block_first,
                        size_t first, size_t count) {
     vx_span all = {.block = block, .row = block_first, .data = block->data, .aux = block->aux};
-    return part_of(&all, &worker->group->space, first, count);
+    return vx_span_part(&all, &worker->group->space, first, count);
 }
 
 void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
@@ -332,6 +344,16 @@ void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_fir
     update_limits(worker, VX_PASS_CODES, rows.aux, rows.count);
     vx_cascade_sample(worker, &rows);
     worker->approximate = false;
+}
+
+void vx_worker_expect(const vx_worker *worker, const vx_block *block, size_t first) {
+    enum { MOST = 16384 };
+    const vx_space *space = &worker->group->space;
+    vx_codes codes = vx_codes_at(space, block->codes, first, SCAN_ROWS);
+    size_t bytes = VX_MIN(block->count - first, (size_t)SCAN_ROWS) / VX_CODE_ROWS *
+                   vx_code_group_bytes(&codes.shape);
+    for (size_t byte = 0; byte < VX_MIN(bytes, (size_t)MOST); byte += VX_CODE_LINE)
+        __builtin_prefetch(codes.groups + byte, 0, 2);
 }
 
 void vx_worker_finish(vx_worker *worker) {

@@ -44,8 +44,10 @@ typedef struct vx_worker {
     size_t found_count, found_capacity;
     vx_best *bests;   /* the group's; NULL in a range search */
     vx_pass pass;     /* how the rows at hand are filtered */
+    double *keys;     /* per query: the key that its limits were made of */
     float *limits;    /* per query: filter keys above cannot matter; of codes, keys below */
     float *seconds;   /* per query: the same for the scan of a row that its code did not rule out */
+    bool limited;     /* every query has a limit */
     bool approximate; /* the pass that only looks for bests */
     vx_candidate *candidates; /* room per query */
     size_t *waiting;          /* candidates of each query */
@@ -55,8 +57,9 @@ typedef struct vx_worker {
     size_t backoff;         /* rows that the next fall back to the plain filter lasts */
     double debt;            /* nanoseconds that the codes cost lately beyond what they saved */
     vindex_search_stats stats;
-    vx_code_hit *hits; /* of a panel of queries and VX_CASCADE_ROWS rows */
-    float *packed;     /* a tile of rows, slice by slice */
+    vx_code_hit *pairs;    /* VX_CASCADE_PAIRS: of queries of the group and rows at hand */
+    unsigned char *opened; /* a tile's rows of codes */
+    float *packed;         /* a tile of rows, slice by slice */
     float *sums; /* sums of earlier slices: per panel tile_queries x tile_rows; few dims: unused */
     float largest_aux;
     vindex_status status; /* the first failure, answered by the search */
@@ -83,12 +86,19 @@ void vx_worker_span(vx_worker *worker, const vx_block *block, size_t block_first
 void vx_worker_sample(vx_worker *worker, const vx_block *block, size_t block_first, size_t first,
                       size_t count);
 
+/* Asks for the memory of the codes from a row on, which will be wanted soon. */
+void vx_worker_expect(const vx_worker *worker, const vx_block *block, size_t first);
+
 /* Rows that one call of vx_worker_span should get: enough to be worth a visit, few enough to share.
  */
 size_t vx_worker_span_rows(const vx_space *space);
 
-/* For cascade.c, which filters by codes, and of it: so many rows at a time at most. */
-enum { VX_CASCADE_ROWS = 256 };
+/* Rows start ... start+count-1 of a span. */
+vx_span vx_span_part(const vx_span *rows, const vx_space *space, size_t start, size_t count);
+
+/* For cascade.c, which filters by codes, and of it: so many rows at a time at most, and room for
+ * all pairs of two panels of queries with a tile's rows. */
+enum { VX_CASCADE_ROWS = 256, VX_CASCADE_PAIRS = 2 * VX_CODE_TILE_QUERIES * VX_CODE_TILE_ROWS };
 double vx_worker_limit(const vx_worker *worker, size_t q);
 void vx_worker_update_limit(vx_worker *worker, size_t q);
 void vx_worker_tighten(vx_worker *worker, size_t q);

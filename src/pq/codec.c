@@ -67,44 +67,49 @@ static vindex_status train(vx_codec *codec, const vx_sample *sample) {
 
 /* ---- rows ---- */
 
-/* The part of a decoded row. */
-static void decode_part(const vx_pq *pq, vx_coded from, size_t part, unsigned char code,
-                        float *vector) {
-    size_t codes = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
-    const float *word = pq->words + (part * codes + code) * width;
+/* `count` parts of a decoded row from `part` on. */
+static void decode_parts(const vx_pq *pq, vx_coded from, size_t part, size_t count,
+                         const unsigned char *codes, float *vector) {
+    size_t words = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
     const float *centre = from.run->centre ? from.run->centre + part * width : NULL;
-    for (size_t j = 0; j < width; j++) vector[j] = centre ? centre[j] + word[j] : word[j];
+    for (size_t i = 0; i < count; i++, vector += width) {
+        const float *word = pq->words + ((part + i) * words + codes[part + i]) * width;
+        for (size_t j = 0; j < width; j++)
+            vector[j] = centre ? centre[i * width + j] + word[j] : word[j];
+    }
 }
 
 void vx_pq_decode_row(const vx_pq_codec *codec, vx_coded from, float *vector) {
     const vx_pq *pq = codec->pq;
-    size_t width = vx_pq_width(&pq->book.shape);
     unsigned char codes[VX_PQ_PARTS_MOST];
     vx_pq_get(&pq->book.shape, from.run->data, from.at, codes);
-    for (size_t part = 0; part < pq->book.shape.parts; part++)
-        decode_part(pq, from, part, codes[part], vector + part * width);
+    decode_parts(pq, from, 0, pq->book.shape.parts, codes, vector);
 }
 
 static void decode(const vx_codec *codec, vx_coded from, float *vector) {
     vx_pq_decode_row((const vx_pq_codec *)codec, from, vector);
 }
 
-/* The measure of a decoded row, part by part. */
+/* The measure of a decoded row, some parts at a time. */
 static vx_measure measure(const vx_codec *codec, vx_coded row, const unsigned char *codes) {
     const vx_pq *pq = pq_of(codec);
     const vx_kernels *kernels = codec->kernels;
-    size_t parts = pq->book.shape.parts, width = vx_pq_width(&pq->book.shape);
+    size_t parts = pq->book.shape.parts, width = vx_pq_width(&pq->book.shape), count;
+    size_t together = VX_PQ_WIDTH_MOST / width;
     float vector[VX_PQ_WIDTH_MOST];
     vx_measure all = {0};
-    for (size_t part = 0; codec->space.metric == VINDEX_PEARSON && part < parts; part++) {
-        decode_part(pq, row, part, codes[part], vector);
-        all.mean += kernels->settle_sum[VINDEX_F32](NULL, vector, width, 0);
+    for (size_t part = 0; codec->space.metric == VINDEX_PEARSON && part < parts; part += count) {
+        count = VX_MIN(parts - part, together);
+        decode_parts(pq, row, part, count, codes, vector);
+        all.mean += kernels->settle_sum[VINDEX_F32](NULL, vector, count * width, 0);
     }
     all.mean /= (double)codec->space.dim;
-    for (size_t part = 0; part < parts; part++) {
-        decode_part(pq, row, part, codes[part], vector);
-        all.square +=
-            kernels->settle_products[VINDEX_F32](NULL, NULL, vector, width, all.mean).square;
+    for (size_t part = 0; part < parts; part += count) {
+        count = VX_MIN(parts - part, together);
+        decode_parts(pq, row, part, count, codes, vector);
+        vx_products products =
+            kernels->settle_products[VINDEX_F32](NULL, NULL, vector, count * width, all.mean);
+        all.square += products.square;
     }
     return all;
 }

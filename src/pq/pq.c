@@ -115,7 +115,7 @@ void vx_pq_refresh_all(vx_pq *pq) {
 
 /* ---- codes ---- */
 
-/* The part of a vector that begins at dimension `first`: where it lies, or in `room`. */
+/* `width` numbers of a vector from dimension `first` on: where they lie, or in `room`. */
 static const float *part_of(const vx_pq_view *view, size_t first, size_t width, float *room) {
     const float *vector = view->vector + first;
     if (!view->centre && view->mean == 0 && view->scale == 1) return vector;
@@ -146,14 +146,22 @@ static unsigned char settle(const vx_pq *pq, size_t part, const float *x) {
 
 unsigned char vx_pq_encode_part(const vx_pq *pq, size_t part, const float *x) {
     unsigned char code;
-    return pq->kernels->pq_nearest(&pq->book, part, x, &code) ? code : settle(pq, part, x);
+    uint32_t unsure[2];
+    size_t count = pq->kernels->pq_nearest(&pq->book, part, 1, x, &code, unsure);
+    return count ? settle(pq, part, x) : code;
 }
 
 void vx_pq_encode(const vx_pq *pq, const vx_pq_view *view, unsigned char *codes) {
-    size_t width = vx_pq_width(&pq->book.shape);
+    size_t width = vx_pq_width(&pq->book.shape), together = VX_PQ_WIDTH_MOST / width;
     float room[VX_PQ_WIDTH_MOST];
-    for (size_t part = 0; part < pq->book.shape.parts; part++)
-        codes[part] = vx_pq_encode_part(pq, part, part_of(view, part * width, width, room));
+    uint32_t unsure[VX_PQ_WIDTH_MOST + 1];
+    for (size_t part = 0, count; part < pq->book.shape.parts; part += count) {
+        count = VX_MIN(pq->book.shape.parts - part, together);
+        const float *x = part_of(view, part * width, count * width, room);
+        size_t open = pq->kernels->pq_nearest(&pq->book, part, count, x, codes + part, unsure);
+        for (size_t i = 0; i < open; i++)
+            codes[part + unsure[i]] = settle(pq, part + unsure[i], x + unsure[i] * width);
+    }
 }
 
 void vx_pq_decode(const vx_pq *pq, const unsigned char *codes, float *vector) {
@@ -170,18 +178,12 @@ size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows) {
 }
 
 size_t vx_pq_table_bytes(const vx_pq_shape *shape) {
-    size_t each = vx_pq_codes(shape) * (shape->bits == 4 ? 1 : sizeof(float));
-    return (vx_pq_slots(shape) * each + 63) / 64 * 64;
-}
-
-/* The first byte of row `at`; those of its next line follow VX_CODE_LINE further on. */
-static size_t row_start(const vx_pq_shape *shape, size_t at) {
-    return at / VX_CODE_ROWS * vx_pq_lines(shape) * VX_CODE_LINE + at % VX_CODE_ROWS * 4;
+    return vx_pq_slots(shape) * vx_pq_codes(shape) * (sizeof(float) + (shape->bits == 4));
 }
 
 void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
                const unsigned char *codes) {
-    unsigned char *row = groups + row_start(shape, at);
+    unsigned char *row = (unsigned char *)(uintptr_t)vx_pq_row(shape, groups, at);
     for (size_t l = 0; l < vx_pq_lines(shape); l++) memset(row + l * VX_CODE_LINE, 0, 4);
     for (size_t i = 0; i < shape->parts; i++) {
         if (shape->bits == 8) {
@@ -199,7 +201,7 @@ void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
 
 void vx_pq_get(const vx_pq_shape *shape, const unsigned char *groups, size_t at,
                unsigned char *codes) {
-    const unsigned char *row = groups + row_start(shape, at);
+    const unsigned char *row = vx_pq_row(shape, groups, at);
     for (size_t i = 0; i < shape->parts; i++) {
         if (shape->bits == 8) {
             codes[i] = row[i / 4 * VX_CODE_LINE + i % 4];

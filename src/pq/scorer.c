@@ -1,6 +1,6 @@
-/* Searching product codes. Each query has a table of what the codewords contribute to its keys, in
- * bytes for 4-bit codes; rows are filtered by the sums of what their codes look up, and settled
- * decoded.
+/* Searching product codes. Each query has a table of what the codewords contribute to its keys;
+ * rows are filtered by the sums of what their codes look up, and settled decoded. Codes of 4 bits
+ * look up bytes first, and what these cannot rule out looks up the numbers.
  *
  * A key is that of the tile form (exact/group.h): f . x + aux under L2, f . x under inner products
  * and f . x times aux under cosine and Pearson, f being the form of the query. With x = centre +
@@ -15,18 +15,19 @@ enum { PIECE_ROWS = 256 }; /* whose codes stay in the cache for all queries */
 
 typedef struct query_table {
     float step;
-    double base; /* what every sum lacks, but for the centre's share */
+    double base; /* what every sum of bytes lacks, but for the centre's share */
+    double loss; /* of bytes: how far a key may be above the one that numbers give */
 } query_table;
 
 typedef struct pq_scorer {
     vx_scorer base;
     const vx_pq_codec *codec;
     vx_group group;
-    size_t table_bytes; /* of a query */
-    unsigned char *tables;
-    float *forms; /* capacity x padded */
+    size_t slots;         /* numbers of a query's table */
+    float *tables;        /* per query */
+    unsigned char *bytes; /* per query, for 4 bits */
+    float *forms;         /* capacity x padded */
     query_table *each;
-    float *products;         /* of one query with all codewords */
     float *bases;            /* of the queries at hand, for the run at hand */
     float *decoded;          /* a row */
     const uint32_t *queries; /* at hand */
@@ -58,22 +59,26 @@ static double slack_of(const pq_scorer *s, size_t query, float largest) {
     if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
     size_t chain = vx_pq_width(shape) + shape->parts + vx_scan_chain(shape->dim) + 32;
     double slack = vx_gamma(chain) * form * (words + centre) + vx_gamma(8) * reach;
-    if (shape->bits == 4) slack += parts * (VX_PQ_STEP_ERROR * step + 1e-30);
-    slack += vx_underflow(shape->dim) + parts * 0x1p-140;
-    return unit ? slack * fmin((double)largest, (double)VX_PQ_INVERSE_MOST) : slack;
+    return slack + vx_underflow(shape->dim) + parts * 0x1p-140;
+}
+
+/* Sums of cosine and Pearson are multiplied by what is no larger than this. */
+static double factor_of(const pq_scorer *s, float largest) {
+    vindex_metric metric = s->group.space.metric;
+    bool unit = metric == VINDEX_COSINE || metric == VINDEX_PEARSON;
+    return unit ? fmin((double)largest, (double)VX_PQ_INVERSE_MOST) : 1;
 }
 
 static void make_table(pq_scorer *s, size_t query) {
     const vx_pq_book *book = &s->codec->pq->book;
-    size_t values = book->shape.parts * vx_pq_codes(&book->shape);
-    unsigned char *table = s->tables + query * s->table_bytes;
-    s->group.kernels->pq_products(book, s->forms + query * s->group.padded, s->products);
-    s->each[query] = (query_table){.step = 1};
-    if (book->shape.bits == 4)
-        s->each[query].step = s->group.kernels->pq_quantise(s->products, book->shape.parts, table,
-                                                            &s->each[query].base);
-    else
-        memcpy(table, s->products, values * sizeof *s->products);
+    float *table = s->tables + query * s->slots;
+    query_table *each = &s->each[query];
+    s->group.kernels->pq_products(book, s->forms + query * s->group.padded, table);
+    *each = (query_table){.step = 1};
+    if (book->shape.bits != 4) return;
+    each->step = s->group.kernels->pq_quantise(table, book->shape.parts,
+                                               s->bytes + query * s->slots, &each->base);
+    each->loss = (double)book->shape.parts * (VX_PQ_STEP_ERROR * (double)each->step + 1e-30);
 }
 
 static vindex_status load(vx_scorer *scorer, const float *queries, size_t count, float largest,
@@ -83,8 +88,10 @@ static vindex_status load(vx_scorer *scorer, const float *queries, size_t count,
     for (size_t q = 0; q < count; q++) {
         vx_group_form(&s->group, VX_PASS_TILE, q, s->forms + q * s->group.padded);
         make_table(s, q);
+        double factor = factor_of(s, largest), slack = slack_of(s, q, largest) * factor;
+        s->each[q].loss = s->each[q].loss * factor + 2 * slack; /* the key of numbers is off too */
         if (pools && !scorer->shortlist)
-            vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack_of(s, q, largest));
+            vx_pool_open(pools, q, vx_group_offset(&s->group, q), slack);
     }
     return VINDEX_OK;
 }
@@ -95,14 +102,14 @@ static void choose(vx_scorer *scorer, const uint32_t *queries, size_t count) {
     s->count = count;
 }
 
-/* What all keys of a query have in common, for a run of that centre. */
+/* What all keys of a query have in common, for a run of that centre; those of bytes have more. */
 static float base_of(const pq_scorer *s, size_t query, const float *centre) {
     const vx_group *group = &s->group;
     float product = 0;
     if (centre)
         group->kernels->scan_ip[VINDEX_F32](s->forms + query * group->padded, centre, 0, 1,
                                             group->space.dim, &product);
-    return (float)(s->each[query].base + (double)product);
+    return product;
 }
 
 /* ---- rows ---- */
@@ -133,6 +140,41 @@ static void pass_on(const pq_scorer *s, size_t query, float key, uint64_t where,
                           (float)((double)key + vx_group_offset(&s->group, query)), where, pools);
 }
 
+/* What a row looks up in a query's table. */
+static float look_up_nibbles(const float *table, const unsigned char *row, size_t lines) {
+    float sums[8] = {0};
+    for (size_t l = 0; l < lines; l++, row += VX_CODE_LINE, table += 8 * 16)
+        for (size_t b = 0; b < 4; b++) {
+            sums[b] += table[b * 16 + (row[b] & 15)];
+            sums[4 + b] += table[(4 + b) * 16 + (row[b] >> 4)];
+        }
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
+           ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+static float look_up(const pq_scorer *s, size_t query, const vx_pq_rows *rows, size_t row) {
+    unsigned char codes[VX_PQ_PARTS_MOST];
+    const float *table = s->tables + query * s->slots;
+    size_t parts = rows->shape.parts, step = vx_pq_codes(&rows->shape), part = 0;
+    float sums[4] = {0};
+    if (rows->shape.bits == 4)
+        return look_up_nibbles(table, vx_pq_row(&rows->shape, rows->groups, row),
+                               vx_pq_lines(&rows->shape));
+    vx_pq_get(&rows->shape, rows->groups, row, codes);
+    for (; part + 4 <= parts; part += 4, table += 4 * step)
+        for (size_t i = 0; i < 4; i++) sums[i] += table[i * step + codes[part + i]];
+    for (; part < parts; part++, table += step) sums[0] += table[codes[part]];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+/* The key of a row by the numbers. */
+static float key_of(const pq_scorer *s, size_t query, float base, const vx_pq_rows *rows,
+                    size_t row) {
+    float key = base + look_up(s, query, rows, row);
+    if (!rows->aux) return key;
+    return rows->scaled ? key * rows->aux[row] : key + rows->aux[row];
+}
+
 /* A piece of a run against all queries at hand, a few at a time. */
 static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t where,
                        vx_pools *pools) {
@@ -141,15 +183,26 @@ static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t wher
         vx_pq_query queries[VX_PQ_QUERIES];
         for (size_t i = 0; i < here; i++) {
             size_t q = s->queries[first + i];
-            queries[i] = (vx_pq_query){.tables = s->tables + q * s->table_bytes,
-                                       .step = s->each[q].step,
+            const query_table *each = &s->each[q];
+            queries[i] = (vx_pq_query){.tables = s->tables + q * s->slots,
+                                       .step = each->step,
                                        .base = s->bases[first + i],
                                        .limit = limit_of(s, q, pools)};
+            if (rows->shape.bits != 4) continue;
+            queries[i].tables = s->bytes + q * s->slots;
+            queries[i].base = (float)(each->base + (double)s->bases[first + i]);
+            queries[i].limit = vx_round_up((double)limit_of(s, q, pools) + each->loss);
         }
         size_t found = s->group.kernels->pq_scan(rows, queries, here, s->hits);
         for (size_t i = 0; i < found; i++) {
             size_t q = s->queries[first + s->hits[i].query];
-            pass_on(s, q, s->hits[i].key, where + s->hits[i].row, pools);
+            size_t row = s->hits[i].row;
+            float key = s->hits[i].key, base = s->bases[first + s->hits[i].query];
+            if (rows->shape.bits == 4) {
+                if (key > vx_round_up((double)limit_of(s, q, pools) + s->each[q].loss)) continue;
+                key = key_of(s, q, base, rows, row);
+            }
+            pass_on(s, q, key, where + row, pools);
         }
     }
 }
@@ -172,31 +225,13 @@ static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
     return vx_group_settle(&s->group, query, s->decoded);
 }
 
-/* What the codes of a row look up in a query's table. */
-static float look_up(const pq_scorer *s, size_t query, const unsigned char *codes) {
-    const vx_pq_shape *shape = &s->codec->pq->book.shape;
-    const unsigned char *table = s->tables + query * s->table_bytes;
-    const float *numbers = (const float *)(const void *)table;
-    uint32_t bytes = 0;
-    float sum = 0;
-    for (size_t part = 0; part < shape->parts; part++)
-        if (shape->bits == 4)
-            bytes += table[part * 16 + codes[part]];
-        else
-            sum += numbers[(part << shape->bits) + codes[part]];
-    return shape->bits == 4 ? (float)bytes : sum;
-}
-
 static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
                    size_t count, float *keys) {
     const pq_scorer *s = (pq_scorer *)scorer;
     const vx_pq_rows of = rows_of(s, run);
     float base = base_of(s, query, run->centre);
     for (size_t i = 0; i < count; i++) {
-        unsigned char codes[VX_PQ_PARTS_MOST];
-        vx_pq_get(&of.shape, of.groups, rows[i], codes);
-        keys[i] = s->each[query].step * look_up(s, query, codes) + base;
-        if (of.aux) keys[i] = of.scaled ? keys[i] * of.aux[rows[i]] : keys[i] + of.aux[rows[i]];
+        keys[i] = key_of(s, query, base, &of, rows[i]);
         if (isnan(keys[i])) keys[i] = (float)settle(scorer, query, (vx_coded){run, rows[i]});
     }
 }
@@ -221,18 +256,18 @@ static void *take(char *memory, size_t *used, size_t bytes) {
 static size_t place(pq_scorer *s, char *memory) {
     const vx_pq_shape *shape = &s->codec->pq->book.shape;
     size_t capacity = s->group.capacity, used = 0;
-    s->tables = take(memory, &used, capacity * s->table_bytes);
+    s->tables = take(memory, &used, capacity * s->slots * sizeof(float));
+    s->bytes = take(memory, &used, shape->bits == 4 ? capacity * s->slots : 0);
     s->forms = take(memory, &used, capacity * s->group.padded * sizeof(float));
     s->each = take(memory, &used, capacity * sizeof *s->each);
     s->bases = take(memory, &used, capacity * sizeof(float));
-    s->products = take(memory, &used, shape->parts * vx_pq_codes(shape) * sizeof(float));
     s->decoded = take(memory, &used, s->group.padded * sizeof(float));
     s->hits = take(memory, &used, (size_t)VX_PQ_QUERIES * PIECE_ROWS * sizeof *s->hits);
     return used;
 }
 
 static vindex_status open_scorer(pq_scorer *s, size_t capacity) {
-    s->table_bytes = vx_pq_table_bytes(&s->codec->pq->book.shape);
+    s->slots = vx_pq_slots(&s->codec->pq->book.shape) * vx_pq_codes(&s->codec->pq->book.shape);
     VX_TRY(vx_group_create(&s->codec->base.space, capacity, false, &s->group));
     size_t bytes = place(s, NULL);
     s->memory = vx_alloc_zero(bytes, 1); /* tables of parts that are not there stay zero */

@@ -81,6 +81,21 @@ typedef struct vx_codes {
     float length; /* with VX_CODE_NOTHING: no row and no code is longer */
 } vx_codes;
 
+/* Codes laid open for tiles, which use them again and again: per group a line of floats each for
+ * scale, rest, length, |v|^2 / 2 and tail, then a line of bytes for 4 dimensions: bytes 4 i to
+ * 4 i + 3 are row i's. */
+enum { VX_CODE_OPEN_NUMBERS = 5 };
+
+static inline size_t vx_code_open_bytes(const vx_code_shape *shape) {
+    return (VX_CODE_OPEN_NUMBERS + 2 * shape->lines) * VX_CODE_LINE;
+}
+
+typedef struct vx_open_codes {
+    const unsigned char *groups;
+    size_t count;
+    vx_code_shape shape; /* of what was opened */
+} vx_open_codes;
+
 /* Queries as int8 planes: y = unit (z + e) with integer z. For one query, or for a panel of them
  * side by side. All is in multiples of the unit. */
 typedef struct vx_code_queries {
@@ -276,10 +291,10 @@ typedef struct vx_kernels {
     bool (*tile_collect)(const vx_tile *tile, const vx_tile_limits *limits, uint32_t *masks,
                          float *keys);
 
-    /* How many keys are below low, and how many are neither below low nor above high (NaN
-     * included). */
-    void (*count)(const float *keys, size_t count, float low, float high, size_t *below,
-                  size_t *within);
+    /* How many keys are below low; and the positions of those neither below low nor above high
+     * (NaN included), `within` of them. */
+    size_t (*count)(const float *keys, size_t count, float low, float high, uint32_t *positions,
+                    size_t *within);
 
     /* How many of `bounds` (count of them, ascending, fewer than 2^32) each of n keys is above; 0
      * for NaN. */
@@ -308,17 +323,19 @@ typedef struct vx_kernels {
      * the last are the caller's to ignore. */
     size_t (*code_select)(const vx_codes *rows, const vx_code_queries *query, float limit,
                           vx_code_hit *hits);
-    size_t (*code_tile)(const vx_codes *rows, const vx_code_queries *queries, const float *limits,
-                        vx_code_hit *hits);
+    size_t (*code_tile)(const vx_open_codes *rows, const vx_code_queries *queries,
+                        const float *limits, vx_code_hit *hits);
+
+    /* Lays codes open, vx_code_open_bytes for each group. */
+    void (*code_open)(const vx_codes *rows, unsigned char *open);
 
     /* The product of a row of a second plane with z: half the dimensions in the low nibbles of
      * `bytes` bytes, half in the high ones; z holds either half, each followed by zeros up to a
      * multiple of 64. Reads up to 63 bytes behind the row. */
     int32_t (*code_refine)(const unsigned char *row, size_t bytes, const int8_t *z);
 
-    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor; spare holds n too.
-     */
-    void (*hadamard)(float *values, float *spare, size_t n, float factor);
+    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor. */
+    void (*hadamard)(float *values, size_t n, float factor);
 
     /* Quantises a rotated row, with zeros up to a multiple of eight numbers, whose numbers times
      * `steps` are within +-1e9: a level 0 ... most = 2^bits - 1 per number, padding included;
@@ -356,8 +373,10 @@ typedef struct vx_kernels {
      * where the values of each part are within 1e-30 or single precision is too small. */
     float (*pq_quantise)(const float *values, size_t parts, unsigned char *tables, double *base);
 
-    /* The codeword nearest to that part of a vector, x; false where another might be nearer. */
-    bool (*pq_nearest)(const vx_pq_book *book, size_t part, const float *x, unsigned char *nearest);
+    /* The codewords nearest to x, which is `count` parts of a vector from `part` on. Writes which
+     * of them another might be nearer to, and answers how many; unsure has room for count + 1. */
+    size_t (*pq_nearest)(const vx_pq_book *book, size_t part, size_t count, const float *x,
+                         unsigned char *nearest, uint32_t *unsure);
 
     /* For benchmarks: `steps` rounds of independent multiply-adds that never leave the registers;
      * answers how many floating-point operations they were. sink receives a value that depends on

@@ -78,6 +78,11 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return _mm256_add_epi32(a, b);
 }
+static inline int32_t ints_sum(ints v) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
 static inline bytes bytes_set(int32_t four) {
     return _mm256_set1_epi32(four);
 }
@@ -113,8 +118,23 @@ static inline lanes lanes_sqrt(lanes a) {
     return _mm256_sqrt_ps(a);
 }
 
-#include "tables_avx2.h"
+/* Butterflies at distances LANES / 2 to 1: sums in the lower places, differences in the upper. */
+static inline lanes lanes_butterflies(lanes v) {
+    const lanes halves = {1, 1, 1, 1, -1, -1, -1, -1}, pairs = {1, 1, -1, -1, 1, 1, -1, -1};
+    const lanes singles = {1, -1, 1, -1, 1, -1, 1, -1};
+    v = lanes_fma(v, halves, _mm256_permute2f128_ps(v, v, 1));
+    v = lanes_fma(v, pairs, _mm256_permute_ps(v, 0x4e));
+    return lanes_fma(v, singles, _mm256_permute_ps(v, 0xb1));
+}
 
+typedef __m256d four;
+
+static inline four four_widen(const float *p) {
+    return _mm256_cvtps_pd(_mm_loadu_ps(p));
+}
+
+#include "lanes_eight.h"
 #include "lanes_part.h"
+#include "tables_avx2.h"
 
 #endif

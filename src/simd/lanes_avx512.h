@@ -93,6 +93,19 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return _mm512_add_epi32(a, b);
 }
+static inline int32_t ints_sum(ints v) {
+    return _mm512_reduce_add_epi32(v);
+}
+/* Not an assignment: GCC 12 gathers several masks in a vector to store them together, which keeps a
+ * port busy that products need. */
+static inline void mask_store(uint16_t *mask, uint32_t bits) {
+    __asm__("kmovw %1, %0" : "=m"(*mask) : "k"((__mmask16)bits));
+}
+/* Bit i is set where masks[i], of 32, is not 0. */
+static inline uint32_t masks_there(const uint16_t *masks) {
+    __m512i all = _mm512_loadu_si512(masks);
+    return _mm512_test_epi16_mask(all, all);
+}
 static inline bytes bytes_set(int32_t four) {
     return _mm512_set1_epi32(four);
 }
@@ -136,6 +149,45 @@ static inline lanes lanes_max(lanes a, lanes b) {
 }
 static inline lanes lanes_sqrt(lanes a) {
     return _mm512_sqrt_ps(a);
+}
+
+/* 1, or -1 where the number of the lane has that bit. */
+static inline lanes lanes_signs(__mmask16 negative) {
+    return _mm512_mask_blend_ps(negative, _mm512_set1_ps(1), _mm512_set1_ps(-1));
+}
+/* Butterflies at distances LANES / 2 to 1: sums in the lower places, differences in the upper. */
+static inline lanes lanes_butterflies(lanes v) {
+    v = lanes_fma(v, lanes_signs(0xff00), _mm512_shuffle_f32x4(v, v, 0x4e));
+    v = lanes_fma(v, lanes_signs(0xf0f0), _mm512_shuffle_f32x4(v, v, 0xb1));
+    v = lanes_fma(v, lanes_signs(0xcccc), _mm512_permute_ps(v, 0x4e));
+    return lanes_fma(v, lanes_signs(0xaaaa), _mm512_permute_ps(v, 0xb1));
+}
+
+/* Eight numbers in double precision. */
+typedef __m512d eight;
+
+static inline eight eight_set(double x) {
+    return _mm512_set1_pd(x);
+}
+static inline eight eight_load(const double *p) {
+    return _mm512_loadu_pd(p);
+}
+static inline eight eight_widen(const float *p) {
+    return _mm512_cvtps_pd(_mm256_loadu_ps(p));
+}
+static inline eight eight_add(eight a, eight b) {
+    return _mm512_add_pd(a, b);
+}
+static inline eight eight_sub(eight a, eight b) {
+    return _mm512_sub_pd(a, b);
+}
+static inline eight eight_mul(eight a, eight b) {
+    return _mm512_mul_pd(a, b);
+}
+/* In the order of every level. */
+static inline double eight_sum(eight v) {
+    __m256d s = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
+    return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
 #include "tables_avx512.h"

@@ -79,6 +79,9 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return vaddq_s32(a, b);
 }
+static inline int32_t ints_sum(ints v) {
+    return vaddvq_s32(v);
+}
 static inline bytes bytes_set(int32_t four) {
     return vreinterpretq_u8_s32(vdupq_n_s32(four));
 }
@@ -118,8 +121,21 @@ static inline lanes lanes_sqrt(lanes a) {
     return vsqrtq_f32(a);
 }
 
-#include "tables_neon.h"
+/* Butterflies at distances LANES / 2 to 1: sums in the lower places, differences in the upper. */
+static inline lanes lanes_butterflies(lanes v) {
+    const lanes pairs = {1, 1, -1, -1}, singles = {1, -1, 1, -1};
+    v = lanes_fma(v, pairs, vextq_f32(v, v, 2));
+    return lanes_fma(v, singles, vrev64q_f32(v));
+}
 
+typedef double four __attribute__((vector_size(32)));
+
+static inline four four_widen(const float *p) {
+    return (four){(double)p[0], (double)p[1], (double)p[2], (double)p[3]};
+}
+
+#include "lanes_eight.h"
 #include "lanes_part.h"
+#include "tables_neon.h"
 
 #endif

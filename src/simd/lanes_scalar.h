@@ -108,6 +108,9 @@ static inline ints ints_set(int32_t x) {
 static inline ints ints_add(ints a, ints b) {
     return a + b;
 }
+static inline int32_t ints_sum(ints v) {
+    return v[0] + v[1] + v[2] + v[3];
+}
 static inline bytes bytes_set(int32_t four) {
     bytes v;
     for (int i = 0; i < LANES; i++) memcpy(v.b + 4 * i, &four, sizeof four);
@@ -149,8 +152,20 @@ static inline lanes lanes_sqrt(lanes a) {
     return a;
 }
 
-#include "tables_scalar.h"
+/* Butterflies at distances LANES / 2 to 1: sums in the lower places, differences in the upper. */
+static inline lanes lanes_butterflies(lanes v) {
+    v = (lanes){v[0] + v[2], v[1] + v[3], v[0] - v[2], v[1] - v[3]};
+    return (lanes){v[0] + v[1], v[0] - v[1], v[2] + v[3], v[2] - v[3]};
+}
 
+typedef double four __attribute__((vector_size(32)));
+
+static inline four four_widen(const float *p) {
+    return (four){(double)p[0], (double)p[1], (double)p[2], (double)p[3]};
+}
+
+#include "lanes_eight.h"
 #include "lanes_part.h"
+#include "tables_scalar.h"
 
 #endif

@@ -20,12 +20,11 @@ typedef struct scratch {
     float *rows[2]; /* the block's rows between two stages, in turn */
     float *packed;  /* the block's rows x what is packed at a time */
     float *sums;    /* the block's rows x outputs in whole panels */
-    float *spare;   /* of a rotation */
 } scratch;
 
 /* How much of it a chain needs, in numbers. */
 typedef struct needs {
-    size_t rows, packed, sums, spare;
+    size_t rows, packed, sums;
 } needs;
 
 static needs needs_of(const vindex_transform *chain, size_t block, bool shared) {
@@ -33,7 +32,6 @@ static needs needs_of(const vindex_transform *chain, size_t block, bool shared) 
     for (size_t i = 0; i < chain->stage_count; i++) {
         const vx_stage *stage = &chain->stages[i];
         if (i + 1 < chain->stage_count) n.rows = VX_MAX(n.rows, block * stage->out);
-        if (stage->kind == VINDEX_STEP_ROTATION) n.spare = VX_MAX(n.spare, stage->in);
         if (stage->kind != VINDEX_STEP_AFFINE) continue;
         n.packed = VX_MAX(n.packed, block * (shared ? stage->in : (size_t)SLICE));
         n.sums = VX_MAX(n.sums, block * whole(stage->out, chain->kernels->tile_rows));
@@ -116,10 +114,10 @@ static void apply_normalise(const vx_stage *stage, const float *rows, size_t cou
 }
 
 static void apply_rotation(const vx_kernels *kernels, const vx_stage *stage, const float *rows,
-                           size_t count, float *result, const scratch *s) {
+                           size_t count, float *result) {
     memcpy(result, rows, count * stage->in * sizeof *rows);
     for (size_t i = 0; i < count; i++)
-        vx_rotation_apply(&stage->rotation, kernels, result + i * stage->in, s->spare);
+        vx_rotation_apply(&stage->rotation, kernels, result + i * stage->in);
 }
 
 static void apply_block(const vindex_transform *chain, const float *rows, size_t count,
@@ -135,7 +133,7 @@ static void apply_block(const vindex_transform *chain, const float *rows, size_t
             apply_scale(stage, rows, count, to);
             break;
         case VINDEX_STEP_ROTATION:
-            apply_rotation(chain->kernels, stage, rows, count, to, s);
+            apply_rotation(chain->kernels, stage, rows, count, to);
             break;
         case VINDEX_STEP_NORMALISE:
             apply_normalise(stage, rows, count, to);
@@ -149,11 +147,10 @@ static void apply_block(const vindex_transform *chain, const float *rows, size_t
 
 /* The share of thread t in one block of memory. */
 static scratch scratch_of(float *memory, const needs *n, size_t t) {
-    float *mine = memory + t * (2 * n->rows + n->packed + n->sums + n->spare);
+    float *mine = memory + t * (2 * n->rows + n->packed + n->sums);
     scratch s = {.rows = {mine, mine + n->rows}};
     s.packed = mine + 2 * n->rows;
     s.sums = s.packed + n->packed;
-    s.spare = s.sums + n->sums;
     return s;
 }
 
@@ -178,7 +175,7 @@ vindex_status vx_chain_apply(const vindex_transform *chain, const float *rows, s
     int sharing = blocks == 1 && worth_sharing(chain) ? threads : 1;
     size_t takers = VX_MIN((size_t)threads, blocks);
     needs need = needs_of(chain, block, sharing > 1);
-    size_t each = 2 * need.rows + need.packed + need.sums + need.spare;
+    size_t each = 2 * need.rows + need.packed + need.sums;
     float *memory = vx_mul(each, takers, &numbers) ? vx_alloc(numbers, sizeof *memory) : NULL;
     if (!memory) return vx_fail_memory(each, takers * sizeof *memory, "apply");
 #pragma omp parallel for num_threads((int)takers) schedule(dynamic) if (takers > 1)

@@ -49,6 +49,10 @@ static const vindex_field fields[] = {
     {"drop", VINDEX_FIELD_DOUBLE, AT(drop), 1e-6, 1, 0.1,
      "what the rate is multiplied by after 5/7 and again after 6/7 of the epochs"},
     {"momentum", VINDEX_FIELD_DOUBLE, AT(momentum), 0, 0.9999, 0.9, "of sgd; adam's first beta"},
+    {"clip", VINDEX_FIELD_DOUBLE, AT(clip), -1, 1e30, -1,
+     "the slopes of a batch are scaled down to this norm; 0: never; -1: the loss's own, 1 of "
+     "group, "
+     "else never"},
     {"decay", VINDEX_FIELD_DOUBLE, AT(decay), 0, 1, 0, "weight decay"},
     {"match", VINDEX_FIELD_CHOICE, AT(match), 0, 1, 0, "what of the teacher is matched", matches},
 };
@@ -81,6 +85,10 @@ static vindex_status check(const vx_fit *job, size_t least) {
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "%s: margin is %g; give 0 or more, or -1 for the loss's own", job->word,
                        s->margin);
+    if (s->clip < 0 && s->clip != -1)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "%s: clip is %g; give 0 or more, or -1 for the loss's own", job->word,
+                       s->clip);
     if (s->per_class <= s->batch) return VINDEX_OK;
     return vx_fail(VINDEX_ERR_ARGUMENT,
                    "%s: per-class is %d and batch %d; batches must hold that many rows", job->word,

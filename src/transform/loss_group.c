@@ -273,6 +273,7 @@ const vx_loss_kind vx_loss_group = {.word = "group",
                                     .metric = VINDEX_PEARSON,
                                     .in_pairs = true,
                                     .temperature = 1,
+                                    .clip = 1,
                                     .create = create,
                                     .start = start,
                                     .step = step};

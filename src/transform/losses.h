@@ -33,6 +33,7 @@ typedef struct vx_loss_kind {
     bool in_pairs;        /* a batch must hold several rows of a class */
     double temperature;   /* its own, where the caller names none; 0: it has none */
     double margin;        /* likewise */
+    double clip;          /* likewise: the norm down to which slopes are scaled; 0: never */
     vindex_status (*create)(vx_loss *loss);
     /* Draws what it learns. */
     void (*start)(vx_loss *loss, vx_rng *rng);

@@ -109,6 +109,7 @@ extern const size_t vx_method_count;
 /* One line each: the file that defines it is named after it. */
 extern const vx_method vx_method_standardise, vx_method_centre, vx_method_normalise, vx_method_pca,
     vx_method_pca_whiten, vx_method_ica, vx_method_grp, vx_method_hadamard;
+extern const vx_method vx_method_opq;
 extern const vx_method vx_method_lda, vx_method_wccn, vx_method_nca, vx_method_lmnn, vx_method_cca;
 extern const vx_method vx_method_fc, vx_method_pca_fc, vx_method_lsr, vx_method_distill,
     vx_method_prune;

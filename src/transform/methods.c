@@ -7,7 +7,7 @@ const vx_method *const vx_methods[] = {
     &vx_method_pca_whiten,  &vx_method_ica,    &vx_method_grp,       &vx_method_hadamard,
     &vx_method_lda,         &vx_method_wccn,   &vx_method_nca,       &vx_method_lmnn,
     &vx_method_cca,         &vx_method_fc,     &vx_method_pca_fc,    &vx_method_lsr,
-    &vx_method_distill,     &vx_method_prune,
+    &vx_method_distill,     &vx_method_prune,  &vx_method_opq,
 };
 const size_t vx_method_count = VX_COUNT(vx_methods);
 

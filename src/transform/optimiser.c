@@ -28,15 +28,16 @@ void vx_parameter_start(vx_parameter *parameter, size_t in, vx_rng *rng) {
         parameter->values[i] = (float)(bound * (2 * vx_rng_uniform(rng) - 1));
 }
 
-void vx_optimiser_begin(vx_optimiser *optimiser) {
+void vx_optimiser_begin(vx_optimiser *optimiser, double scale) {
+    optimiser->scale = scale;
     optimiser->steps++;
 }
 
 static void move_sgd(const vx_optimiser *o, vx_parameter *p, size_t first, size_t end) {
-    float rate = (float)o->rate, momentum = (float)o->momentum;
+    float rate = (float)o->rate, momentum = (float)o->momentum, scale = (float)o->scale;
     float decay = p->decays ? (float)o->decay : 0;
     for (size_t i = first; i < end; i++) {
-        float slope = p->slope[i] + decay * p->values[i];
+        float slope = scale * p->slope[i] + decay * p->values[i];
         p->first[i] = vx_or_zero(momentum * p->first[i] + slope);
         p->values[i] -= rate * p->first[i];
         p->slope[i] = 0;
@@ -45,12 +46,12 @@ static void move_sgd(const vx_optimiser *o, vx_parameter *p, size_t first, size_
 
 static void move_adam(const vx_optimiser *o, vx_parameter *p, size_t first, size_t end) {
     float beta = (float)o->momentum, gamma = (float)beta2, small = (float)epsilon;
-    float decay = p->decays ? (float)o->decay : 0;
+    float decay = p->decays ? (float)o->decay : 0, scale = (float)o->scale;
     /* The bias of the running means, which start at 0, is undone in the rate and under the root. */
     float rate = (float)(o->rate / (1 - pow(o->momentum, (double)o->steps)));
     float grown = (float)(1 / (1 - pow(beta2, (double)o->steps)));
     for (size_t i = first; i < end; i++) {
-        float slope = vx_or_zero(p->slope[i] + decay * p->values[i]);
+        float slope = vx_or_zero(scale * p->slope[i] + decay * p->values[i]);
         float second = gamma * p->second[i] + (1 - gamma) * slope * slope;
         p->first[i] = vx_or_zero(beta * p->first[i] + (1 - beta) * slope);
         p->second[i] = second < 1e-36f ? 0 : second;

@@ -37,10 +37,12 @@ typedef struct vx_optimiser {
     vx_optimiser_kind kind;
     double rate, momentum, decay;
     int64_t steps; /* taken so far */
+    double scale;  /* of this step's slopes */
 } vx_optimiser;
 
-/* Begins a step: after it, vx_optimiser_move moves every parameter once. */
-void vx_optimiser_begin(vx_optimiser *optimiser);
+/* Begins a step: after it, vx_optimiser_move moves every parameter once. Slopes are multiplied by
+ * scale. */
+void vx_optimiser_begin(vx_optimiser *optimiser, double scale);
 
 /* Moves a parameter down its slope, which it clears. */
 void vx_optimiser_move(const vx_optimiser *optimiser, vx_parameter *parameter, int threads);

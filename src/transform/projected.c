@@ -99,9 +99,16 @@ static vindex_status learn(const projected *p, const vindex_rows *rows, const vi
     params.threads = call->threads;
     params.progress = call->progress;
     params.progress_context = call->progress_context;
-    if (p->projection.ranked && p->base.metric != VINDEX_L2) {
-        params.settings = &about_origin;
-        params.setting_count = 1;
+    char parts[24], bits[24];
+    vindex_setting settings[3];
+    params.settings = settings;
+    if (p->projection.ranked && p->base.metric != VINDEX_L2)
+        settings[params.setting_count++] = about_origin;
+    if (p->projection.parts) {
+        snprintf(parts, sizeof parts, "%zu", p->projection.parts);
+        snprintf(bits, sizeof bits, "%zu", p->projection.bits);
+        settings[params.setting_count++] = (vindex_setting){"opq.parts", parts};
+        settings[params.setting_count++] = (vindex_setting){"opq.bits", bits};
     }
     return vindex_fit(p->projection.methods, &data, &params, chain);
 }
@@ -125,7 +132,7 @@ static vindex_status learn_nothing(projected *p) {
 static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index) {
     vx_projection projection;
-    projected *p;
+    projected *p = NULL;
     VX_TRY(vx_projection_parse(spec, dim, &projection));
     if (projection.given)
         return vx_fail(VINDEX_ERR_ARGUMENT,
@@ -158,7 +165,7 @@ vindex_status vindex_index_with_transform(const vindex_transform *transform, con
     VX_TRY(vx_spec_parse(whole, &spec, &kind));
     VX_TRY(vx_projection_parse(&spec, (size_t)vindex_transform_input_dim(transform), &projection));
     vindex_transform *chain;
-    projected *p;
+    projected *p = NULL;
     VX_TRY(vindex_transform_copy(transform, &chain));
     vindex_status status = make(&projection, (size_t)vindex_transform_input_dim(chain), metric, &p);
     if (status != VINDEX_OK) {
@@ -310,10 +317,16 @@ static vindex_status range_search(const vindex_index *index, const vx_request *r
 
 /* ---- the way back ---- */
 
+/* OPQ's weights are a rotation where no dimension is lost. */
+static bool is_orthogonal(const vx_step *step) {
+    return step->kind == VINDEX_STEP_AFFINE && step->in == step->out &&
+           !strcmp(step->method, "opq");
+}
+
 static bool can_invert(const vindex_transform *chain) {
     for (size_t i = 0; i < chain->step_count; i++) {
         const vx_step *step = &chain->steps[i];
-        if (step->kind == VINDEX_STEP_ROTATION) continue;
+        if (step->kind == VINDEX_STEP_ROTATION || is_orthogonal(step)) continue;
         if (step->kind != VINDEX_STEP_SCALE) return false;
         for (size_t j = 0; j < step->in; j++)
             if (step->scale[j] == 0) return false;
@@ -328,9 +341,19 @@ static vindex_status undo(const vx_step *step, const vx_kernels *kernels, float 
             vector[j] = vector[j] / step->scale[j] + step->shift[j];
         return VINDEX_OK;
     }
+    if (step->kind == VINDEX_STEP_AFFINE) {
+        for (size_t j = 0; j < step->in; j++) {
+            double sum = 0;
+            for (size_t i = 0; i < step->out; i++)
+                sum += (double)step->weights[i * step->in + j] * (double)vector[i];
+            spare[j] = (float)sum;
+        }
+        memcpy(vector, spare, step->in * sizeof *vector);
+        return VINDEX_OK;
+    }
     vx_rotation rotation;
     VX_TRY(vx_rotation_seeded(step->in, step->seed, &rotation));
-    vx_rotation_undo(&rotation, kernels, vector, spare);
+    vx_rotation_undo(&rotation, kernels, vector);
     vx_rotation_free(&rotation);
     return VINDEX_OK;
 }
@@ -475,7 +498,7 @@ static vindex_status load_into(projected *p, const vx_index_header *header, cons
 static vindex_status load(const vx_spec *spec, const vx_index_header *header, vx_container *file,
                           bool map, bool verify, vindex_index **index) {
     vx_projection projection;
-    projected *p;
+    projected *p = NULL;
     VX_TRY(vx_projection_parse(spec, header->dim, &projection));
     VX_TRY(make(&projection, header->dim, (vindex_metric)header->metric, &p));
     opening how = {file, map, verify};
@@ -491,7 +514,8 @@ static vindex_status load(const vx_spec *spec, const vx_index_header *header, vx
 
 const vx_index_kind vx_projected_kind = {
     .word = "Transform",
-    .help = "projections before another, as in PCA256,Flat (PCAn PCAWn ICAn GRPn Rank Standardise "
+    .help = "projections before another, as in PCA256,Flat (OPQn[_d] PCAn PCAWn ICAn GRPn Rank "
+            "Standardise "
             "Centre Normalise Hadamard)",
     .begins = vx_is_projection_word,
     .create = create,

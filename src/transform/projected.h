@@ -8,14 +8,15 @@ extern const vx_index_kind vx_projected_kind;
 
 /* words.c: the factory words of projections that a string begins with. */
 typedef struct vx_projection {
-    size_t count;      /* words; 0: there are none */
-    char methods[128]; /* as vindex_fit takes them: "pca:256,normalise" */
-    char words[128];   /* canonical, with a comma after each: "PCA256,Normalise," */
-    char inner[128];   /* the rest: "Flat,Certified" */
-    int64_t dim;       /* what comes out; -1: known after training */
-    bool learns;       /* needs training vectors */
-    bool given;        /* "Transform": it comes with the index */
-    bool ranked;       /* "Rank" is among them */
+    size_t count;       /* words; 0: there are none */
+    char methods[128];  /* as vindex_fit takes them: "pca:256,normalise" */
+    char words[128];    /* canonical, with a comma after each: "PCA256,Normalise," */
+    char inner[128];    /* the rest: "Flat,Certified" */
+    int64_t dim;        /* what comes out; -1: known after training */
+    bool learns;        /* needs training vectors */
+    bool given;         /* "Transform": it comes with the index */
+    bool ranked;        /* "Rank" is among them */
+    size_t parts, bits; /* of the product codes that "OPQ" turns for; parts 0: there is none */
 } vx_projection;
 
 bool vx_is_projection_word(const char *word);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "pairs.h"
 #include "sampler.h"
 #include "validation.h"
 
@@ -220,6 +221,23 @@ static void move_masks(course *c) {
         c->masks.values[i] = VX_MAX(c->masks.values[i], 0.0f);
 }
 
+static double square(const vx_parameter *parameter) {
+    return vx_dot(parameter->slope, parameter->slope, parameter->count);
+}
+
+/* What brings the slopes of a batch down to the norm they may have, so that one steep batch does
+ * not undo many, nor fill Adam's second moments for a thousand more (R. Pascanu, T. Mikolov and Y.
+ * Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, algorithm 1). */
+static double clip(const course *c) {
+    double most = c->settings->clip < 0 ? c->losses[0].kind->clip : c->settings->clip;
+    if (!(most > 0)) return 1;
+    double sum = square(&c->head->weights) + square(&c->head->bias);
+    for (int i = 0; i < VX_TERMS_MOST && c->losses[i].kind; i++)
+        sum += square(&c->losses[i].learned);
+    if (c->masks.count) sum += square(&c->masks);
+    return sum > most * most ? most / sqrt(sum) : 1;
+}
+
 static double train_batch(course *c, const vx_sample *sample) {
     const vx_training_set *set = c->set;
     const size_t *entries = c->sampler.order + sample->first;
@@ -230,7 +248,7 @@ static double train_batch(course *c, const vx_sample *sample) {
     vx_head_forward(c->head, sample->count, threads);
     double value = losses_of(c, sample);
     vx_head_back(c->head, sample->count, threads);
-    vx_optimiser_begin(&c->optimiser);
+    vx_optimiser_begin(&c->optimiser, clip(c));
     vx_optimiser_move(&c->optimiser, &c->head->weights, threads);
     vx_optimiser_move(&c->optimiser, &c->head->bias, threads);
     for (int i = 0; i < VX_TERMS_MOST && c->losses[i].kind; i++)

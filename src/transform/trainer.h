@@ -20,7 +20,7 @@ typedef struct vx_head_settings {
     int32_t iterations, notions;
     int32_t masks; /* vx_masking */
     int32_t start; /* prune: the dimension it begins with; 0: that of the rows */
-    double rate, momentum, decay, drop, margin, temperature;
+    double rate, momentum, clip, decay, drop, margin, temperature;
     bool norm; /* batch norm; for fc and pca-fc, whose loss always has it: in what comes out too */
 } vx_head_settings;
 

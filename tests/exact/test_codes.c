@@ -23,11 +23,11 @@ static void check_rotation(size_t dim) {
     vx_rotation rotation;
     ck_ok(vx_rotation_create(dim, &rotation));
     double gamma = vx_gamma(vx_rotation_chain(&rotation));
-    float *before = vectors_make(&set), *first = NULL, *spare = malloc(dim * sizeof *spare);
+    float *before = vectors_make(&set), *first = NULL;
     for (size_t level = 0; vx_kernels_at(level); level++) {
         float *after = vectors_make(&set);
         for (size_t i = 0; i < 2; i++)
-            vx_rotation_apply(&rotation, vx_kernels_at(level), after + i * dim, spare);
+            vx_rotation_apply(&rotation, vx_kernels_at(level), after + i * dim);
         double reach =
             sqrt(product(before, before, dim)) * sqrt(product(before + dim, before + dim, dim));
         for (size_t i = 0; i < 2; i++) {
@@ -45,7 +45,6 @@ static void check_rotation(size_t dim) {
     vx_rotation_free(&rotation);
     free(before);
     free(first);
-    free(spare);
 }
 
 START_TEST(rotations_keep_lengths_and_products) {
@@ -184,15 +183,20 @@ static void tile_rows(const coding *c, const vx_kernels *kernels, size_t q, floa
     }
     vx_code_queries panel = {all, start, norm, square, error, ratio, tail, inverse};
     size_t height = kernels->code_tile_rows / VX_CODE_ROWS;
+    vx_code_shape shape = vx_coder_shape(&c->coder, c->space.metric);
+    unsigned char *opened = vx_alloc(height, vx_code_open_bytes(&shape));
     memset(passed, 0, c->groups * VX_CODE_ROWS);
     for (size_t g = 0; g < c->groups; g += height) {
         vx_code_hit hits[MOST * VX_CODE_TILE_ROWS];
         vx_codes rows = codes_of(c, g, VX_MIN(height, c->groups - g));
-        size_t found = kernels->code_tile(&rows, &panel, limits, hits), kept = 0;
+        vx_open_codes open = {opened, rows.count, rows.shape};
+        kernels->code_open(&rows, opened);
+        size_t found = kernels->code_tile(&open, &panel, limits, hits), kept = 0;
         for (size_t i = 0; i < found; i++)
             if (hits[i].query == width - 1) hits[kept++] = hits[i];
         take_hits(c, kernels, q, limit, g * VX_CODE_ROWS, hits, kept, passed);
     }
+    vx_free(opened);
     free(all);
 }
 

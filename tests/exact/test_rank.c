@@ -8,7 +8,10 @@
 #include "core/rng.h"
 #include "exact/rank.h"
 
-enum { MANY = 90 }; /* enough for candidates to look for their places */
+enum {
+    MANY = 90,            /* enough for candidates to look for their places */
+    SEVERAL_GROUPS = 240, /* so many queries, and so many landmarks of most, form groups */
+};
 
 /* A task and the memory it points to. */
 typedef struct ranks {
@@ -19,8 +22,8 @@ typedef struct ranks {
     size_t *offsets;
 } ranks;
 
-/* Up to three relevant candidates per query, and many for every fifth; queries are the first
- * candidates when `among`. */
+/* Up to three relevant candidates per query, and many for some; queries are the first candidates
+ * when `among`. */
 static ranks make_ranks(const vectors *set, vindex_metric metric, size_t queries, bool among) {
     ranks r = {.set = *set, .candidates = vectors_make(set)};
     vectors asked = *set;
@@ -28,24 +31,27 @@ static ranks make_ranks(const vectors *set, vindex_metric metric, size_t queries
     asked.count = queries;
     r.queries = vectors_make(&asked);
     if (among) memcpy(r.queries, r.candidates, queries * set->dim * sizeof(float));
+    bool several = queries >= SEVERAL_GROUPS;
+    size_t many = several ? SEVERAL_GROUPS : MANY;
     r.self = malloc(queries * sizeof *r.self);
     r.offsets = calloc(queries + 1, sizeof *r.offsets);
-    r.rows = malloc(MANY * queries * sizeof *r.rows);
-    r.before = malloc(MANY * queries * sizeof *r.before);
-    r.tied = malloc(MANY * queries * sizeof *r.tied);
+    r.rows = malloc(many * queries * sizeof *r.rows);
+    r.before = malloc(many * queries * sizeof *r.before);
+    r.tied = malloc(many * queries * sizeof *r.tied);
     vx_rng rng = vx_rng_seed(21, set->seed);
     size_t entries = 0;
     for (size_t q = 0; q < queries; q++) {
         r.self[q] = among ? (int64_t)q : -1;
-        for (uint64_t i = q % 5 == 2 ? MANY : vx_rng_below(&rng, 4); i > 0; i--) {
+        bool has_many = several ? q % 5 > 0 : q % 5 == 2;
+        for (uint64_t i = has_many ? many : vx_rng_below(&rng, 4); i > 0; i--) {
             int64_t row = (int64_t)vx_rng_below(&rng, set->count);
             if (row != r.self[q]) r.rows[entries++] = row;
         }
         r.offsets[q + 1] = entries;
     }
     r.task = (vx_rank_task){
-        metric,    set->dim, r.queries, queries, r.candidates, set->count, among ? r.self : NULL,
-        r.offsets, r.rows,   r.before,  r.tied};
+        metric, set->dim,  r.queries, queries,  r.candidates, set->count, among ? r.self : NULL,
+        among,  r.offsets, r.rows,    r.before, r.tied};
     return r;
 }
 
@@ -155,6 +161,21 @@ START_TEST(counting_gives_the_ranks_that_sorting_gives) {
 }
 END_TEST
 
+/* Queries that are candidates, in several groups of which a tile serves two, with candidates behind
+ * them that are no queries. */
+START_TEST(pairs_of_queries_are_compared_once) {
+    static const vectors_kind kinds[] = {VECTORS_WHOLE, VECTORS_NORMS, VECTORS_TIED,
+                                         VECTORS_OFFSET};
+    for (size_t turn = 0; turn < 4 * VX_COUNT(kinds); turn += 5) {
+        vectors set = {.kind = kinds[turn / 4],
+                       .dim = turn % 3 ? 7 : 515,
+                       .count = SEVERAL_GROUPS + 60,
+                       .seed = turn};
+        check_ranks(&set, (vindex_metric)(turn % 4), SEVERAL_GROUPS + 3 * turn, true);
+    }
+}
+END_TEST
+
 START_TEST(one_candidate_ranks_first) {
     vectors set = {.kind = VECTORS_NORMAL, .dim = 5, .count = 1};
     check_ranks(&set, VINDEX_L2, 4, false);
@@ -183,4 +204,5 @@ START_TEST(ranking_can_be_stopped) {
 END_TEST
 
 TEST_MAIN_PER_LEVEL("exact/rank", counting_gives_the_ranks_that_sorting_gives,
-                    one_candidate_ranks_first, ranking_can_be_stopped)
+                    pairs_of_queries_are_compared_once, one_candidate_ranks_first,
+                    ranking_can_be_stopped)

@@ -2,6 +2,7 @@
  * library's own threads are off, for OpenMP's run time is not instrumented. */
 #include <pthread.h>
 
+#include "../hnsw/cases.h"
 #include "../ivf/cases.h"
 
 enum { THREADS = 6, ROUNDS = 8, QUERIES = 13, K = 10, DIM = 40, COUNT = 700 };
@@ -77,11 +78,23 @@ static void *run(void *context) {
     return NULL;
 }
 
+enum { ROWS, LISTS, GRAPH, KINDS };
+
 /* Of all lists, where the index has some: the default is more than there are. */
-static void check_metric(vindex_metric metric, vindex_dtype dtype, bool lists) {
+static void check_metric(vindex_metric metric, vindex_dtype dtype, int kind) {
     vectors rows = {.kind = VECTORS_CLUSTERED, .dtype = dtype, .dim = DIM, .count = COUNT};
-    flat_case c =
-        lists ? ivf_case_make(NULL, &rows, metric, NULL) : flat_case_make(&rows, metric, NULL);
+    flat_case c;
+    if (kind == GRAPH) {
+        c = (flat_case){.rows = rows, .metric = metric, .numbers = vectors_make(&rows)};
+        vindex_call alone;
+        vindex_call_init(&alone);
+        alone.threads = 1;
+        c.index = hnsw_make(8, 40, &rows, metric);
+        ck_ok(vindex_add(c.index, c.numbers, COUNT, &alone));
+    } else {
+        c = kind == LISTS ? ivf_case_make(NULL, &rows, metric, NULL)
+                          : flat_case_make(&rows, metric, NULL);
+    }
     float *queries = flat_case_queries(&c, QUERIES);
     shared common = {.index = c.index, .queries = queries};
     vindex_search_params params = search_params(K, 1);
@@ -104,11 +117,11 @@ static void check_metric(vindex_metric metric, vindex_dtype dtype, bool lists) {
 }
 
 START_TEST(threads_that_search_one_index_get_the_same_answers) {
-    for (int lists = 0; lists < 2; lists++) {
-        check_metric(VINDEX_L2, VINDEX_F32, lists);
-        check_metric(VINDEX_INNER_PRODUCT, VINDEX_F16, lists);
-        check_metric(VINDEX_COSINE, VINDEX_BF16, lists);
-        check_metric(VINDEX_PEARSON, VINDEX_F32, lists);
+    for (int kind = 0; kind < KINDS; kind++) {
+        check_metric(VINDEX_L2, VINDEX_F32, kind);
+        check_metric(VINDEX_INNER_PRODUCT, VINDEX_F16, kind);
+        check_metric(VINDEX_COSINE, VINDEX_BF16, kind);
+        check_metric(VINDEX_PEARSON, VINDEX_F32, kind);
     }
 }
 END_TEST

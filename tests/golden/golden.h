@@ -21,6 +21,8 @@ static const golden_file golden_files[] = {
     {"ivf-f16-0.1.vindex", "IVF2,Flat,f16", VINDEX_COSINE},
     {"ivf-sq8-0.1.vindex", "IVF2,SQ8,Refine(f16)", VINDEX_COSINE},
     {"ivf-rabitq-0.1.vindex", "IVF3,RaBitQ4,Refine", VINDEX_L2},
+    {"hnsw-0.1.vindex", "HNSW4", VINDEX_L2},
+    {"hnsw-f16-0.1.vindex", "HNSW2,f16", VINDEX_COSINE},
 };
 
 /* Small whole numbers, which every storage type holds. */

@@ -11,6 +11,20 @@
 #include "../harness.h"
 #include "io/test_paths.h" /* made by the build */
 
+/* Real files, where they are at hand. */
+enum { SKIPPED = 77 };
+
+static inline const char *folder(void) {
+    const char *given = getenv("VINDEX_SHARED_DATA");
+    return given ? given : SHARED_DATA;
+}
+
+static inline const char *data_path(const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/%s", folder(), name);
+    return path;
+}
+
 /* The path of a committed fixture; valid until the next call. */
 static inline const char *fixture(const char *name) {
     static char path[512];

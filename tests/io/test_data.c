@@ -3,19 +3,6 @@
 #include "core/base.h"
 #include "files.h"
 
-enum { SKIPPED = 77 };
-
-static const char *folder(void) {
-    const char *given = getenv("VINDEX_SHARED_DATA");
-    return given ? given : SHARED_DATA;
-}
-
-static const char *data_path(const char *name) {
-    static char path[1024];
-    snprintf(path, sizeof path, "%s/%s", folder(), name);
-    return path;
-}
-
 /* Numbers and names as a text editor shows them in the files' first and last lines. */
 START_TEST(nsynth) {
     vindex_embeddings_options options;

@@ -6,7 +6,7 @@
 #include "cases.h"
 #include "core/points.h"
 
-enum { COUNT = 4000, DIM = 12, TUNED = 600, K = 10 };
+enum { COUNT = 2000, DIM = 12, TUNED = 400, K = 10 };
 
 static const vectors rows_of_all = {
     .kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 5};
@@ -23,24 +23,35 @@ static float *make_queries(void) {
     return vectors_make(&queries);
 }
 
-/* Share of the K nearest rows, found by the oracle, among what a search with that recall finds. */
-static double held_out_recall(const flat_case *c, const float *queries, double recall) {
+/* The K nearest rows of each query, found by the oracle; to be freed. */
+static int64_t *find_nearest(const flat_case *c, const float *queries) {
+    int64_t *nearest = malloc(TUNED * K * sizeof *nearest);
+    for (size_t q = 0; q < TUNED; q++) {
+        oracle_ranking ranking = oracle_rank(&c->truth, queries + q * DIM, NULL);
+        for (size_t i = 0; i < K; i++) nearest[q * K + i] = ranking.hits[i].id;
+        oracle_ranking_free(&ranking);
+    }
+    return nearest;
+}
+
+/* The share of these that a search finds which asks for that recall. */
+static double share_found(const flat_case *c, const float *queries, const int64_t *nearest,
+                          double recall) {
     vindex_search_params params = search_params(K, 2);
     int64_t ids[TUNED * K], found = 0;
     params.recall = recall;
     ck_ok(vindex_search(c->index, queries, TUNED, &params, ids, NULL));
-    for (size_t q = 0; q < TUNED; q++) {
-        oracle_ranking ranking = oracle_rank(&c->truth, queries + q * DIM, NULL);
-        for (int i = 0; i < K; i++)
-            for (int j = 0; j < K; j++) found += ids[q * K + (size_t)i] == ranking.hits[j].id;
-        oracle_ranking_free(&ranking);
-    }
+    for (size_t q = 0; q < TUNED; q++)
+        for (size_t i = 0; i < K * K; i++) found += ids[q * K + i / K] == nearest[q * K + i % K];
     return (double)found / (TUNED * K);
 }
 
+/* 95% of the points should reach their recall; and other queries are a sample as well, whose own
+ * standard error is at most that of shares that are all 0 or 1. */
 START_TEST(other_queries_reach_the_recall) {
     static const double recalls[] = {0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999};
     float *queries = make_queries();
+    int missed = 0;
     for (int m = 0; m <= VINDEX_PEARSON; m += test_stride()) {
         flat_case c = make_case("IVF60,Flat", (vindex_metric)m);
         vindex_tune_params params;
@@ -48,13 +59,18 @@ START_TEST(other_queries_reach_the_recall) {
         params.recalls = recalls;
         params.recall_count = VX_COUNT(recalls);
         ck_ok(vindex_tune(c.index, queries, TUNED, &params, NULL));
+        int64_t *nearest = find_nearest(&c, queries + TUNED * DIM);
         for (size_t i = 0; i < VX_COUNT(recalls); i++) {
-            double found = held_out_recall(&c, queries + TUNED * DIM, recalls[i]);
-            ck_assert_msg(found >= recalls[i], "%s: recall %g was tuned for, %g came",
+            double found = share_found(&c, queries + TUNED * DIM, nearest, recalls[i]);
+            double error = sqrt(recalls[i] * (1 - recalls[i]) / TUNED);
+            ck_assert_msg(found >= recalls[i] - error, "%s: recall %g was tuned for, %g came",
                           vindex_metric_name((vindex_metric)m), recalls[i], found);
+            missed += found < recalls[i];
         }
+        free(nearest);
         flat_case_free(&c);
     }
+    ck_assert_int_le(missed, 3); /* of 28 */
     free(queries);
 }
 END_TEST

@@ -75,14 +75,17 @@ static void check_select(const vx_kernels *kernels, const float *keys, const flo
 
 static void check_count(const vx_kernels *kernels, const float *keys, size_t count, float low,
                         float high) {
-    size_t below, within, expected_below = 0, expected_within = 0;
-    kernels->count(keys, count, low, high, &below, &within);
+    uint32_t *positions = malloc(count * sizeof *positions + 1);
+    size_t within, expected = 0, at = 0;
+    size_t below = kernels->count(keys, count, low, high, positions, &within);
     for (size_t i = 0; i < count; i++) {
-        expected_below += keys[i] < low;
-        expected_within += !(keys[i] < low) && !(keys[i] > high);
+        expected += keys[i] < low;
+        if (keys[i] < low || keys[i] > high) continue;
+        ck_each(at < within && positions[at++] == i, "position %zu is missing", i);
     }
-    ck_assert_uint_eq(below, expected_below);
-    ck_assert_uint_eq(within, expected_within);
+    ck_assert_uint_eq(below, expected);
+    ck_assert_uint_eq(at, within);
+    free(positions);
 }
 
 /* The keys as their own bounds, sorted: as many ties as there can be. */

@@ -109,14 +109,14 @@ END_TEST
 START_TEST(optimisers_follow_their_formulas) {
     for (int kind = 0; kind < 2; kind++) {
         vx_parameter p;
-        vx_optimiser o = {(vx_optimiser_kind)kind, 0.01, 0.9, 0.1, 0};
+        vx_optimiser o = {(vx_optimiser_kind)kind, 0.01, 0.9, 0.1, 0, 0};
         double w = 2, m = 0, v = 0;
         ck_ok(vx_parameter_create(70000, true, &p)); /* more than one thread's piece */
         for (size_t i = 0; i < p.count; i++) p.values[i] = 2;
         for (int t = 1; t <= 20; t++) {
-            double g = cos(t) + 0.1 * w; /* with weight decay */
+            double scale = t % 3 ? 1 : 0.25, g = scale * cos(t) + 0.1 * w; /* with weight decay */
             for (size_t i = 0; i < p.count; i++) p.slope[i] = (float)cos(t);
-            vx_optimiser_begin(&o);
+            vx_optimiser_begin(&o, scale);
             vx_optimiser_move(&o, &p, 3);
             if (kind == VX_OPTIMISER_SGD) {
                 m = 0.9 * m + g;

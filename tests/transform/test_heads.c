@@ -298,6 +298,37 @@ static void refuses(vindex_status status, const char *text, const char *method,
     ck_assert_ptr_null(transform);
 }
 
+/* Slopes of norm 1e-9 at rate 1 cannot take steps longer than any slopes do at rate 1e-12: both
+ * maps are the one that training starts from; without clipping it is another. */
+START_TEST(steep_batches_are_scaled_down) {
+    static const char *const given[3][2] = {{"1", "1e-9"}, {"1e-12", "0"}, {"1", "0"}};
+    float mapped[3][ROWS * OUT];
+    lesson l;
+    open_lesson(&l);
+    for (int i = 0; i < 3; i++) {
+        vindex_setting settings[] = {{"optimiser", "sgd"},  {"loss", "infonce"},
+                                     {"epochs", "2"},       {"batch", "64"},
+                                     {"rate", given[i][0]}, {"clip", given[i][1]}};
+        vindex_fit_params params;
+        vindex_transform *transform;
+        vindex_fit_params_init(&params);
+        params.dim = OUT;
+        params.settings = settings;
+        params.setting_count = VX_COUNT(settings);
+        ck_ok(vindex_fit("lsr", &l.data, &params, &transform));
+        ck_ok(vindex_transform_apply(transform, l.rows, ROWS, mapped[i], NULL));
+        vindex_transform_free(transform);
+    }
+    double off = 0;
+    for (size_t i = 0; i < ROWS * OUT; i++) {
+        ck_near((double)mapped[0][i], (double)mapped[1][i], 1e-5);
+        off = fmax(off, fabs((double)mapped[2][i] - (double)mapped[1][i]));
+    }
+    ck_assert_double_gt(off, 0.1);
+    close_lesson(&l);
+}
+END_TEST
+
 START_TEST(bad_input_is_refused) {
     lesson l;
     open_lesson(&l);
@@ -309,6 +340,8 @@ START_TEST(bad_input_is_refused) {
             &(vindex_setting){"per-class", "900"});
     refuses(VINDEX_ERR_ARGUMENT, "margin is -0.5", "fc", &data, OUT,
             &(vindex_setting){"margin", "-0.5"});
+    refuses(VINDEX_ERR_ARGUMENT, "clip is -0.5", "lsr", &data, OUT,
+            &(vindex_setting){"clip", "-0.5"});
     refuses(VINDEX_ERR_ARGUMENT, "13 components of", "pca-fc", &data, DIM + 1, NULL);
     refuses(VINDEX_ERR_ARGUMENT, "begins with 12 dimensions and is to end with 13", "prune", &data,
             DIM + 1, NULL);
@@ -391,5 +424,6 @@ START_TEST(failing_allocations_leave_nothing) {
 END_TEST
 
 TEST_MAIN("transform/heads", every_way_learns, the_best_epoch_is_kept,
-          divergence_stops_and_keeps_the_best, progress_tells_and_cancels, masks_part_the_notions,
-          bad_input_is_refused, odd_data_are_learned_from, failing_allocations_leave_nothing)
+          divergence_stops_and_keeps_the_best, steep_batches_are_scaled_down,
+          progress_tells_and_cancels, masks_part_the_notions, bad_input_is_refused,
+          odd_data_are_learned_from, failing_allocations_leave_nothing)

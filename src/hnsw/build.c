@@ -1,0 +1,331 @@
+/* Adding. New rows come in batches: every row of a batch looks for neighbours in the graph as it
+ * was before the batch, and among the rows of its batch by comparing all with all in tiles, so that
+ * no neighbour is missed because it came at the same time. Then the batch is linked in one pass
+ * (links.c). Rows do not wait for each other, and the graph is the same on any number of threads.
+ *
+ * Batches begin small and double, as early nodes give a graph its long links; see Manohar et al.,
+ * ParlayANN: scalable and deterministic parallel graph-based approximate nearest neighbor search
+ * algorithms, 2024. */
+#include <math.h>
+#include <omp.h>
+
+#include "core/rng.h"
+#include "exact/nearest.h"
+#include "hnsw.h"
+
+enum { FIRST_BATCH = 32 };
+
+typedef struct addition {
+    vx_hnsw *hnsw;
+    const float *vectors;
+    size_t n, first;               /* first: number of the first new row */
+    uint8_t *levels;               /* of the new rows */
+    size_t before[VX_HNSW_LAYERS]; /* slots of each layer */
+    size_t layers_before;
+    vx_walker **walkers;
+    uint64_t **candidates; /* per thread */
+    int threads;
+    vx_undo *undo;
+} addition;
+
+/* Rows first ... first+count-1, and their slots in each layer. */
+typedef struct batch {
+    size_t first, count;
+    size_t starts[VX_HNSW_LAYERS], ends[VX_HNSW_LAYERS];
+    uint64_t *near[VX_HNSW_LAYERS]; /* per slot its nearest of the batch, near_count of them */
+    size_t near_count[VX_HNSW_LAYERS];
+} batch;
+
+static const float *vector_of(const addition *a, size_t row) {
+    return a->vectors + (row - a->first) * a->hnsw->base.dim;
+}
+
+/* ---- before the first batch ---- */
+
+/* The highest layer of a row: geometric, a share of 1/m goes up (section 4.1). */
+static uint8_t draw_level(const vx_hnsw *hnsw, uint64_t number) {
+    vx_rng rng = vx_rng_seed(hnsw->seed, number);
+    double height = -vx_log(1 - vx_rng_uniform(&rng)) / vx_log((double)hnsw->m);
+    return (uint8_t)VX_MIN(height, (double)(VX_HNSW_LAYERS - 1));
+}
+
+/* Gives new rows their places in the layers, which do not count them yet. */
+static vindex_status place_rows(addition *a) {
+    vx_hnsw *hnsw = a->hnsw;
+    size_t ends[VX_HNSW_LAYERS], top = hnsw->layer_count;
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) ends[l] = hnsw->layers[l].count;
+    for (size_t i = 0; i < a->n; i++) {
+        a->levels[i] = draw_level(hnsw, hnsw->drawn + i);
+        for (size_t l = 0; l <= a->levels[i]; l++) ends[l]++;
+        top = VX_MAX(top, (size_t)a->levels[i] + 1);
+    }
+    bool exactly = !a->first;
+    VX_TRY(vx_hnsw_reserve_rows(hnsw, VX_MAX(ends[0], hnsw->hint), exactly));
+    VX_TRY(vx_hnsw_reserve_layer(hnsw, 0, VX_MAX(ends[0], hnsw->hint), exactly));
+    for (size_t l = 1; l < top; l++) VX_TRY(vx_hnsw_reserve_layer(hnsw, l, ends[l], exactly));
+    for (size_t l = 0; l < top; l++) {
+        vx_layer *layer = &hnsw->layers[l];
+        memset(vx_layer_links(layer, layer->count), 0xff,
+               (ends[l] - layer->count) * layer->width * sizeof *layer->links);
+        memset(layer->children + layer->count, 0, ends[l] - layer->count);
+        ends[l] = layer->count;
+    }
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t l = 0, below = 0; l <= a->levels[i]; l++) {
+            if (l) hnsw->layers[l].nodes[ends[l]] = (uint32_t)(a->first + i);
+            if (l) hnsw->layers[l].below[ends[l]] = (uint32_t)below;
+            below = ends[l]++;
+        }
+    hnsw->layer_count = top;
+    return VINDEX_OK;
+}
+
+/* Answers the largest of what the codec says of rows. */
+static float encode_rows(const addition *a) {
+    vx_hnsw *hnsw = a->hnsw;
+    const vx_codec *codec = hnsw->codec;
+    int threads = a->n * hnsw->base.dim < 1 << 16 ? 1 : a->threads;
+    float largest = hnsw->largest;
+#pragma omp parallel for num_threads(threads) reduction(max : largest) if (threads > 1)
+    for (size_t row = a->first; row < a->first + a->n; row++) {
+        float said = codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
+        largest = VX_MAX(largest, said);
+    }
+    return largest;
+}
+
+static vindex_status open_walkers(addition *a) {
+    size_t ef = a->hnsw->ef_construction, threads = (size_t)a->threads;
+    a->walkers = vx_alloc_zero(threads, sizeof *a->walkers);
+    a->candidates = vx_alloc_zero(threads, sizeof *a->candidates);
+    if (!a->walkers || !a->candidates) return vx_fail_memory(threads, sizeof *a->walkers, "add");
+    for (size_t t = 0; t < threads; t++) {
+        VX_TRY(vx_walker_take(a->hnsw, ef, &a->walkers[t]));
+        a->candidates[t] = vx_alloc(2 * ef + 1, sizeof **a->candidates);
+        if (!a->candidates[t]) return vx_fail_memory(2 * ef + 1, sizeof **a->candidates, "add");
+    }
+    return VINDEX_OK;
+}
+
+static void close_addition(addition *a) {
+    for (size_t t = 0; t < (size_t)a->threads; t++) {
+        if (a->walkers) vx_walker_give(a->hnsw, a->walkers[t]);
+        if (a->candidates) vx_free(a->candidates[t]);
+    }
+    vx_free(a->walkers);
+    vx_free(a->candidates);
+    vx_free(a->levels);
+    vx_undo_free(a->undo);
+}
+
+/* ---- neighbours within a batch ---- */
+
+typedef struct nearest_of {
+    uint64_t *near;
+    size_t count, first; /* first: slot of the first member */
+} nearest_of;
+
+static void keep_nearest(void *context, size_t query, const vx_hit *hits, size_t count) {
+    const nearest_of *to = context;
+    uint64_t *near = to->near + query * to->count;
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < to->count; i++)
+        if (hits[i].id != (int64_t)query)
+            near[kept++] = vx_met((float)hits[i].key, (uint32_t)(to->first + (size_t)hits[i].id));
+    for (; kept < to->count; kept++) near[kept] = UINT64_MAX;
+}
+
+/* Of the candidates that a row wants, as many from its batch as their share of the graph lets
+ * expect, and half again. */
+static size_t near_wanted(const vx_hnsw *hnsw, size_t frozen, size_t members) {
+    size_t ef = hnsw->ef_construction;
+    if (members < 2) return 0;
+    double share = (double)members / (double)(frozen + members);
+    size_t wanted = (size_t)(1.5 * (double)ef * share) + 16;
+    return VX_MIN(VX_MIN(wanted, ef), members - 1);
+}
+
+static vindex_status find_near(const addition *a, batch *b, size_t level) {
+    vx_hnsw *hnsw = a->hnsw;
+    const vx_layer *layer = &hnsw->layers[level];
+    size_t dim = hnsw->base.dim, members = b->ends[level] - b->starts[level];
+    size_t count = near_wanted(hnsw, layer->count, members);
+    b->near_count[level] = count;
+    if (!count) return VINDEX_OK;
+    vx_space space = {hnsw->base.metric, VINDEX_F32, dim, NULL};
+    b->near[level] = vx_alloc(members, count * sizeof *b->near[level]);
+    float *aux = vx_alloc(members, sizeof *aux);
+    float *own = level ? vx_alloc(members, dim * sizeof *own) : NULL;
+    vindex_status status = VINDEX_OK;
+    if (!b->near[level] || !aux || (level && !own)) {
+        status = vx_fail_memory(members, dim * sizeof *own, "add");
+    } else {
+        for (size_t i = 0; i < members && own; i++)
+            memcpy(own + i * dim, vector_of(a, layer->nodes[b->starts[level] + i]),
+                   dim * sizeof *own);
+        const float *vectors = own ? own : vector_of(a, b->first);
+        vx_aux_fill(&space, hnsw->codec->kernels, vectors, members, aux);
+        vx_block block = {.data = vectors, .aux = aux, .count = members};
+        vx_search_job job = {.space = space,
+                             .blocks = &block,
+                             .block_count = 1,
+                             .block_rows = members,
+                             .queries = vectors,
+                             .query_count = members,
+                             .threads = members < 256 ? 1 : a->threads};
+        nearest_of to = {b->near[level], count, b->starts[level]};
+        status = vx_nearest(&job, count + 1, keep_nearest, &to);
+    }
+    vx_free(own);
+    vx_free(aux);
+    return status;
+}
+
+/* ---- neighbours in the graph ---- */
+
+/* The best of what a walk met (none: NULL) and of the row's batch, best first. */
+static size_t merge_candidates(const vx_walker *w, const uint64_t *near, size_t near_count,
+                               size_t most, uint64_t *merged) {
+    size_t i = 0, j = 0, count = 0, met = w ? w->pool_count : 0;
+    while (count < most && (i < met || (j < near_count && near[j] != UINT64_MAX))) {
+        bool from_near = j < near_count && near[j] != UINT64_MAX &&
+                         (i == met || near[j] < (w->pool[i] & ~(uint64_t)1));
+        merged[count++] = from_near ? near[j++] : w->pool[i++] & ~(uint64_t)1;
+    }
+    return count;
+}
+
+/* Chooses the neighbours of a new row in every layer that it reaches. */
+static vindex_status find_neighbours(const addition *a, const batch *b, size_t row, size_t thread) {
+    const vx_hnsw *hnsw = a->hnsw;
+    vx_walker *w = a->walkers[thread];
+    size_t levels = (size_t)a->levels[row - a->first] + 1, ef = hnsw->ef_construction;
+    uint32_t slot = 0;
+    bool inside = false; /* a walk came down to the layer above */
+    VX_TRY(vx_walker_load(w, vector_of(a, row)));
+    for (size_t l = levels; l-- > 0;) {
+        const vx_layer *layer = &hnsw->layers[l];
+        bool grown = layer->count > 0;
+        if (grown) {
+            slot = inside ? hnsw->layers[l + 1].below[slot] : vx_walker_descend(w, l);
+            vx_walker_walk(w, layer, slot, ef);
+            slot = vx_met_slot(w->pool[0]);
+            inside = true;
+        }
+        size_t own = l ? vx_layer_find(layer, b->starts[l], b->ends[l], (uint32_t)row) : row;
+        const uint64_t *near = b->near[l] + (own - b->starts[l]) * b->near_count[l];
+        size_t count =
+            merge_candidates(grown ? w : NULL, near, b->near_count[l], ef, a->candidates[thread]);
+        vx_hnsw_select(w, layer, (uint32_t)row, a->candidates[thread], count, hnsw->m,
+                       vx_layer_links(layer, own));
+    }
+    return VINDEX_OK;
+}
+
+/* ---- batches ---- */
+
+static vindex_status find_all(const addition *a, const batch *b) {
+    int threads = b->count < 16 ? 1 : a->threads, failed = VINDEX_OK;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 8) if (threads > 1)
+    for (size_t i = 0; i < b->count; i++) {
+        size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
+        vindex_status status = find_neighbours(a, b, b->first + i, thread);
+        if (status == VINDEX_OK) continue;
+#pragma omp critical
+        failed = status;
+    }
+    return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "add: no memory");
+}
+
+static vindex_status run_batch(addition *a, batch *b) {
+    vx_hnsw *hnsw = a->hnsw;
+    vindex_status status = VINDEX_OK;
+    for (size_t l = 0; l < hnsw->layer_count; l++) {
+        b->starts[l] = b->ends[l] = hnsw->layers[l].count;
+        b->near[l] = NULL;
+    }
+    for (size_t i = 0; i < b->count; i++)
+        for (size_t l = 0; l <= a->levels[b->first + i - a->first]; l++) b->ends[l]++;
+    for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++)
+        status = find_near(a, b, l);
+    if (status == VINDEX_OK) status = find_all(a, b);
+    for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++) {
+        vx_layer *layer = &hnsw->layers[l];
+        vx_joining joining = {hnsw,    layer,      b->starts[l], b->ends[l],
+                              a->undo, a->walkers, a->threads};
+        if (b->starts[l] == b->ends[l]) continue;
+        status = vx_hnsw_join(&joining);
+    }
+    for (size_t l = 0; l < hnsw->layer_count; l++) {
+        if (status == VINDEX_OK) hnsw->layers[l].count = b->ends[l];
+        vx_free(b->near[l]);
+    }
+    return status;
+}
+
+static vindex_status run_batches(addition *a, const vindex_call *call) {
+    for (size_t done = 0; done < a->n;) {
+        size_t most = VX_MIN(VX_MAX(a->first + done, (size_t)FIRST_BATCH), (size_t)VX_HNSW_BATCH);
+        batch b = {.first = a->first + done, .count = VX_MIN(most, a->n - done)};
+        VX_TRY(vx_progress(call->progress, call->progress_context, "add",
+                           (double)done / (double)a->n));
+        VX_TRY(run_batch(a, &b));
+        done += b.count;
+    }
+    return vx_progress(call->progress, call->progress_context, "add", 1);
+}
+
+/* The graph as it was. */
+static void take_back(addition *a) {
+    vx_hnsw *hnsw = a->hnsw;
+    if (a->undo) vx_undo_apply(hnsw, a->undo);
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) hnsw->layers[l].count = a->before[l];
+    hnsw->layer_count = a->layers_before;
+}
+
+static vindex_status add_rows(addition *a, const vindex_call *call) {
+    vx_hnsw *hnsw = a->hnsw;
+    a->levels = vx_alloc(a->n, 1);
+    if (!a->levels) return vx_fail_memory(a->n, 1, "add");
+    VX_TRY(place_rows(a));
+    if (a->first) VX_TRY(vx_undo_create(hnsw, a->n <= FIRST_BATCH, &a->undo));
+    VX_TRY(open_walkers(a));
+    float before = hnsw->largest;
+    hnsw->largest = encode_rows(a);
+    vindex_status status = run_batches(a, call);
+    if (status != VINDEX_OK) {
+        hnsw->largest = before;
+        return status;
+    }
+    hnsw->rows.count = a->first + a->n;
+    hnsw->drawn += a->n;
+    return VINDEX_OK;
+}
+
+vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
+                          const vindex_call *call) {
+    vx_hnsw *hnsw = (vx_hnsw *)index;
+    int64_t largest = hnsw->ids.largest;
+    if (n > VX_HNSW_NODES_MOST - hnsw->rows.count)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "add: %zu vectors and %zu more; a graph holds at most %u, use several",
+                       hnsw->rows.count, n, VX_HNSW_NODES_MOST);
+    VX_TRY(vx_space_fits(&hnsw->codec->space, vectors, n));
+    if (!n) return VINDEX_OK;
+    VX_TRY(vx_hnsw_ready(hnsw));
+    VX_TRY(vx_ids_append(&hnsw->ids, ids, n));
+    addition a = {.hnsw = hnsw,
+                  .vectors = vectors,
+                  .n = n,
+                  .first = hnsw->rows.count,
+                  .layers_before = hnsw->layer_count,
+                  .threads = vx_threads(call->threads)};
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) a.before[l] = hnsw->layers[l].count;
+    vindex_status status = add_rows(&a, call);
+    if (status != VINDEX_OK) {
+        take_back(&a);
+        vx_ids_retract(&hnsw->ids, n, largest);
+    }
+    close_addition(&a);
+    return status;
+}

@@ -1,0 +1,209 @@
+/* Dropping removed rows. A node that was linked with one of them gets new candidates, the
+ * neighbours of what it lost (Singh et al., FreshDiskANN: a fast and accurate graph-based ANN index
+ * for streaming similarity search, 2021); then every layer gets a new tree. */
+#include <omp.h>
+
+#include "hnsw.h"
+
+enum { CANDIDATES_MOST = 512 };
+
+/* The graph without what goes, all of it allocated before anything changes. */
+typedef struct compaction {
+    const vx_hnsw *old;
+    vx_hnsw *fresh;                    /* layers and rows alone */
+    uint32_t *numbers[VX_HNSW_LAYERS]; /* of each slot in the new layer; VX_LINK_NONE: it goes */
+    size_t *keep;
+    vx_walker **walkers;
+    int threads;
+} compaction;
+
+static void close_compaction(compaction *c) {
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) vx_free(c->numbers[l]);
+    for (int t = 0; c->walkers && t < c->threads; t++) vx_walker_give(c->old, c->walkers[t]);
+    vx_free(c->walkers);
+    vx_free(c->keep);
+    if (!c->fresh) return;
+    c->fresh->codec = NULL; /* the old one's */
+    vx_hnsw_free(&c->fresh->base);
+}
+
+/* Numbers what stays of a layer, and makes room for it. */
+static vindex_status number_layer(compaction *c, size_t level) {
+    const vx_layer *from = &c->old->layers[level];
+    uint32_t *numbers = vx_alloc(from->count, sizeof *numbers), kept = 0;
+    c->numbers[level] = numbers;
+    if (!numbers) return vx_fail_memory(from->count, sizeof *numbers, "compact");
+    for (uint32_t slot = 0; slot < from->count; slot++)
+        numbers[slot] =
+            vx_ids_alive(&c->old->ids, vx_layer_row(from, slot)) ? kept++ : VX_LINK_NONE;
+    vx_layer *to = &c->fresh->layers[level];
+    if (kept) VX_TRY(vx_hnsw_reserve_layer(c->fresh, level, kept, true));
+    to->count = kept;
+    if (kept) c->fresh->layer_count = level + 1;
+    for (uint32_t slot = 0; level && slot < from->count; slot++) {
+        if (numbers[slot] == VX_LINK_NONE) continue;
+        to->nodes[numbers[slot]] = c->numbers[0][from->nodes[slot]];
+        to->below[numbers[slot]] = c->numbers[level - 1][from->below[slot]];
+    }
+    return VINDEX_OK;
+}
+
+static vindex_status plan(compaction *c, int32_t threads) {
+    const vx_hnsw *old = c->old;
+    size_t kept = old->ids.count - old->ids.removed;
+    vx_spec spec;
+    const vx_index_kind *kind;
+    VX_TRY(vx_spec_parse(old->base.spec, &spec, &kind));
+    VX_TRY(vx_hnsw_make(&spec, old->base.dim, old->base.metric, &c->fresh));
+    vx_codec_free(c->fresh->codec);
+    c->fresh->codec = old->codec;
+    c->fresh->largest = old->largest;
+    c->threads = vx_threads(threads);
+    c->keep = vx_alloc(kept, sizeof *c->keep);
+    c->walkers = vx_alloc_zero((size_t)c->threads, sizeof *c->walkers);
+    if (!c->keep || !c->walkers) return vx_fail_memory(kept, sizeof *c->keep, "compact");
+    for (int t = 0; t < c->threads; t++)
+        VX_TRY(vx_walker_take(old, CANDIDATES_MOST, &c->walkers[t]));
+    if (kept) VX_TRY(vx_hnsw_reserve_rows(c->fresh, kept, true));
+    for (size_t l = 0; l < old->layer_count; l++) VX_TRY(number_layer(c, l));
+    return VINDEX_OK;
+}
+
+/* What a node can be linked with: neighbours that stay, and where it lost some, those reached
+ * through what goes, nearest losses first, until there are enough. Visits mark what was seen. */
+typedef struct reach {
+    uint32_t slots[CANDIDATES_MOST]; /* that stay */
+    uint32_t lost[CANDIDATES_MOST];  /* that go, in the order they were met */
+    size_t count, lost_count;
+} reach;
+
+static void look_at(const compaction *c, vx_walker *w, size_t level, uint32_t slot, reach *r) {
+    const vx_layer *layer = &c->old->layers[level];
+    const uint32_t *links = vx_layer_links(layer, slot);
+    for (size_t i = 0; i < layer->width && links[i] != VX_LINK_NONE; i++) {
+        uint32_t next = vx_link_slot(links[i]);
+        bool stays = c->numbers[level][next] != VX_LINK_NONE;
+        if (w->visited[next] == w->epoch) continue;
+        if ((stays ? r->count : r->lost_count) == CANDIDATES_MOST) continue;
+        w->visited[next] = w->epoch;
+        if (stays)
+            r->slots[r->count++] = next;
+        else
+            r->lost[r->lost_count++] = next;
+    }
+}
+
+/* Writes the links that a node has from now on. */
+static vindex_status relink(const compaction *c, vx_walker *w, size_t level, uint32_t slot) {
+    const vx_hnsw *old = c->old;
+    const vx_layer *layer = &old->layers[level];
+    size_t enough = VX_MIN((size_t)CANDIDATES_MOST, 8 * layer->width);
+    uint32_t *links = vx_layer_links(&c->fresh->layers[level], c->numbers[level][slot]);
+    reach r = {.count = 0};
+    vx_walker_begin(w);
+    w->visited[slot] = w->epoch;
+    look_at(c, w, level, slot, &r);
+    size_t kept = r.count;
+    if (r.lost_count) {
+        uint32_t rows[CANDIDATES_MOST], row = vx_layer_row(layer, slot);
+        float keys[CANDIDATES_MOST];
+        uint64_t met[CANDIDATES_MOST];
+        uint32_t chosen[2 * VX_HNSW_M_MOST];
+        for (size_t i = 0; i < r.lost_count && r.count < enough; i++)
+            look_at(c, w, level, r.lost[i], &r);
+        VX_TRY(vx_walker_load_row(w, row));
+        for (size_t i = 0; i < r.count; i++) rows[i] = vx_layer_row(layer, r.slots[i]);
+        if (r.count) vx_walker_keys(w, rows, r.count, keys);
+        for (size_t i = 0; i < r.count; i++) met[i] = vx_met(keys[i], r.slots[i]);
+        vx_met_sort(met, r.count);
+        kept = vx_hnsw_select(w, layer, row, met, r.count, layer->width, chosen);
+        memcpy(r.slots, chosen, kept * sizeof *chosen);
+    }
+    for (size_t i = 0; i < layer->width; i++)
+        links[i] = i < kept ? c->numbers[level][r.slots[i]] : VX_LINK_NONE;
+    return VINDEX_OK;
+}
+
+static vindex_status relink_layer(const compaction *c, size_t level) {
+    size_t count = c->old->layers[level].count;
+    int threads = count < 256 ? 1 : c->threads, failed = VINDEX_OK;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 32) if (threads > 1)
+    for (size_t slot = 0; slot < count; slot++) {
+        if (c->numbers[level][slot] == VX_LINK_NONE) continue;
+        vx_walker *w = c->walkers[threads > 1 ? omp_get_thread_num() : 0];
+        vindex_status status = relink(c, w, level, (uint32_t)slot);
+        if (status == VINDEX_OK) continue;
+#pragma omp critical
+        failed = status;
+    }
+    return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "compact: no memory");
+}
+
+/* Who was chosen links back where there is room: nodes that lost neighbours lost links to
+ * themselves too. One node after the other, for the order decides who finds room. */
+static void link_back(const vx_layer *layer) {
+    for (uint32_t slot = 0; slot < layer->count; slot++)
+        for (size_t i = 0; i < layer->width; i++) {
+            uint32_t to = vx_layer_links(layer, slot)[i];
+            if (to == VX_LINK_NONE) break;
+            uint32_t *links = vx_layer_links(layer, to);
+            size_t place = 0;
+            while (place < layer->width && links[place] != VX_LINK_NONE && links[place] != slot)
+                place++;
+            if (place < layer->width) links[place] = slot;
+        }
+}
+
+static void move_rows(const compaction *c) {
+    const vx_codec *codec = c->old->codec;
+    vx_hnsw *fresh = c->fresh;
+    fresh->rows.count = fresh->layers[0].count;
+    for (size_t row = 0; row < c->old->rows.count; row++) {
+        if (c->numbers[0][row] == VX_LINK_NONE) continue;
+        size_t to = c->numbers[0][row];
+        codec->ops->move(codec, (vx_coded){&c->old->rows, row}, (vx_coded){&fresh->rows, to});
+        ((float *)(uintptr_t)fresh->rows.aux)[to] = c->old->rows.aux[row];
+    }
+}
+
+/* Everything but letting go of the old graph. */
+static vindex_status make_fresh(compaction *c, const vindex_call *call) {
+    vx_walker *walker;
+    VX_TRY(plan(c, call->threads));
+    for (size_t l = 0; l < c->old->layer_count; l++) VX_TRY(relink_layer(c, l));
+    for (size_t l = 0; l < c->fresh->layer_count; l++) link_back(&c->fresh->layers[l]);
+    move_rows(c);
+    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0.9));
+    VX_TRY(vx_walker_take(c->fresh, 1, &walker));
+    vindex_status status = VINDEX_OK;
+    for (size_t l = 0; status == VINDEX_OK && l < c->fresh->layer_count; l++)
+        status = vx_hnsw_replant(c->fresh, l, walker);
+    vx_walker_free(walker);
+    return status;
+}
+
+/* The index takes over rows and layers; what it had goes with the other. */
+static void exchange(vx_hnsw *hnsw, vx_hnsw *fresh) {
+    vx_hnsw old = *hnsw;
+    hnsw->rows = fresh->rows;
+    hnsw->capacity = fresh->capacity;
+    hnsw->layer_count = fresh->layer_count;
+    memcpy(hnsw->layers, fresh->layers, sizeof hnsw->layers);
+    fresh->rows = old.rows;
+    fresh->capacity = old.capacity;
+    fresh->layer_count = old.layer_count;
+    memcpy(fresh->layers, old.layers, sizeof fresh->layers);
+}
+
+vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call) {
+    vx_hnsw *hnsw = (vx_hnsw *)index;
+    compaction c = {.old = hnsw};
+    if (!hnsw->ids.removed) return VINDEX_OK;
+    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
+    VX_TRY(vx_hnsw_ready(hnsw));
+    vindex_status status = make_fresh(&c, call);
+    if (status == VINDEX_OK) status = vx_ids_compact(&hnsw->ids, c.keep);
+    if (status == VINDEX_OK) exchange(hnsw, c.fresh);
+    close_compaction(&c);
+    return status;
+}

@@ -1,0 +1,349 @@
+/* Walking. The plain walk keeps one sorted array of the ef best nodes met, as the fastest engines
+ * do: it is short, and a new node is found its place by bisection. A wide walk, whose results are
+ * not all it has met, keeps a heap beside it. */
+#include <math.h>
+
+#include "exact/bound.h"
+#include "hnsw.h"
+
+/* ---- walkers ---- */
+
+size_t vx_walker_bytes(const vx_walker *w) {
+    return sizeof *w + (w->pool_room + w->heap_room) * sizeof(uint64_t) + w->visited_room +
+           w->listed_room * (2 * sizeof(uint32_t) + sizeof(float)) +
+           (w->packed_room + 1) * vx_padded(w->hnsw->base.dim) * sizeof(float);
+}
+
+void vx_walker_free(vx_walker *w) {
+    if (w->scorer) w->scorer->ops->free(w->scorer);
+    vx_free(w->pool);
+    vx_free(w->heap);
+    vx_free(w->visited);
+    vx_free(w->slots);
+    vx_free(w->listed);
+    vx_free(w->keys);
+    vx_free(w->packed);
+    vx_free(w->decoded);
+    vx_free(w);
+}
+
+/* Room for `need` items where there is less; what was there is lost. */
+static bool renew(void **array, size_t need, size_t size) {
+    void *fresh = vx_alloc_zero(need, size);
+    if (!fresh) return false;
+    vx_free(*array);
+    *array = fresh;
+    return true;
+}
+
+/* The links of one node at a time. */
+static bool fit_lists(vx_walker *w, size_t widest) {
+    if (w->listed_room >= widest) return true;
+    w->listed_room = 0;
+    if (!renew((void **)&w->slots, widest, sizeof *w->slots) ||
+        !renew((void **)&w->listed, widest, sizeof *w->listed) ||
+        !renew((void **)&w->keys, widest, sizeof *w->keys))
+        return false;
+    w->listed_room = widest;
+    return true;
+}
+
+vindex_status vx_walker_fit(vx_walker *w, size_t ef, size_t widest) {
+    size_t nodes = VX_MAX(w->hnsw->capacity, w->hnsw->rows.count) + 1;
+    size_t pool = ef + 1, packed = 2 * w->hnsw->m + 2;
+    bool fits = fit_lists(w, VX_MAX(widest, 2 * w->hnsw->m));
+    if (fits && w->pool_room < pool) {
+        fits = renew((void **)&w->pool, pool, sizeof *w->pool);
+        w->pool_room = fits ? pool : w->pool_room;
+    }
+    if (fits && w->visited_room < nodes) {
+        fits = renew((void **)&w->visited, nodes, 1);
+        w->visited_room = fits ? nodes : w->visited_room;
+        w->epoch = 0;
+    }
+    if (fits && w->packed_room < packed) {
+        fits = renew((void **)&w->packed, packed, vx_padded(w->hnsw->base.dim) * sizeof *w->packed);
+        w->packed_room = fits ? packed : w->packed_room;
+    }
+    return fits ? VINDEX_OK : vx_fail_memory(nodes + 8 * pool, 1, "a walk over the graph");
+}
+
+static vindex_status make(const vx_hnsw *hnsw, vx_walker **result) {
+    vx_walker *w = vx_alloc_zero(1, sizeof *w);
+    if (!w) return vx_fail_memory(1, sizeof *w, "a walk over the graph");
+    w->hnsw = hnsw;
+    size_t padded = vx_padded(hnsw->base.dim);
+    vindex_status status = hnsw->codec->ops->score(hnsw->codec, 1, &w->scorer);
+    if (status == VINDEX_OK) {
+        w->decoded = vx_alloc_zero(padded, sizeof *w->decoded);
+        if (!w->decoded) status = vx_fail_memory(padded, sizeof *w->decoded, "a walk");
+    }
+    if (status != VINDEX_OK) {
+        vx_walker_free(w);
+        return status;
+    }
+    *result = w;
+    return VINDEX_OK;
+}
+
+vindex_status vx_walker_take(const vx_hnsw *hnsw, size_t ef, vx_walker **result) {
+    _Atomic(vx_walker *) *idle = (_Atomic(vx_walker *) *)(uintptr_t)hnsw->idle;
+    vx_walker *w = NULL;
+    for (size_t i = 0; !w && i < VX_HNSW_WALKERS; i++)
+        if (atomic_load_explicit(&idle[i], memory_order_relaxed))
+            w = atomic_exchange(&idle[i], NULL);
+    if (!w) VX_TRY(make(hnsw, &w));
+    vindex_status status = vx_walker_fit(w, ef, 0);
+    if (status != VINDEX_OK) {
+        vx_walker_give(hnsw, w);
+        return status;
+    }
+    w->compared = w->followed = 0;
+    *result = w;
+    return VINDEX_OK;
+}
+
+void vx_walker_give(const vx_hnsw *hnsw, vx_walker *w) {
+    _Atomic(vx_walker *) *idle = (_Atomic(vx_walker *) *)(uintptr_t)hnsw->idle;
+    if (!w) return;
+    for (size_t i = 0; i < VX_HNSW_WALKERS; i++) {
+        vx_walker *none = NULL;
+        if (atomic_compare_exchange_strong(&idle[i], &none, w)) return;
+    }
+    vx_walker_free(w);
+}
+
+/* ---- keys ---- */
+
+vindex_status vx_walker_load(vx_walker *w, const float *vector) {
+    const vx_hnsw *hnsw = w->hnsw;
+    if (hnsw->base.metric == VINDEX_INNER_PRODUCT)
+        w->norm = sqrt(
+            hnsw->codec->kernels->settle_products[VINDEX_F32](NULL, NULL, vector, hnsw->base.dim, 0)
+                .square);
+    return w->scorer->ops->load(w->scorer, vector, 1, hnsw->largest, NULL);
+}
+
+void vx_walker_decode(vx_walker *w, uint32_t row) {
+    const vx_codec *codec = w->hnsw->codec;
+    codec->ops->decode(codec, (vx_coded){&w->hnsw->rows, row}, w->decoded);
+}
+
+vindex_status vx_walker_load_row(vx_walker *w, uint32_t row) {
+    vx_walker_decode(w, row);
+    return vx_walker_load(w, w->decoded);
+}
+
+double vx_walker_settle(const vx_walker *w, uint32_t row) {
+    return w->scorer->ops->settle(w->scorer, 0, (vx_coded){&w->hnsw->rows, row});
+}
+
+/* What single precision cannot tell. */
+static void settle_odd(const vx_walker *w, const uint32_t *rows, size_t count, float *keys) {
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(keys[i])) {
+            double key = vx_walker_settle(w, rows[i]);
+            keys[i] = isnan(key) ? INFINITY : (float)key;
+        }
+}
+
+void vx_walker_keys(vx_walker *w, const uint32_t *rows, size_t count, float *keys) {
+    w->scorer->ops->gather(w->scorer, 0, &w->hnsw->rows, rows, count, keys);
+    float sum = 0; /* is finite where all are */
+    for (size_t i = 0; i < count; i++) sum += keys[i] * 0;
+    if (!(sum == 0)) settle_odd(w, rows, count, keys);
+    w->compared += (int64_t)count;
+}
+
+double vx_walker_slack(const vx_walker *w, float largest_key) {
+    const vx_codec *codec = w->hnsw->codec;
+    size_t dim = codec->space.dim;
+    double reach = INFINITY;
+    if (codec->ops->train) return INFINITY; /* of codes */
+    switch (codec->space.metric) {
+    case VINDEX_L2: /* a sum of squares is off by a share of itself */
+        reach = fabs((double)largest_key);
+        break;
+    case VINDEX_INNER_PRODUCT:
+        reach = w->norm * (double)w->hnsw->largest;
+        break;
+    case VINDEX_COSINE:
+        reach = 1;
+        break;
+    case VINDEX_PEARSON:
+        reach = VX_MEAN_RATIO;
+        break;
+    }
+    if (!(reach < VX_FILTER_LIMIT)) return INFINITY;
+    return vx_gamma(vx_scan_chain(dim)) * reach + vx_underflow(dim);
+}
+
+/* ---- the plain walk ---- */
+
+void vx_walker_begin(vx_walker *w) {
+    if (++w->epoch == 0) {
+        memset(w->visited, 0, w->visited_room);
+        w->epoch = 1;
+    }
+    w->pool_count = w->heap_count = 0;
+}
+
+static inline void fetch_links(const vx_layer *layer, uint32_t slot) {
+    const char *links = (const char *)vx_layer_links(layer, slot);
+    for (size_t byte = 0; byte < layer->width * sizeof(uint32_t); byte += 64)
+        __builtin_prefetch(links + byte);
+}
+
+/* Follows the links of a slot to those not visited yet: w->slots with their keys. A file that was
+ * not verified may hold links to nowhere; they end the row, as its padding does. */
+static size_t follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
+    const uint32_t *links = vx_layer_links(layer, slot);
+    uint32_t count = (uint32_t)layer->count;
+    size_t found = 0;
+    w->followed++;
+    for (size_t i = 0; i < layer->width; i++) {
+        uint32_t next = vx_link_slot(links[i]);
+        if (next >= count) break;
+        w->slots[found] = next;
+        found += w->visited[next] != w->epoch;
+        w->visited[next] = w->epoch;
+    }
+    const uint32_t *rows = w->slots;
+    if (layer->nodes) {
+        for (size_t i = 0; i < found; i++) w->listed[i] = layer->nodes[w->slots[i]];
+        rows = w->listed;
+    }
+    if (found) vx_walker_keys(w, rows, found, w->keys);
+    return found;
+}
+
+/* The place of a node among the best `ef`, where it is put; ef where it has none. */
+static inline size_t keep(vx_walker *w, uint64_t met, size_t ef) {
+    size_t low = 0, high = w->pool_count;
+    if (high == ef && met > w->pool[ef - 1]) return ef;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (w->pool[middle] < met)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (w->pool_count < ef) w->pool_count++;
+    memmove(w->pool + low + 1, w->pool + low, (w->pool_count - 1 - low) * sizeof *w->pool);
+    w->pool[low] = met;
+    return low;
+}
+
+void vx_walker_keep(vx_walker *w, uint64_t met, size_t ef) {
+    keep(w, met, ef);
+}
+
+static uint64_t meet(vx_walker *w, const vx_layer *layer, uint32_t slot) {
+    uint32_t row = vx_layer_row(layer, slot);
+    float key;
+    w->visited[slot] = w->epoch;
+    vx_walker_keys(w, &row, 1, &key);
+    return vx_met(key, slot);
+}
+
+void vx_walker_walk(vx_walker *w, const vx_layer *layer, uint32_t start, size_t ef) {
+    vx_walker_begin(w);
+    w->pool[w->pool_count++] = meet(w, layer, start);
+    for (size_t next = 0; next < w->pool_count;) {
+        uint32_t slot = vx_met_slot(w->pool[next]);
+        w->pool[next] |= 1;
+        while (++next < w->pool_count && w->pool[next] & 1) continue;
+        if (next < w->pool_count) fetch_links(layer, vx_met_slot(w->pool[next]));
+        size_t found = follow(w, layer, slot);
+        for (size_t i = 0; i < found; i++) {
+            size_t place = keep(w, vx_met(w->keys[i], w->slots[i]), ef);
+            if (place >= next) continue;
+            next = place;
+            fetch_links(layer, w->slots[i]);
+        }
+    }
+}
+
+uint32_t vx_walker_descend(vx_walker *w, size_t level) {
+    const vx_hnsw *hnsw = w->hnsw;
+    uint32_t slot = 0;
+    size_t from = hnsw->layer_count - 1;
+    while (from > level && !hnsw->layers[from].count) from--; /* not joined yet */
+    for (; from > level; from--) {
+        const vx_layer *layer = &hnsw->layers[from];
+        vx_walker_walk(w, layer, slot, 1);
+        slot = layer->below[vx_met_slot(w->pool[0])];
+    }
+    return slot;
+}
+
+/* ---- the wide walk ---- */
+
+static void heap_push(vx_walker *w, uint64_t met) {
+    size_t i = w->heap_count++;
+    for (; i && w->heap[(i - 1) / 2] > met; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = met;
+}
+
+static uint64_t heap_pop(vx_walker *w) {
+    uint64_t best = w->heap[0], last = w->heap[--w->heap_count];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < w->heap_count; i = child) {
+        if (child + 1 < w->heap_count && w->heap[child + 1] < w->heap[child]) child++;
+        if (w->heap[child] >= last) break;
+        w->heap[i] = w->heap[child];
+    }
+    w->heap[i] = last;
+    return best;
+}
+
+/* Keeps a node where it is admitted: among the ef best, or within the radius. */
+static vindex_status keep_wide(vx_walker *w, const vx_layer *layer, uint64_t met,
+                               const vx_wide *wide) {
+    if (!wide->admit(wide->context, vx_layer_row(layer, vx_met_slot(met)))) return VINDEX_OK;
+    if ((double)vx_met_key(met) <= wide->least && w->pool_count + 1 >= w->pool_room) {
+        void *pool = w->pool;
+        if (!vx_grow(&pool, &w->pool_room, w->pool_count + 2, sizeof *w->pool))
+            return vx_fail_memory(w->pool_count + 2, sizeof *w->pool, "search: what was met");
+        w->pool = pool;
+    }
+    size_t most = VX_MAX(wide->ef, w->pool_count);
+    keep(w, met, (double)vx_met_key(met) <= wide->least ? most + 1 : most);
+    return VINDEX_OK;
+}
+
+/* Whether a node is worth following. */
+static bool worth(const vx_walker *w, uint64_t met, const vx_wide *wide) {
+    return w->pool_count < wide->ef || met < w->pool[w->pool_count - 1] ||
+           (double)vx_met_key(met) <= wide->least;
+}
+
+vindex_status vx_walker_walk_wide(vx_walker *w, const vx_layer *layer, uint32_t start,
+                                  const vx_wide *wide) {
+    vx_walker_begin(w);
+    void *heap = w->heap;
+    if (!vx_grow(&heap, &w->heap_room, layer->width + 1, sizeof *w->heap))
+        return vx_fail_memory(layer->width + 1, sizeof *w->heap, "search: nodes to follow");
+    w->heap = heap;
+    uint64_t met = meet(w, layer, start);
+    heap_push(w, met);
+    VX_TRY(keep_wide(w, layer, met, wide));
+    while (w->heap_count) {
+        met = heap_pop(w);
+        if (!worth(w, met, wide)) break;
+        if (w->heap_count) fetch_links(layer, vx_met_slot(w->heap[0]));
+        size_t found = follow(w, layer, vx_met_slot(met));
+        heap = w->heap;
+        if (!vx_grow(&heap, &w->heap_room, w->heap_count + found, sizeof *w->heap))
+            return vx_fail_memory(w->heap_count + found, sizeof *w->heap,
+                                  "search: nodes to follow");
+        w->heap = heap;
+        for (size_t i = 0; i < found; i++) {
+            uint64_t next = vx_met(w->keys[i], w->slots[i]);
+            if (!worth(w, next, wide)) continue;
+            heap_push(w, next);
+            VX_TRY(keep_wide(w, layer, next, wide));
+        }
+    }
+    return VINDEX_OK;
+}

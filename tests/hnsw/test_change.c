@@ -1,0 +1,252 @@
+/* Adding, removing, compacting, in any order; and what a graph refuses. */
+#include "../core/scratch.h"
+#include "cases.h"
+
+enum { DIM = 9 };
+
+/* A graph and a flat index that went through the same. */
+typedef struct twins {
+    vindex_index *graph, *flat;
+    const float *numbers;
+    int64_t next, count;
+} twins;
+
+static void check_twins(const twins *t, const char *what) {
+    enum { NQ = 5, K = 12 };
+    int64_t ids[2][NQ * K];
+    float distances[2][NQ * K];
+    vindex_search_params params = ef_params(K, 1, HNSW_ALL);
+    hnsw_check(t->graph);
+    hnsw_check_reach(t->graph);
+    ck_assert_int_eq(vindex_count(t->graph), vindex_count(t->flat));
+    ck_ok(vindex_search(t->graph, t->numbers + 3, NQ, &params, ids[0], distances[0]));
+    ck_ok(vindex_search(t->flat, t->numbers + 3, NQ, &params, ids[1], distances[1]));
+    ck_assert_msg(!memcmp(ids[0], ids[1], sizeof ids[0]), "%s: other ids", what);
+    ck_assert_msg(!memcmp(distances[0], distances[1], sizeof distances[0]), "%s: other distances",
+                  what);
+}
+
+static void save_and_load(twins *t, uint32_t flags) {
+    ck_ok(vindex_save(t->graph, scratch_path("graph"), NULL));
+    vindex_free(t->graph);
+    ck_ok(vindex_load(scratch_path("graph"), flags, &t->graph));
+}
+
+static void step(twins *t, uint64_t random) {
+    vindex_index *both[] = {t->graph, t->flat};
+    int64_t some = 1 + (int64_t)(random >> 8) % 60, first = (int64_t)(random >> 20) % 700;
+    for (size_t i = 0; i < 2; i++) {
+        int64_t ids[60], kept = 0;
+        if (random % 4 < 2 && t->next + some < 900) {
+            for (int64_t j = 0; j < some; j++) ids[j] = (t->next + j) * 3 + 1 - (t->next + j) % 2;
+            ck_ok(vindex_add_with_ids(both[i], t->numbers + t->next * DIM, some, ids, NULL));
+        } else if (random % 4 == 2) {
+            for (int64_t j = 0; j < some; j++) ids[kept++] = (first + j) * 3 + 1 - (first + j) % 2;
+            ck_ok(vindex_remove(both[i], ids, kept, NULL));
+        } else if (random % 16 == 3) {
+            ck_ok(vindex_compact(both[i], NULL));
+        }
+    }
+    if (random % 4 < 2 && t->next + some < 900) t->next += some;
+    if (random % 16 == 7) save_and_load(t, (uint32_t)(random >> 30) % 4);
+}
+
+START_TEST(whatever_happens_a_graph_is_sound) {
+    scratch_make();
+    for (int kind = 0; kind < 3; kind++) {
+        static const vectors_kind kinds[] = {VECTORS_CLUSTERED, VECTORS_TIED, VECTORS_NORMAL};
+        vectors rows = {.kind = kinds[kind], .dim = DIM, .count = 1000, .seed = (uint64_t)kind};
+        float *numbers = vectors_make(&rows);
+        twins t = {.graph = hnsw_make(2 + kind * 3, 20, &rows, VINDEX_L2), .numbers = numbers};
+        ck_ok(vindex_create("Flat", DIM, VINDEX_L2, &t.flat));
+        uint64_t random = 88172645463325252u + (uint64_t)kind;
+        for (int i = 0; i < 60 / test_stride(); i++) {
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            step(&t, random >> 3);
+            char what[60];
+            snprintf(what, sizeof what, "kind %d, step %d", kind, i);
+            check_twins(&t, what);
+        }
+        vindex_free(t.graph);
+        vindex_free(t.flat);
+        free(numbers);
+    }
+    scratch_remove();
+}
+END_TEST
+
+/* Thousands of one vector among others: those can be found, and so can the others. */
+START_TEST(duplicates_do_not_break_a_graph) {
+    enum { COUNT = 3000, EACH = 3, K = 50 };
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 3};
+    float *numbers = vectors_make(&rows);
+    for (int i = 0; i < COUNT; i++) /* every third row is itself */
+        if (i % EACH) memcpy(numbers + i * DIM, numbers + DIM, DIM * sizeof *numbers);
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
+        vindex_index *index = hnsw_make(8, 60, &rows, (vindex_metric)metric);
+        ck_ok(vindex_add(index, numbers, COUNT, NULL));
+        hnsw_check(index);
+        hnsw_check_reach(index);
+        int64_t ids[K], found = 0, others = 0;
+        vindex_search_params params = ef_params(K, 1, K);
+        ck_ok(vindex_search(index, numbers + DIM, 1, &params, ids, NULL));
+        for (int i = 0; i < K; i++) found += ids[i] % EACH != 0;
+        if (metric != VINDEX_INNER_PRODUCT) ck_assert_int_eq(found, K);
+        for (int64_t i = 0; i < COUNT && metric == VINDEX_L2; i += EACH) {
+            ck_ok(vindex_search(index, numbers + i * DIM, 1, &params, ids, NULL));
+            others += ids[0] == i;
+        }
+        if (metric == VINDEX_L2) ck_assert_int_ge(others * 100, COUNT / EACH * 99);
+        vindex_free(index);
+    }
+    free(numbers);
+}
+END_TEST
+
+/* Recall at 10 with ef 40 against a flat index of the same vectors. */
+static double recall(const vindex_index *index, const float *queries, size_t nq,
+                     const vindex_index *flat) {
+    enum { K = 10 };
+    int64_t *found = malloc(nq * K * sizeof *found), *truth = malloc(nq * K * sizeof *truth);
+    vindex_search_params params = ef_params(K, 0, 40);
+    ck_ok(vindex_search(index, queries, (int64_t)nq, &params, found, NULL));
+    ck_ok(vindex_search(flat, queries, (int64_t)nq, &params, truth, NULL));
+    double share = recall_of(found, truth, nq, K);
+    free(found);
+    free(truth);
+    return share;
+}
+
+/* Half of the vectors leave and come back: no worse than a graph made at once. */
+START_TEST(recall_survives_removal_and_return) {
+    enum { NQ = 1000, WIDE = 24 };
+    size_t count = 3000 / (size_t)test_stride();
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = WIDE, .count = count, .seed = 8}, wanted = rows;
+    wanted.queries = true;
+    wanted.count = NQ;
+    float *numbers = vectors_make(&rows), *queries = vectors_make(&wanted);
+    vindex_index *fresh = hnsw_make(12, 80, &rows, VINDEX_L2), *worn, *flat;
+    worn = hnsw_make(12, 80, &rows, VINDEX_L2);
+    ck_ok(vindex_create("Flat", WIDE, VINDEX_L2, &flat));
+    ck_ok(vindex_add(flat, numbers, (int64_t)count, NULL));
+    ck_ok(vindex_add(fresh, numbers, (int64_t)count, NULL));
+    ck_ok(vindex_add(worn, numbers, (int64_t)count, NULL));
+    for (int64_t id = 0; id < (int64_t)count; id++)
+        if (id * 7 % 10 < 5) ck_ok(vindex_remove(worn, &id, 1, NULL));
+    ck_ok(vindex_compact(worn, NULL));
+    hnsw_check(worn);
+    for (int64_t id = 0; id < (int64_t)count; id++)
+        if (id * 7 % 10 < 5) ck_ok(vindex_add_with_ids(worn, numbers + id * WIDE, 1, &id, NULL));
+    hnsw_check(worn);
+    double before = recall(fresh, queries, NQ, flat), after = recall(worn, queries, NQ, flat);
+    ck_assert_double_ge(before, 0.93);
+    ck_assert_double_ge(after, before - 0.01);
+    vindex_free(fresh);
+    vindex_free(worn);
+    vindex_free(flat);
+    free(numbers);
+    free(queries);
+}
+END_TEST
+
+START_TEST(graphs_merge) {
+    enum { COUNT = 700, NQ = 6, K = 9 };
+    vectors rows = {.kind = VECTORS_CLUSTERED, .dtype = VINDEX_F16, .dim = DIM, .count = COUNT};
+    float *numbers = vectors_make(&rows);
+    vindex_index *parts[2], *flat;
+    const int64_t gone = 500;
+    int64_t ids[2][NQ * K], later[COUNT];
+    for (int64_t i = 0; i < COUNT; i++) later[i] = i;
+    for (int i = 0; i < 2; i++) {
+        parts[i] = hnsw_make(6, 30, &rows, VINDEX_L2);
+        ck_ok(vindex_add_with_ids(parts[i], numbers + i * 300 * DIM, i ? 400 : 300, later + i * 300,
+                                  NULL));
+    }
+    ck_ok(vindex_create("Flat,f16", DIM, VINDEX_L2, &flat));
+    ck_ok(vindex_add(flat, numbers, COUNT, NULL));
+    ck_ok(vindex_remove(flat, &gone, 1, NULL));
+    ck_ok(vindex_remove(parts[1], &gone, 1, NULL));
+    ck_ok(vindex_merge(parts[0], parts[1], NULL));
+    hnsw_check(parts[0]);
+    hnsw_check_reach(parts[0]);
+    vindex_search_params params = ef_params(K, 1, HNSW_ALL);
+    ck_ok(vindex_search(flat, numbers + 490 * DIM, NQ, &params, ids[0], NULL));
+    ck_ok(vindex_search(parts[0], numbers + 490 * DIM, NQ, &params, ids[1], NULL));
+    ck_assert_mem_eq(ids[0], ids[1], sizeof ids[0]);
+    ck_fails(VINDEX_ERR_EXISTS, "in the index already", vindex_merge(parts[0], parts[1], NULL));
+    vindex_free(parts[0]);
+    vindex_free(parts[1]);
+    vindex_free(flat);
+    free(numbers);
+}
+END_TEST
+
+START_TEST(the_memory_estimate_is_close) {
+    vectors rows = {.kind = VECTORS_UNIFORM, .dim = 32, .count = 6000, .seed = 1};
+    float *numbers = vectors_make(&rows);
+    static const char *const specs[] = {"HNSW4", "HNSW32,f16"};
+    for (size_t i = 0; i < VX_COUNT(specs); i++) {
+        vindex_index *index;
+        size_t bytes;
+        ck_ok(vindex_create(specs[i], 32, VINDEX_L2, &index));
+        ck_ok(vindex_add(index, numbers, 6000, NULL));
+        ck_ok(vindex_memory_estimate(specs[i], 32, 6000, &bytes));
+        ck_assert_double_eq_tol((double)bytes, (double)vindex_memory(index),
+                                0.05 * (double)vindex_memory(index));
+        vindex_hnsw_stats stats;
+        ck_ok(vindex_hnsw_stats_get(index, &stats));
+        ck_assert_int_eq(stats.nodes, 6000);
+        ck_assert_int_le(stats.degree_most, i ? 64 : 8);
+        ck_assert_double_ge(stats.degree, 2);
+        ck_assert_double_ge(stats.link_bytes, i ? 256 : 32);
+        ck_assert_int_ge(stats.layers, 2);
+        vindex_free(index);
+    }
+    free(numbers);
+}
+END_TEST
+
+START_TEST(what_is_refused) {
+    vindex_index *index;
+    float numbers[20 * DIM] = {0};
+    static const char *const bad[] = {
+        "HNSW",      "HNSW1",         "HNSWx",      "HNSW300",
+        "HNSW8,f64", "HNSW8,f16,f16", "HNSW8,Flut", "HNSW8,Flat,f16,f16"};
+    for (size_t i = 0; i < VX_COUNT(bad); i++)
+        ck_fails(VINDEX_ERR_ARGUMENT, "factory string",
+                 vindex_create(bad[i], DIM, VINDEX_L2, &index));
+    vindex_hnsw_params params;
+    vindex_hnsw_params_init(&params);
+    params.m = 1;
+    ck_fails(VINDEX_ERR_ARGUMENT, "m is 1", vindex_hnsw_create(&params, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_hnsw_create(NULL, &index));
+    ck_ok(vindex_create("HNSW8,Flat,f16", DIM, VINDEX_L2, &index));
+    ck_assert_str_eq(vindex_spec(index), "HNSW8,f16");
+    ck_ok(vindex_train(index, numbers, 20, NULL));
+    int64_t ids[10];
+    ck_ok(vindex_search(index, numbers, 1, NULL, ids, NULL)); /* nothing to find */
+    ck_assert_int_eq(ids[0], -1);
+    ck_ok(vindex_add(index, numbers, 0, NULL));
+    ck_ok(vindex_compact(index, NULL));
+    numbers[3] = 1e6f;
+    ck_fails(VINDEX_ERR_DATA, "more than f16 can hold", vindex_add(index, numbers, 1, NULL));
+    vindex_search_params search = ef_params(1, 1, -1);
+    ck_fails(VINDEX_ERR_ARGUMENT, "ef is -1",
+             vindex_search(index, numbers, 1, &search, NULL, NULL));
+    float weights[DIM] = {0};
+    search = ef_params(1, 1, 1);
+    search.weights = weights;
+    ck_fails(VINDEX_ERR_UNSUPPORTED, "subspace",
+             vindex_search(index, numbers, 1, &search, NULL, NULL));
+    vindex_hnsw_stats stats;
+    ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_hnsw_stats_get(index, NULL));
+    vindex_free(index);
+    ck_ok(vindex_create("Flat", DIM, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "no HNSW index", vindex_hnsw_stats_get(index, &stats));
+    vindex_free(index);
+}
+END_TEST
+
+TEST_MAIN("hnsw/change", whatever_happens_a_graph_is_sound, duplicates_do_not_break_a_graph,
+          recall_survives_removal_and_return, graphs_merge, the_memory_estimate_is_close,
+          what_is_refused)

@@ -1,0 +1,124 @@
+/* Walking a graph with ef as large as it is gives what a flat search gives; with less, nearly. Run
+ * once per instruction set. */
+#include <math.h>
+
+#include "cases.h"
+
+enum { QUERIES = 13 };
+
+static void check_all(const flat_case *c) {
+    static const size_t counts[] = {QUERIES, 5, 1};
+    static const int64_t ks[] = {1, 10, 1000};
+    float *queries = flat_case_queries(c, QUERIES);
+    oracle_ranking *rankings = flat_case_rank(c, queries, QUERIES, NULL, 0);
+    for (size_t i = 0; i < 9; i++) {
+        vindex_search_params params = ef_params(ks[i / 3], 1 + (int32_t)i % 4, HNSW_ALL);
+        flat_case_search(c, queries, counts[i % 3], rankings, &params, "");
+    }
+    size_t middle = rankings[0].count / 3;
+    double key = rankings[0].count ? rankings[0].hits[middle].key : 0;
+    float radius = (float)(c->metric == VINDEX_L2 ? key : -key);
+    vindex_search_params params = ef_params(1, 1, HNSW_ALL);
+    flat_case_range(c, queries, QUERIES, rankings, &params, radius);
+    params.threads = 3;
+    flat_case_range(c, queries, QUERIES, rankings, &params, radius);
+    rankings_free(rankings, QUERIES);
+    free(queries);
+}
+
+START_TEST(all_nodes_give_the_exact_answer) {
+    static const size_t dims[] = {1, 17, 64, 300};
+    for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++)
+        for (int kind = 0; kind < VECTORS_KINDS; kind += test_stride()) {
+            vectors rows = {.kind = (vectors_kind)kind,
+                            .dtype = (vindex_dtype)((metric + kind) % VX_STORED_TYPES),
+                            .dim = dims[kind % 4],
+                            .count = 150,
+                            .seed = (uint64_t)(kind + metric)};
+            flat_case c = hnsw_case_make(&rows, (vindex_metric)metric, NULL);
+            check_all(&c);
+            flat_case_free(&c);
+        }
+}
+END_TEST
+
+static bool picked(void *context, int64_t id) {
+    return (uint64_t)id * 2654435761u % 10000 < *(uint64_t *)context;
+}
+
+/* From hardly any vector to all of them: nothing forbidden, and recall as without. */
+START_TEST(filters_hold_and_keep_recall) {
+    enum { COUNT = 6000, NQ = 40, K = 10, DIM = 24 };
+    static uint64_t shares[] = {1, 10, 100, 1000, 5000, 9000, 10000};
+    static int64_t found[NQ * K], truth[NQ * K];
+    vectors rows = {
+        .kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT / (size_t)test_stride(), .seed = 2};
+    flat_case c = hnsw_case_make(&rows, VINDEX_L2, NULL);
+    flat_case exact = flat_case_make(&rows, VINDEX_L2, NULL);
+    float *queries = flat_case_queries(&c, NQ);
+    for (size_t i = 0; i < VX_COUNT(shares); i++)
+        for (int set = 0; set < 2; set++) {
+            uint64_t bits[COUNT / 64 + 1] = {0};
+            vindex_filter call = {.allow = picked, .context = &shares[i]};
+            vindex_filter list = {.bits = bits, .bit_count = COUNT};
+            for (int64_t id = 0; id < COUNT; id++)
+                if (picked(&shares[i], id)) bits[id / 64] |= 1ull << (id % 64);
+            vindex_search_stats stats;
+            vindex_search_params params = ef_params(K, 2, 100);
+            params.filter = set ? &list : &call;
+            params.stats = &stats;
+            ck_ok(vindex_search(exact.index, queries, NQ, &params, truth, NULL));
+            int64_t lacking = stats.lacking;
+            ck_ok(vindex_search(c.index, queries, NQ, &params, found, NULL));
+            ck_assert_int_eq(stats.lacking, lacking);
+            size_t there = 0;
+            for (size_t j = 0; j < NQ * K; j++) {
+                ck_each(found[j] < 0 || picked(&shares[i], found[j]), "a forbidden id");
+                there += truth[j] >= 0;
+            }
+            if (there)
+                ck_assert_double_ge(recall_of(found, truth, NQ, K) * NQ * K, 0.97 * (double)there);
+        }
+    free(queries);
+    flat_case_free(&c);
+    flat_case_free(&exact);
+}
+END_TEST
+
+/* The same graph and the same answers, byte for byte. */
+START_TEST(threads_change_nothing) {
+    enum { COUNT = 5000, NQ = 100, K = 7, DIM = 20 };
+    vectors rows = {
+        .kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT / (size_t)test_stride(), .seed = 4};
+    float *numbers = vectors_make(&rows);
+    int64_t *ids[2];
+    vindex_index *graphs[2];
+    for (int i = 0; i < 2; i++) {
+        vindex_call call;
+        vindex_call_init(&call);
+        call.threads = i ? 5 : 1;
+        graphs[i] = hnsw_make(8, 50, &rows, VINDEX_COSINE);
+        ck_ok(vindex_add(graphs[i], numbers, (int64_t)rows.count, &call));
+        hnsw_check(graphs[i]);
+        ids[i] = malloc(NQ * K * sizeof *ids[i]);
+        vindex_search_params params = ef_params(K, i ? 3 : 1, 20);
+        ck_ok(vindex_search(graphs[i], numbers, NQ, &params, ids[i], NULL));
+    }
+    const vx_hnsw *a = (vx_hnsw *)graphs[0], *b = (vx_hnsw *)graphs[1];
+    ck_assert_uint_eq(a->layer_count, b->layer_count);
+    for (size_t l = 0; l < a->layer_count; l++) {
+        ck_assert_uint_eq(a->layers[l].count, b->layers[l].count);
+        ck_assert(!memcmp(a->layers[l].links, b->layers[l].links,
+                          a->layers[l].count * a->layers[l].width * sizeof(uint32_t)));
+    }
+    ck_assert(!memcmp(ids[0], ids[1], NQ * K * sizeof *ids[0]));
+    for (int i = 0; i < 2; i++) {
+        vindex_free(graphs[i]);
+        free(ids[i]);
+    }
+    free(numbers);
+}
+END_TEST
+
+TEST_MAIN_PER_LEVEL("hnsw/search", all_nodes_give_the_exact_answer, filters_hold_and_keep_recall,
+                    threads_change_nothing)

@@ -1,0 +1,209 @@
+/* Files of product codes: what is loaded answers as what was saved, also from a map; what lies
+ * about itself is refused; and a failing allocation leaves all as it was. */
+#include "../core/scratch.h"
+#include "cases.h"
+#include "core/container.h"
+
+enum { COUNT = 150, DIM = 12, QUERIES = 9 };
+
+static const char *const specs[] = {"PQ4x4", "IVF3,PQ6x6", "OPQ4,IVF3,PQ4x4"};
+
+static flat_case make_case(const char *spec, int64_t *ids) {
+    for (int64_t i = 0; i < COUNT; i++) ids[i] = (i * 77 + 5) % COUNT * 3;
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 1};
+    return pq_case_make(spec, &rows, VINDEX_COSINE, ids);
+}
+
+/* All answers, in bytes. */
+static void answer(const flat_case *c, int64_t *ids, float *distances) {
+    float *queries = flat_case_queries(c, QUERIES);
+    vindex_search_params params = pq_params(20, 1);
+    ck_ok(vindex_search(c->index, queries, QUERIES, &params, ids, distances));
+    free(queries);
+}
+
+START_TEST(files_keep_all) {
+    scratch_make();
+    for (size_t s = 0; s < VX_COUNT(specs); s++)
+        for (uint32_t flags = 0; flags <= (VINDEX_LOAD_MAP | VINDEX_LOAD_DEFER); flags++) {
+            int64_t ids[COUNT], found[2][QUERIES * 20];
+            float distances[2][QUERIES * 20];
+            flat_case c = make_case(specs[s], ids);
+            answer(&c, found[0], distances[0]);
+            ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
+            vindex_free(c.index);
+            ck_ok(vindex_load(scratch_path("index"), flags, &c.index));
+            ck_ok(vindex_verify(c.index, NULL));
+            ck_assert_str_eq(vindex_spec(c.index), specs[s]);
+            answer(&c, found[1], distances[1]);
+            ck_assert_mem_eq(found[0], found[1], sizeof found[0]);
+            ck_assert_mem_eq(distances[0], distances[1], sizeof distances[0]);
+            ck_ok(vindex_save(c.index, scratch_path("again"), NULL));
+            size_t length;
+            unsigned char *bytes = scratch_read("index", &length);
+            ck_assert(scratch_holds("again", bytes, length));
+            free(bytes);
+            ck_ok(vindex_remove(c.index, ids, 40, NULL)); /* a mapped list is copied first */
+            ck_ok(vindex_compact(c.index, NULL));
+            answer(&c, found[1], distances[1]);
+            ck_assert_int_eq(vindex_count(c.index), COUNT - 40);
+            flat_case_free(&c);
+        }
+    scratch_remove();
+}
+END_TEST
+
+/* Writes a file again with one section changed, or cut. */
+static void write_changed(const char *tag, size_t offset, float value, size_t cut) {
+    vindex_file_section list[16];
+    vx_container_writer *writer;
+    vx_container *file;
+    int64_t count;
+    ck_ok(vindex_file_sections(scratch_path("index"), list, 16, &count));
+    ck_ok(vx_container_open(scratch_path("index"), VX_KIND_INDEX, &file));
+    ck_ok(vx_container_create(scratch_path("lie"), VX_KIND_INDEX, 0, (uint32_t)count, &writer));
+    for (int64_t i = 0; i < count; i++) {
+        vx_section section;
+        ck_ok(vx_container_find(file, list[i].tag, true, &section));
+        unsigned char *bytes = malloc(section.length + 1);
+        memcpy(bytes, section.bytes, section.length);
+        bool this = !strcmp(list[i].tag, tag);
+        if (this) memcpy(bytes + offset, &value, sizeof value);
+        ck_ok(vx_container_section(writer, list[i].tag, bytes, section.length - (this ? cut : 0)));
+        free(bytes);
+    }
+    ck_ok(vx_container_commit(writer));
+    vx_container_close(file);
+}
+
+START_TEST(lying_files_are_refused) {
+    scratch_make();
+    int64_t ids[COUNT];
+    vindex_index *index = NULL;
+    flat_case c = make_case("IVF3,PQ4x4", ids);
+    ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
+    write_changed("words", 8, (float)NAN, 0);
+    ck_fails(VINDEX_ERR_FORMAT, "codeword is not a finite",
+             vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("words", 8, 0, 4);
+    ck_fails(VINDEX_ERR_FORMAT, "codewords of 3 numbers",
+             vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("vectors", 0, 0, 64);
+    ck_fails(VINDEX_ERR_FORMAT, "not as long as its lists",
+             vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("centroid", 0, (float)NAN, 0);
+    ck_fails(VINDEX_ERR_FORMAT, "not a finite", vindex_load(scratch_path("lie"), 0, &index));
+    /* Numbers that lie within what is possible give other answers, and no harm. */
+    static const char *const tags[] = {"words", "aux", "vectors", "radii"};
+    static const float lies[] = {3e38f, -1, NAN, INFINITY};
+    for (size_t t = 0; t < VX_COUNT(tags); t++)
+        for (size_t l = t ? 0 : VX_COUNT(lies) - 4; l < (t ? VX_COUNT(lies) : 2); l++) {
+            flat_case other = c;
+            int64_t found[QUERIES * 20];
+            float distances[QUERIES * 20];
+            write_changed(tags[t], 0, lies[l], 0);
+            ck_ok(vindex_load(scratch_path("lie"), 0, &other.index));
+            answer(&other, found, distances);
+            vindex_free(other.index);
+        }
+    flat_case_free(&c);
+    scratch_remove();
+}
+END_TEST
+
+typedef enum verb { MAKE, ADD, SEARCH, SEARCH_ONE, LOAD, VERBS } verb;
+
+/* On one thread, so that which allocation fails is the same every time. */
+static vindex_status perform(verb what, const char *spec, const flat_case *c) {
+    vindex_call call;
+    vindex_index *made;
+    int64_t ids[QUERIES * 3];
+    vindex_search_params params = pq_params(3, 1);
+    vindex_call_init(&call);
+    call.threads = 1;
+    switch (what) {
+    case MAKE:
+        VX_TRY(vindex_create(spec, DIM, VINDEX_COSINE, &made));
+        vindex_status status = vindex_train(made, c->numbers, COUNT, &call);
+        vindex_free(made);
+        return status;
+    case ADD:
+        return vindex_add(c->index, c->numbers, 70, &call);
+    case SEARCH:
+        return vindex_search(c->index, c->numbers, QUERIES, &params, ids, NULL);
+    case SEARCH_ONE:
+        return vindex_search(c->index, c->numbers, 1, &params, ids, NULL);
+    default:
+        VX_TRY(vindex_load(scratch_path("index"), 0, &made));
+        vindex_free(made);
+        return VINDEX_OK;
+    }
+}
+
+START_TEST(a_failed_allocation_changes_nothing) {
+    for (size_t s = 0; s < 2; s++) {
+        int64_t ids[COUNT], found[2][QUERIES * 20];
+        float distances[2][QUERIES * 20];
+        flat_case c = make_case(specs[s], ids);
+        scratch_make();
+        ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
+        answer(&c, found[0], distances[0]);
+        for (int what = 0; what < VERBS; what++)
+            for (int after = 0;; after++) {
+                vx_alloc_fail_after(after);
+                vindex_status status = perform((verb)what, specs[s], &c);
+                vx_alloc_fail_after(-1);
+                if (status == VINDEX_OK) {
+                    ck_assert_int_ge(after, 3);
+                    answer(&c, found[0], distances[0]); /* it may have added rows */
+                    break;
+                }
+                ck_assert_msg(status == VINDEX_ERR_MEMORY, "verb %d, allocation %d: %s", what,
+                              after, vindex_last_error());
+                answer(&c, found[1], distances[1]);
+                ck_assert_mem_eq(found[0], found[1], sizeof found[0]);
+                ck_assert_int_lt(after, 300);
+            }
+        flat_case_free(&c);
+        scratch_remove();
+    }
+}
+END_TEST
+
+/* Training anew that fails leaves the codewords. */
+START_TEST(a_failed_training_changes_nothing) {
+    vindex_index *index;
+    vectors set = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 1};
+    float *rows = vectors_make(&set), *other, back[DIM];
+    const int64_t id = 0;
+    set.seed = 2;
+    other = vectors_make(&set);
+    vindex_call call;
+    vindex_call_init(&call);
+    call.threads = 1;
+    ck_ok(vindex_create("IVF3,PQ4x4", DIM, VINDEX_L2, &index));
+    ck_ok(vindex_train(index, rows, COUNT, &call));
+    scratch_make();
+    ck_ok(vindex_save(index, scratch_path("before"), NULL));
+    for (int after = 0;; after++) {
+        vx_alloc_fail_after(after);
+        vindex_status status = vindex_train(index, other, COUNT, &call);
+        vx_alloc_fail_after(-1);
+        if (status == VINDEX_OK) break;
+        size_t length;
+        ck_ok(vindex_save(index, scratch_path("after"), NULL));
+        unsigned char *bytes = scratch_read("before", &length);
+        ck_assert(scratch_holds("after", bytes, length));
+        free(bytes);
+    }
+    ck_ok(vindex_add(index, rows, 1, &call));
+    ck_ok(vindex_reconstruct(index, &id, 1, back));
+    scratch_remove();
+    vindex_free(index);
+    free(rows);
+    free(other);
+}
+END_TEST
+
+TEST_MAIN("pq/file", files_keep_all, lying_files_are_refused, a_failed_allocation_changes_nothing,
+          a_failed_training_changes_nothing)
