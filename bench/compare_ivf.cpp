@@ -6,8 +6,7 @@
 //     [--clusters C] [--only TEXT] [--as-installed] [--csv]
 //
 // The data is simulated: a mixture of Gaussians whose means and noise have variances that fall as
-// dimension^-0.7, randomly rotated dimensions not needed, as no engine here looks at their order.
-// Training and adding are timed too. --only takes engines whose name holds TEXT.
+// dimension^-0.7. Training and adding are timed too. --only takes engines whose name holds TEXT.
 //
 // As for compare_flat, the program restarts itself with a better OPENBLAS_CORETYPE unless told
 // --as-installed.
@@ -265,7 +264,7 @@ int main(int argc, char **argv) {
     std::vector<Engine> engines;
     for (const char *codec :
          {"Flat", "SQ8", "SQ4", "RaBitQ4", "SQ8,Refine", "SQ4,Refine", "RaBitQ4,Refine",
-          "RaBitQ4,Refine(f16)", "RaBitQ6,Refine", "RaBitQ8,Refine", "RaBitQ2,Refine"}) {
+          "RaBitQ4,Refine(f16)", "RaBitQ8,Refine", "RaBitQ2,Refine"}) {
         std::string spec = lists + "," + codec;
         engines.push_back({"vindex " + spec, [&, spec](double &train, double &add, double &bytes) {
                                double seconds[2];

@@ -136,12 +136,13 @@ static void load_query(scalar_scorer *s, size_t q, double longest) {
     /* Also what would leave the range of single precision. */
     if (!(largest < 1e30) || (largest > 0 && largest < 1e-30)) query->judged = false;
     double inverse = query->judged && largest > 0 ? 126.99 / largest : 0;
-    int32_t sum = vx_quantise(weights, inverse, dim, s->z);
-    for (size_t j = 0; j < dim; j++) {
+    int32_t sum = 0;
+    memset(s->z, 0, s->levels_padded);
+    if (inverse > 0) sum = vx_quantise(weights, inverse, dim, s->z);
+    for (size_t j = 0; inverse > 0 && j < dim; j++) {
         double off = (double)weights[j] * inverse - s->z[j];
         error += off * off;
     }
-    memset(s->z + dim, 0, s->levels_padded - dim);
     memcpy(s->words + q * s->depth, s->z, s->depth * sizeof(int32_t));
     query->start = -(sum / 2 * ((1 << codec->shape.bits) - 1));
     query->unit = inverse > 0 ? (float)(1 / inverse) : 0;
