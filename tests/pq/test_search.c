@@ -46,7 +46,7 @@ END_TEST
 START_TEST(a_long_list_is_shared) {
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = 16, .count = 36000, .seed = 4};
     rows.count /= (size_t)test_stride();
-    for (int bits = 4; bits <= 8; bits += 4) {
+    for (int bits = 4; bits <= 8; bits += 4 * test_stride()) {
         char spec[16];
         snprintf(spec, sizeof spec, "PQ8x%d", bits);
         flat_case c = pq_case_make(spec, &rows, VINDEX_L2, NULL);
