@@ -2,13 +2,13 @@
  * the real one: F. Yesiler, J. Serra and E. Gomez, "Less is more", ISMIR 2020, Table 1; X. Du et
  * al., "ByteCover2", ICASSP 2022, Table 1.
  *
- *     bench_reductions [--quick] [--csv]
+ *     bench_reductions [--quick] [--csv] [--only WORD]
  *
  * Seed and settings are the same in every cell of a paper. MOVE's simulated embeddings (16,000
  * numbers) have rank 256, and so do ByteCover2's: what learns from the whole training split sees
  * its distance-preserving projection to that rank, fitted on some of its rows; ICA learns from
  * 8,192 rows. --quick trains on a fifth of the cliques, for 6 epochs instead of 4, and leaves out
- * what takes long at 16,000 numbers.
+ * what takes long at 16,000 numbers. --only measures the methods whose name has that word in it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +23,7 @@
 enum { RANK = 256, BLOCK = 512 };
 
 static bool csv, quick;
+static const char *only;
 
 static void check(vindex_status status) {
     if (status == VINDEX_OK) return;
@@ -235,6 +236,7 @@ static vindex_transform *fit_cell(const cell *c, int64_t dim, const vindex_fit_d
 static void run_cell(const cell *c, const vindex_fit_data *all, const set *test,
                      const protocol *p) {
     vindex_fit_data some = *all, *data = &some;
+    if (only && !strstr(c->what, only)) return;
     if (c->rows && c->rows < all->rows.count) some.rows.count = some.second.count = c->rows;
     for (int i = 0; i < 4 && c->dims[i]; i++) {
         clock_t start = clock();
@@ -308,8 +310,10 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         csv = csv || !strcmp(argv[i], "--csv");
         quick = quick || !strcmp(argv[i], "--quick");
-        if (strcmp(argv[i], "--csv") != 0 && strcmp(argv[i], "--quick") != 0) {
-            fprintf(stderr, "usage: bench_reductions [--quick] [--csv]\n");
+        if (!strcmp(argv[i], "--only") && i + 1 < argc) {
+            only = argv[++i];
+        } else if (strcmp(argv[i], "--csv") != 0 && strcmp(argv[i], "--quick") != 0) {
+            fprintf(stderr, "usage: bench_reductions [--quick] [--csv] [--only WORD]\n");
             return 2;
         }
     }
