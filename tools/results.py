@@ -167,7 +167,8 @@ def main():
     table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv"))
     table += list(recall_lines(folder / "recall.csv")) + [""] + list(other_lines(folder, threads))
     put(readme, table)
-    put(projections, reduction_lines(folder / "reductions.csv"))
+    if (folder / "reductions.csv").exists():
+        put(projections, reduction_lines(folder / "reductions.csv"))
 
 
 main()
