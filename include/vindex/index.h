@@ -173,7 +173,8 @@ VINDEX_API vindex_status vindex_add_with_ids(vindex_index *index, const float *v
 /* Finds the params->k best vectors for each of nq queries (nq x dim). Writes nq x k ids and
  * distances (squared for L2; similarities otherwise), best first, ties by smaller id; where fewer
  * than k were found, id -1 and distance +infinity (L2) or -infinity. Either output may be NULL. The
- * answer does not depend on threads, on the instruction set or on how queries are batched. params
+ * answer does not depend on threads or on how queries are batched, nor, but for graphs (hnsw.h), on
+ * the instruction set. params
  * may be NULL: the defaults. NaN or infinity in a query is VINDEX_ERR_DATA; a filter or weights
  * that this kind of index cannot take are VINDEX_ERR_UNSUPPORTED. After a failure or a cancellation
  * the outputs hold nothing to rely on. Shared-read. */
