@@ -64,24 +64,6 @@ float vx_scalar_norm(const vx_scalar *codec, const float *vector) {
     return vx_round_up(norm_of(codec, vector) * (1 + 0x1p-20));
 }
 
-/* bf16 numbers: the nearest, and the smallest that is not below x >= 0. */
-static uint32_t bf16_near(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-static uint32_t bf16_up(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (bits + 0xffff) >> 16;
-}
-static float bf16_value(uint32_t stored) {
-    uint32_t bits = stored << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* The vector that levels and a scale stand for. */
 static void compose(const vx_scalar *codec, const unsigned char *levels, float scale,
                     const float *centre, float *vector) {
@@ -137,7 +119,7 @@ vx_scalar_row vx_scalar_quantise(const vx_scalar *codec, const float *vector, co
     if (!(steps < 1e30f)) steps = 0;
     vx_code_sums sums = codec->base.kernels->encode(y, dim, steps, codec->shape.bits, levels);
     if (codec->kind != VX_SCALAR_DIMENSION)
-        row.scale = bf16_value(bf16_near((float)(2 * sums.dot / sums.units)));
+        row.scale = vx_bf16_value(vx_bf16_near((float)(2 * sums.dot / sums.units)));
     compose(codec, levels, row.scale, centre, decoded);
     vx_codec_form(&codec->base, vector, NULL, form);
     double square = 0;
@@ -213,8 +195,8 @@ void vx_scalar_unpack(const vx_scalar *codec, vx_coded from, unsigned char *leve
 void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float *scale, float *reach) {
     uint32_t pair;
     memcpy(&pair, vx_scalar_at(codec, row), sizeof pair);
-    *scale = bf16_value(pair >> 16);
-    *reach = bf16_value(pair & 0xffff);
+    *scale = vx_bf16_value(pair >> 16);
+    *reach = vx_bf16_value(pair & 0xffff);
 }
 
 /* The number that scorers add to a key, or multiply it with. A decoded row has that of a stored
@@ -244,7 +226,7 @@ static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
         vx_measure measure = vx_measure_row(&codec->space, codec->kernels, vector);
         if (measure.square == 0) reach = INFINITY;
     }
-    uint32_t pair = bf16_near(known.scale) << 16 | bf16_up(reach);
+    uint32_t pair = vx_bf16_near(known.scale) << 16 | vx_bf16_up(reach);
     memcpy(row, &pair, sizeof pair);
     pack(own, levels, row + vx_scalar_line(own));
     return vx_round_up(known.length);

@@ -9,6 +9,8 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 enum {
     VX_SLICE = 512,     /* dimensions that a tile sums before it adds to the slices before */
@@ -44,6 +46,25 @@ static inline double vx_underflow(size_t dim) {
 static inline float vx_round_up(double x) {
     float f = (float)x;
     return (double)f < x ? nextafterf(f, INFINITY) : f;
+}
+
+/* The bf16 nearest to x, the smallest that is not below x (which is not negative), and what one
+ * stands for. */
+static inline uint32_t vx_bf16_near(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return isnan(x) ? 0x7fc0u : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+static inline uint32_t vx_bf16_up(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits + 0xffff) >> 16;
+}
+static inline float vx_bf16_value(uint32_t stored) {
+    uint32_t bits = stored << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 #endif

@@ -26,24 +26,6 @@ static bool is_unit(const vx_space *space) {
     return space->metric == VINDEX_COSINE || space->metric == VINDEX_PEARSON;
 }
 
-/* The bf16 nearest to x, and the smallest that is not below x (which is not negative). */
-static uint32_t bf16_near(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return isnan(x) ? 0x7fc0u : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-static uint32_t bf16_up(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (bits + 0xffff) >> 16;
-}
-static float bf16_value(uint32_t stored) {
-    uint32_t bits = stored << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* Scratch memory of vx_codes_encode. */
 typedef struct scratch {
     float *v, *y, *rotation;
@@ -119,7 +101,7 @@ typedef struct row_numbers {
 
 static void store_numbers(const vx_code_shape *shape, const row_numbers *numbers,
                           unsigned char *group, size_t lane) {
-    uint32_t pair = bf16_near(numbers->scale) << 16 | bf16_up(numbers->rest);
+    uint32_t pair = vx_bf16_near(numbers->scale) << 16 | vx_bf16_up(numbers->rest);
     unsigned char *dword = group + lane * 4;
     memcpy(dword, &pair, sizeof pair);
     if (shape->second != VX_CODE_NOTHING)
@@ -149,7 +131,7 @@ static void encode_row(const vx_space *space, const vx_kernels *kernels, const v
                           : 0;
         vx_code_sums sums = kernels->encode(y, head, steps, 4, own->levels);
         store_levels(own->levels, head, group + vx_code_numbers(&shape) * VX_CODE_LINE, lane);
-        double scale = (double)bf16_value(bf16_near((float)(2 * sums.dot / sums.units))) / 2;
+        double scale = (double)vx_bf16_value(vx_bf16_near((float)(2 * sums.dot / sums.units))) / 2;
         numbers.scale = (float)(2 * scale);
         numbers.rest = rest_of(sums, scale, head);
         numbers.second = (float)(norm * norm / 2 * (1 - 0x1p-20));

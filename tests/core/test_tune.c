@@ -37,8 +37,10 @@ static vindex_status fake_search(const vindex_index *index, const vx_request *re
         size_t count = hits_of(q, (int64_t)request->nprobe);
         if (second < 2) count /= 2; /* it takes two, four are no better */
         for (size_t i = 0; i < count; i++) hits[i] = (vx_hit){(double)i, (int64_t)(q * 100 + i)};
-        if (count < K && q % 2) /* some that are not neighbours */
-            hits[count++] = (vx_hit){(double)count, (int64_t)(q * 100 + 50)};
+        if (count < K && q % 2) { /* some that are not neighbours */
+            hits[count] = (vx_hit){(double)count, (int64_t)(q * 100 + 50)};
+            count++;
+        }
         request->answer(request->answer_context, q, hits, count);
     }
     if (second > 2) usleep(20000);
