@@ -77,7 +77,7 @@ static size_t lower_bound(const vx_eval_job *job, double clique) {
 }
 
 static vindex_status prepare(vx_eval_job *job) {
-    VX_TRY(vx_measures_open(&job->measures, job->query_count, &job->params));
+    VX_TRY(vx_measures_open(&job->measures, job->query_count, job->square, &job->params));
     job->members = vx_alloc(job->candidate_count, sizeof *job->members);
     job->relevant = vx_alloc(job->query_count, sizeof *job->relevant);
     job->ballot = vx_alloc(job->knn, sizeof *job->ballot);

@@ -5,7 +5,7 @@
 
 enum { LEVELS = VINDEX_EVAL_RECALL_LEVELS };
 
-vindex_status vx_measures_open(vx_measures *measures, size_t query_rows,
+vindex_status vx_measures_open(vx_measures *measures, size_t query_rows, bool square,
                                const vindex_eval_params *params) {
     const vx_preset *preset = vx_preset_get(params->preset);
     *measures = (vx_measures){
@@ -13,6 +13,7 @@ vindex_status vx_measures_open(vx_measures *measures, size_t query_rows,
         .query_rows = query_rows,
         .precision_at = params->precision_at,
         .depth = preset->depth && params->depth ? params->depth : preset->depth,
+        .own = square && preset->self_counts ? 1 : 0,
         .average_precision = vx_alloc(query_rows, sizeof(double)),
         .precision = vx_alloc(query_rows, sizeof(double)),
         .percentile = vx_alloc(query_rows, sizeof(double)),
@@ -64,7 +65,7 @@ void vx_measures_add(vx_measures *measures, size_t query, const int64_t *ranks, 
         within += ranks[i] <= measures->precision_at;
         items += ranks[i] <= (measures->depth ? VX_MIN(measures->depth, 10) : 10);
     }
-    double relevant = (double)count, irrelevant = (double)(candidates - count);
+    double relevant = (double)count, irrelevant = (double)(candidates - count + measures->own);
     double percentile = irrelevant > 0 ? 100 * (above / relevant / irrelevant) : 0;
     measures->average_precision[query] =
         found ? vx_preset_keep(preset, precisions / (measures->depth ? (double)found : relevant))

@@ -12,6 +12,7 @@ typedef struct vx_measures {
     const vx_preset *preset;
     size_t query_rows;
     int64_t precision_at, depth;
+    size_t own;                /* 1: ARP counts the query among the irrelevant items */
     double *average_precision; /* NaN for a row that is no query */
     double *precision, *percentile;
     double *curve;                         /* query_rows x VINDEX_EVAL_RECALL_LEVELS */
@@ -21,7 +22,8 @@ typedef struct vx_measures {
     int64_t votes_right;                   /* -1 while no vote was held */
 } vx_measures;
 
-vindex_status vx_measures_open(vx_measures *measures, size_t query_rows,
+/* square: queries and candidates are the same rows. */
+vindex_status vx_measures_open(vx_measures *measures, size_t query_rows, bool square,
                                const vindex_eval_params *params);
 
 /* Takes the ranks of a query's relevant candidates (count > 0, ascending) among `candidates`

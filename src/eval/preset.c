@@ -38,9 +38,10 @@ static const vx_preset presets[] = {
     [VINDEX_EVAL_CLEWS] =
         {
             .name = "clews",
-            .words = "single precision; the script itself stops at a noise row, which here is "
-                     "passed over",
+            .words = "ARP counts the query itself among the irrelevant items; single precision; "
+                     "the script itself stops at a noise row, which here is passed over",
             .single = true,
+            .self_counts = true,
             .lines = {{"ARP", VX_ARP, 0, "%.2f", -1},
                       {"MAP", VX_MAP, 0, "%.3f", -1},
                       {"MR1", VX_MR1, 0, "%.1f", -1},

@@ -41,6 +41,7 @@ typedef struct vx_preset {
     bool mrr_over_rows;  /* MRR divides by all query rows */
     bool misses_count;   /* MAP and MR1 too, and noise rows add nothing to the sums */
     bool items;          /* Top10 sums relevant items instead of queries */
+    bool self_counts;    /* ARP: in a square set the query is one more irrelevant item, the last */
     bool negatives_left; /* a distance below 0 leaves a candidate out */
     int64_t depth;       /* how deep AP looks, and then divides by what it found; 0: all */
     vx_line lines[VX_LINES];

@@ -1,8 +1,9 @@
 """Makes fixtures/presets.json: what the public formulas give in torch, as the scripts compute them, and
 scikit-learn's silhouette and areas. Run with Debian's python3-torch and python3-sklearn; the results are committed.
 
-The formulas are written anew from their description in docs/evaluation.md. The set has no ties, since the order
-in which torch.topk and torch.argsort leave equal values is not specified.
+The formulas are written anew from their description in docs/evaluation.md. One set has no ties, since the order
+in which torch.topk and torch.argsort leave equal values is not specified. The other is full of them, ranked by
+torch's stable sort, which leaves equal values in the order of rows.
 """
 import json
 import pathlib
@@ -18,9 +19,17 @@ FOLDER = pathlib.Path(__file__).parent / "fixtures"
 PLACES = [0.0, 1.0, 3.5, 9.0, 2.4, 30.0, 14.0, 10.5, 11.75, 20.7, 18.5]
 LABELS = ["a", "a", "a", "b", "b", "lonely", "d", "d", "d", "d", "alone"]
 
+# Songs at the same few places: copies within a clique, across cliques and of noise songs, and as far to the left
+# as to the right.
+TIED_PLACES = [0.0, 0, 4, 0, 4, 2, 2, 2, 2, 6, 6, 3, 3, 3, 0, 8, 8, 5, 1, 1, 5, 9, 7, 7]
+TIED_LABELS = [*"cchdchbfcaadbacdgabhabee"]
 
-def torch_ranking(places, labels):
-    """Relevance by rank, the song itself last and never relevant."""
+
+def torch_ranking(places, labels, larger_first=False):
+    """Relevance by rank, the song itself last and never relevant; of equal ones the smaller row first, or the
+    larger; and the number of relevant pairs that share their score with another candidate."""
+    if larger_first:
+        return torch_ranking(places[::-1], labels[::-1])
     x = torch.tensor(places).view(-1, 1)
     scores = -((x - x.t()) ** 2)
     scores.fill_diagonal_(-float("inf"))
@@ -28,8 +37,9 @@ def torch_ranking(places, labels):
     number = torch.tensor([names.index(label) for label in labels])
     truth = (number.view(-1, 1) == number.view(1, -1)).float()
     truth.fill_diagonal_(0)
-    order = torch.topk(scores, len(places), dim=1)[1]
-    return torch.gather(truth, 1, order), truth.sum(1)
+    order = torch.sort(scores, dim=1, descending=True, stable=True)[1]
+    shared = (scores.unsqueeze(2) == scores.unsqueeze(1)).sum(2) > 1
+    return torch.gather(truth, 1, order), truth.sum(1), int(truth[shared].sum())
 
 
 def re_move(found, positives):
@@ -66,7 +76,7 @@ def acoss(found, positives):
 
 def clews(found, positives):
     aps, firsts, percentiles = [], [], []
-    for row, count in zip(found[:, :-1], positives):
+    for row, count in zip(found, positives):  # the song itself is one of the irrelevant items
         if count == 0:
             continue
         ranks = torch.arange(len(row)) + 1
@@ -129,24 +139,43 @@ def classes():
                            for m, n in (("l2", "euclidean"), ("cosine", "cosine"), ("pearson", "correlation"))}}
 
 
+def printed(found, positives):
+    return {
+        "re-move": re_move(found, positives),
+        "acoss": acoss(found, positives),
+        "clews": clews(found, positives),
+        "discogs-vinet": discogs_vinet(found, positives),
+        "coverhunter": coverhunter(found, positives, 10000),
+        "coverhunter 2": coverhunter(found, positives, 2),
+    }
+
+
+def ranked_set(places, labels):
+    found, positives, tied = torch_ranking(places, labels)
+    return {"places": places, "labels": labels, "tied": tied, "printed": printed(found, positives)}
+
+
+def check_ties(made):
+    """The tied set holds what it is for, and every line but the widest counts hangs on the order of ties."""
+    songs = list(zip(TIED_PLACES, TIED_LABELS))
+    assert len(set(songs)) < len(songs) and len(set(TIED_PLACES)) < len(set(songs)), "no copies"
+    sizes = [TIED_LABELS.count(label) for label in TIED_LABELS]
+    assert {1, 2} < set(sizes), "no noise songs, or cliques of one size"
+    found, positives, _ = torch_ranking(TIED_PLACES, TIED_LABELS, larger_first=True)
+    for preset, lines in printed(found, positives).items():
+        same = {name for name, value in lines.items() if made["printed"][preset][name] == value}
+        assert same <= {"Top-100", "Top-1000"}, (preset, same)
+
+
 def main():
     for place in PLACES:
         assert len({abs(place - other) for other in PLACES}) == len(PLACES), "a tie"
-    found, positives = torch_ranking(PLACES, LABELS)
     made = {
         "by": f"torch {torch.__version__}",
-        "places": PLACES,
-        "labels": LABELS,
-        "printed": {
-            "re-move": re_move(found, positives),
-            "acoss": acoss(found, positives),
-            "clews": clews(found, positives),
-            "discogs-vinet": discogs_vinet(found, positives),
-            "coverhunter": coverhunter(found, positives, 10000),
-            "coverhunter 2": coverhunter(found, positives, 2),
-        },
+        "sets": {"distinct": ranked_set(PLACES, LABELS), "tied": ranked_set(TIED_PLACES, TIED_LABELS)},
         "classes": classes(),
     }
+    check_ties(made["sets"]["tied"])
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "presets.json").write_text(json.dumps(made, indent=1) + "\n")
 

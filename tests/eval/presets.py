@@ -21,13 +21,19 @@ FIXTURE = pathlib.Path(__file__).parent / "fixtures" / "presets.json"
 f32 = np.float32
 
 
-def relevance(distances, labels):
-    """Per query the relevance of the others, best first, in a stable order."""
-    rows = []
+def relevance(distances, labels, query_labels=None):
+    """Per query the relevance of the candidates, best first, in a stable order, and how many relevant ones are
+    exactly as far as another. The queries are the candidates themselves where they have no labels of their own."""
+    rows, tied = [], 0
     for q, row in enumerate(distances):
-        order = [i for i in np.argsort(row, kind="stable") if i != q]
-        rows.append(np.array([labels[i] == labels[q] for i in order]))
-    return rows
+        clique = labels[q] if query_labels is None else query_labels[q]
+        order = [i for i in np.argsort(row, kind="stable") if query_labels is not None or i != q]
+        relevant = np.array([labels[i] == clique for i in order])
+        sorted_row = np.asarray(row)[order]
+        equal = np.concatenate([[False], sorted_row[1:] == sorted_row[:-1], [False]])
+        tied += int((relevant & (equal[1:] | equal[:-1])).sum())
+        rows.append(relevant)
+    return rows, tied
 
 
 def ranks_of(row):
@@ -61,11 +67,12 @@ def acoss(rows):
     return lines
 
 
-def clews(rows):
+def clews(rows, own):
+    """own: 1 where the query stays in the list, infinitely far from itself and so one more irrelevant item."""
     queries = [row for row in rows if row.any()]
     aps = np.array([average_precision(ranks_of(row), f32) for row in queries], f32)
     firsts = np.array([ranks_of(row)[0] for row in queries], f32)
-    percentiles = np.array([100 * (np.cumsum(~row)[row] / max((~row).sum(), 1)).mean() for row in queries], f32)
+    percentiles = np.array([100 * np.cumsum(~row)[row].mean() / max((~row).sum() + own, 1) for row in queries], f32)
     lines = {}
     for name, values, form in ("ARP", percentiles, "%.2f"), ("MAP", aps, "%.3f"), ("MR1", firsts, "%.1f"):
         values = values.astype(np.float64)
@@ -113,9 +120,9 @@ class Checker:
             sys.exit(f"vindex eval {words}: {done.stderr}")
         return json.loads(done.stdout)
 
-    def write(self, array, labels):
-        np.save(self.folder / "values.npy", np.asarray(array, np.float32))
-        (self.folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels))
+    def write(self, array, labels, values="values.npy", names="labels.txt"):
+        np.save(self.folder / values, np.asarray(array, np.float32))
+        (self.folder / names).write_text("".join(f"{label}\n" for label in labels))
 
     def printed(self, what, flag, preset, expected, *more):
         found = self.run(flag, "values.npy", "--labels", "labels.txt", "--preset", preset, *more)
@@ -130,23 +137,62 @@ class Checker:
         assert len(found["printed"]) == len(expected), found["printed"]
         return found
 
+    def presets(self, what, flag, rows, tied, own, *more):
+        """Every preset; own is 1 in a square set."""
+        noise = sum(not row.any() for row in rows)
+        for preset, formulas in PRESETS.items():
+            expected = formulas(rows, own) if preset == "clews" else formulas(rows)
+            found = self.printed(what, flag, preset, expected, *more)
+            counts = found["noise"], found["queries"], found["tied"]
+            assert counts == (noise, len(rows) - noise, tied), (what, preset, counts)
+        for depth in 1, 7:
+            self.printed(what, flag, "coverhunter", coverhunter(rows, depth), "--depth", depth, *more)
+
+
+def squares(a, b):
+    return ((a.astype(np.float64)[:, None] - b.astype(np.float64)[None]) ** 2).sum(-1)
+
+
+def angles(rows):
+    """Minus the cosine; a copy gets the very same number, which a matrix product does not promise."""
+    unit = rows.astype(np.float64)
+    unit /= np.sqrt((unit**2).sum(1, keepdims=True))
+    return -(unit[:, None] * unit[None]).sum(-1)
+
 
 def sets():
-    """name, flag, values, labels, distances."""
+    """name, flag, values, labels, distances and further options."""
     source = np.random.default_rng(11)
     for n, dim, levels in (12, 3, 3), (60, 2, 4), (150, 4, 0), (400, 3, 6):
         rows = source.integers(0, levels, (n, dim)) if levels else source.normal(size=(n, dim)).astype(f32)
         ragged = (source.random(n) ** 2 * n).astype(int)  # low numbers are many, high ones alone
-        wide = rows.astype(np.float64)
-        squares = ((wide[:, None] - wide[None]) ** 2).sum(-1)
-        yield f"{n} rows, l2", "--input", rows, ragged, squares
+        yield f"{n} rows, l2", "--input", rows, ragged, squares(rows, rows)
         matrix = source.integers(0, 9, (n, n)).astype(f32)  # not symmetric, ties everywhere
         yield f"{n} x {n} distances", "--distance", matrix, ragged, matrix
         yield f"{n} x {n} similarities", "--similarity", matrix, ragged, -matrix
     pairs = np.arange(60) // 2
     rows = source.normal(size=(60, 3)).astype(f32)
-    wide = rows.astype(np.float64)
-    yield "pairs alone", "--input", rows, pairs, ((wide[:, None] - wide[None]) ** 2).sum(-1)
+    yield "pairs alone", "--input", rows, pairs, squares(rows, rows)
+    # Copies of real-valued vectors: of each place several songs, some of one clique, some noise.
+    rows = source.normal(size=(25, 7)).astype(f32)[source.integers(0, 25, 90)]
+    ragged = (source.random(90) ** 2 * 60).astype(int)
+    yield "copies, l2", "--input", rows, ragged, squares(rows, rows)
+    yield "copies, cosine", "--input", rows, ragged, angles(rows), "--metric", "cosine"
+
+
+def check_split(check):
+    """Queries of their own: some cliques have a single candidate, some none, some candidates no query."""
+    source = np.random.default_rng(5)
+    values, queries = source.integers(0, 4, (70, 2)), source.integers(0, 4, (50, 2))
+    labels = (source.random(70) ** 2 * 50).astype(int)
+    query_labels = (source.random(50) ** 2 * 60).astype(int)
+    counts = {int((labels == label).sum()) for label in query_labels}
+    assert {0, 1, 2} < counts, counts
+    check.write(values, labels)
+    check.write(queries, query_labels, "queries.npy", "query_labels.txt")
+    rows, tied = relevance(squares(queries, values), labels, query_labels)
+    words = "--queries", "queries.npy", "--query-labels", "query_labels.txt"
+    check.presets("a split", "--input", rows, tied, 0, *words)
 
 
 def check_negatives(check):
@@ -164,12 +210,14 @@ def check_negatives(check):
 
 def check_fixture(check):
     made = json.loads(FIXTURE.read_text())
-    check.write(np.array(made["places"])[:, None], made["labels"])
-    for name, expected in made["printed"].items():
-        preset, *depth = name.split()
-        if preset == "coverhunter":
-            expected = {key: float(value) for key, value in expected.items()}
-        check.printed("fixture", "--input", preset, expected, *(["--depth", *depth] if depth else []))
+    for what, songs in made["sets"].items():
+        check.write(np.array(songs["places"])[:, None], songs["labels"])
+        for name, expected in songs["printed"].items():
+            preset, *depth = name.split()
+            if preset == "coverhunter":
+                expected = {key: float(value) for key, value in expected.items()}
+            found = check.printed(what, "--input", preset, expected, *(["--depth", *depth] if depth else []))
+            assert found["tied"] == songs["tied"], (what, found["tied"])
     classes = made["classes"]
     check.write(np.array(classes["rows"]), classes["labels"])
     for metric, silhouette in classes["silhouette"].items():
@@ -184,15 +232,10 @@ def check_fixture(check):
 def main():
     with tempfile.TemporaryDirectory(prefix="vindex-presets-") as folder:
         check = Checker(folder)
-        for what, flag, values, labels, distances in sets():
-            rows = relevance(distances, labels)
-            noise = sum(not row.any() for row in rows)
+        for what, flag, values, labels, distances, *more in sets():
             check.write(values, labels)
-            for preset, formulas in PRESETS.items():
-                found = check.printed(what, flag, preset, formulas(rows))
-                assert (found["noise"], found["queries"]) == (noise, len(rows) - noise)
-            for depth in 1, 7:
-                check.printed(what, flag, "coverhunter", coverhunter(rows, depth), "--depth", depth)
+            check.presets(what, flag, *relevance(distances, labels), 1, *more)
+        check_split(check)
         check_negatives(check)
         check_fixture(check)
         print(f"{check.checks} values agree")
