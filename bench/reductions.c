@@ -187,10 +187,12 @@ typedef struct protocol {
 
 static const protocol less_is_more = {"128", "0.02"}, bytecover2 = {"64", "0.0001"};
 
-static void print_cell(const char *what, int64_t dim, vindex_metric metric,
-                       const double values[3]) {
+/* values: MAP, the published one, seconds; failure: in place of the MAP, or NULL. */
+static void print_cell(const char *what, int64_t dim, vindex_metric metric, const double values[3],
+                       const char *failure) {
     char map[64], published[16] = "-";
-    snprintf(map, sizeof map, isnan(values[0]) ? "refused" : "%.4f", values[0]);
+    snprintf(map, sizeof map, "%.4f", values[0]);
+    if (failure) snprintf(map, sizeof map, "%s", failure);
     if (!isnan(values[1])) snprintf(published, sizeof published, "%.3f", values[1]);
     printf(csv ? "\"%s\",%lld,%s,%s,%s,%.1f\n" : "%-36s %6lld  %-8s %9s %10s %10.1f\n", what,
            (long long)dim, vindex_metric_name(metric), map, published, values[2]);
@@ -210,12 +212,11 @@ static bool trains(const char *method) {
     return strcmp(method, "pca") != 0 && strcmp(method, "ica") != 0 && strcmp(method, "grp") != 0;
 }
 
-/* Fits a cell; NULL where the method refuses, as ICA must above the rank. */
-static vindex_transform *fit_cell(const cell *c, int64_t dim, const vindex_fit_data *data,
-                                  const protocol *p) {
+/* Fits a cell. It may be refused, as ICA must be above the rank, or diverge. */
+static vindex_status fit_cell(const cell *c, int64_t dim, const vindex_fit_data *data,
+                              const protocol *p, vindex_transform **transform) {
     vindex_setting settings[SETTINGS_MOST + 3];
     vindex_fit_params params;
-    vindex_transform *transform = NULL;
     vindex_fit_params_init(&params);
     params.dim = dim;
     params.settings = settings;
@@ -226,10 +227,10 @@ static vindex_transform *fit_cell(const cell *c, int64_t dim, const vindex_fit_d
         settings[params.setting_count++] = (vindex_setting){"batch", p->batch};
         settings[params.setting_count++] = (vindex_setting){"rate", p->rate};
     }
-    vindex_status status = vindex_fit(c->method, data, &params, &transform);
+    vindex_status status = vindex_fit(c->method, data, &params, transform);
     if (status != VINDEX_OK)
         fprintf(stderr, "%s at %lld: %s\n", c->what, (long long)dim, vindex_last_error());
-    return transform;
+    return status;
 }
 
 /* The cells of one method, learned from data and measured on a set. */
@@ -241,7 +242,9 @@ static void run_cell(const cell *c, const vindex_fit_data *all, const set *test,
     for (int i = 0; i < 4 && c->dims[i]; i++) {
         clock_t start = clock();
         double values[3] = {NAN, c->published[i], 0};
-        vindex_transform *transform = fit_cell(c, c->dims[i], data, p);
+        vindex_transform *transform = NULL;
+        vindex_status status = fit_cell(c, c->dims[i], data, p, &transform);
+        const char *failure = status == VINDEX_ERR_DATA ? "diverged" : status ? "refused" : NULL;
         values[2] = (double)(clock() - start) / CLOCKS_PER_SEC;
         if (transform) {
             set mapped = *test;
@@ -255,14 +258,14 @@ static void run_cell(const cell *c, const vindex_fit_data *all, const set *test,
             free(mapped.vectors);
             vindex_transform_free(transform);
         }
-        print_cell(c->what, c->dims[i], c->metric, values);
+        print_cell(c->what, c->dims[i], c->metric, values, failure);
     }
 }
 
 static void run_original(const char *what, const set *test, vindex_metric metric,
                          double published) {
     double values[3] = {map_of(test->vectors, test, test->dim, metric), published, 0};
-    print_cell(what, test->dim, metric, values);
+    print_cell(what, test->dim, metric, values, NULL);
 }
 
 static vindex_fit_data training_data(const world *w) {
