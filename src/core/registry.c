@@ -52,7 +52,7 @@ vindex_status vx_spec_parse(const char *text, vx_spec *spec, const vx_index_kind
             *kind = kinds[i];
             return VINDEX_OK;
         }
-    char known[256] = "";
+    char known[512] = "";
     for (size_t i = 0, used = 0; i < VX_COUNT(kinds) && used < sizeof known; i++)
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
                                  kinds[i]->help);

@@ -277,7 +277,7 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
 
 const vx_index_kind vx_ivf_kind = {
     .word = "IVF",
-    .help = "IVF<lists>,Flat[,f32|f16|bf16]|PQ<parts>[x4|x6|x8]",
+    .help = "IVF<lists>,Flat[,f32|f16|bf16], IVF<lists>,<codes>[,Refine[(f16|bf16)]]",
     .begins = begins,
     .create = create,
     .estimate = estimate,
@@ -286,7 +286,7 @@ const vx_index_kind vx_ivf_kind = {
 
 const vx_index_kind vx_codes_kind = {
     .word = "PQ",
-    .help = "PQ<parts>[x4|x6|x8]",
+    .help = "<codes>: SQ8|6|4[v]|RaBitQ<1 to 8>|PQ<parts>[x4|x6|x8]",
     .begins = vx_codec_stands_alone,
     .create = create,
     .estimate = estimate,

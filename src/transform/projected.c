@@ -515,8 +515,7 @@ static vindex_status load(const vx_spec *spec, const vx_index_header *header, vx
 const vx_index_kind vx_projected_kind = {
     .word = "Transform",
     .help = "projections before another, as in PCA256,Flat (OPQn[_d] PCAn PCAWn ICAn GRPn Rank "
-            "Standardise "
-            "Centre Normalise Hadamard)",
+            "Standardise Centre Normalise Hadamard)",
     .begins = vx_is_projection_word,
     .create = create,
     .estimate = estimate,

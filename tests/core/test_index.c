@@ -32,6 +32,11 @@ START_TEST(creating_checks_everything) {
              vindex_create("flat", 4, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "Flat[,f32|f16|bf16]",
              vindex_create("NSG32", 4, VINDEX_L2, &index));
+    /* All kinds are named, to the last. */
+    ck_fails(VINDEX_ERR_ARGUMENT, "RaBitQ", vindex_create("NSG32", 4, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "Refine", vindex_create("NSG32", 4, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "Centre Normalise Hadamard)",
+             vindex_create("NSG32", 4, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "unknown word ''", vindex_create("", 4, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "'f64'", vindex_create("Flat,f64", 4, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "''", vindex_create("Flat,", 4, VINDEX_L2, &index));
