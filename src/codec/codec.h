@@ -65,6 +65,10 @@ typedef struct vx_codec_ops {
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
     /* Copies the data and fine of a row to another place, of the same centre. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
+    /* Asks memory for what gathering some rows of a run reads, and for what settling a row does
+     * (NULL: nothing more). Nobody waits for it. */
+    void (*fetch)(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count);
+    void (*fetch_fine)(const vx_codec *codec, vx_coded row);
     /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
      */
     bool (*alike)(const vx_codec *a, const vx_codec *b);
@@ -86,6 +90,7 @@ struct vx_codec {
      * looks at where a search does not say; 0: they can. */
     size_t rerank;
     char word[48];      /* the factory words, "Flat" or "SQ8,Refine(f16)" */
+    size_t aux_each;    /* floats per row of a run's aux */
     size_t own_bytes;   /* of what it has learnt */
     size_t query_bytes; /* that a scorer needs per query, beside the query itself */
     size_t useful;      /* training vectors that are of use to it */
@@ -105,7 +110,8 @@ typedef struct vx_scorer_ops {
     void (*scan)(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools);
     /* After the last run for that query: brings what waits to its pool. NULL: nothing waits. */
     void (*finish)(vx_scorer *scorer, size_t query, vx_pools *pools);
-    /* The keys of a query and some rows of a run, approximately, in single precision. */
+    /* The keys of a query and some rows of a run, approximately, in single precision; best
+     * after codec->ops->fetch and other work. */
     void (*gather)(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
                    size_t count, float *keys);
     /* The key of a query and a row; smaller is better. */
@@ -134,6 +140,14 @@ void vx_codec_form(const vx_codec *codec, const float *vector, const float *cent
 
 /* Whether a factory word names codes that make an index of their own, without lists. */
 bool vx_codec_stands_alone(const char *word);
+
+/* Asks memory for `bytes` from an address on; of many the beginning, for from there on memory is
+ * read forward. */
+static inline void vx_fetch(const void *from, size_t bytes) {
+    enum { FETCH_MOST = 2048 };
+    for (size_t byte = 0; byte < VX_MIN(bytes, (size_t)FETCH_MOST); byte += 64)
+        __builtin_prefetch((const char *)from + byte, 0, 3);
+}
 
 /* The factory words known, for errors and help. */
 const char *vx_codec_help(void);

@@ -70,6 +70,14 @@ static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     memmove(fine_at(own, to), fine_at(own, from), own->stride);
 }
 
+static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
+    codec->coarse->ops->fetch(codec->coarse, run, rows, count);
+}
+
+static void fetch_fine(const vx_codec *codec, vx_coded row) {
+    vx_fetch(fine_at(refine_of(codec), row), refine_of(codec)->stride);
+}
+
 static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
     const vx_codec *coarse = codec->coarse;
     return coarse->ops->save(coarse, writer);
@@ -223,6 +231,8 @@ static const vx_codec_ops refine_ops = {.free = free_codec,
                                         .encode = encode,
                                         .decode = decode,
                                         .move = move,
+                                        .fetch = fetch,
+                                        .fetch_fine = fetch_fine,
                                         .alike = alike,
                                         .save = save,
                                         .load = load,
@@ -240,6 +250,7 @@ vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **
                    .space = coarse->space,
                    .residual = coarse->residual,
                    .coarse = coarse,
+                   .aux_each = coarse->aux_each,
                    .rerank = coarse->rerank,
                    .own_bytes = sizeof *codec + coarse->own_bytes,
                    .query_bytes = coarse->query_bytes + vx_padded(coarse->space.dim) *

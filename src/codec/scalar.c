@@ -170,7 +170,7 @@ static void pack(const vx_scalar *codec, const unsigned char *levels, unsigned c
 
 void vx_scalar_unpack(const vx_scalar *codec, vx_coded from, unsigned char *levels) {
     size_t depth = vx_level_depth(codec->shape.dim), line = vx_scalar_line(codec);
-    const unsigned char *row = vx_scalar_at(codec, from) + line;
+    const unsigned char *row = vx_scalar_levels(codec, from);
     int bits = codec->shape.bits;
     memset(levels + 4 * depth / 32 * 32, 0, 32);
     if (bits == 8) {
@@ -192,13 +192,6 @@ void vx_scalar_unpack(const vx_scalar *codec, vx_coded from, unsigned char *leve
     }
 }
 
-void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float *scale, float *reach) {
-    uint32_t pair;
-    memcpy(&pair, vx_scalar_at(codec, row), sizeof pair);
-    *scale = vx_bf16_value(pair >> 16);
-    *reach = vx_bf16_value(pair & 0xffff);
-}
-
 /* The number that scorers add to a key, or multiply it with. A decoded row has that of a stored
  * one. Before a finer form keys are squared distances of the code, under cosine and Pearson, too.
  */
@@ -216,19 +209,18 @@ static float aux_of(const vx_scalar *codec, const float *decoded) {
 
 static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
     const vx_scalar *own = vx_scalar_of(codec);
-    unsigned char levels[VX_SCALAR_NUMBERS], *row = vx_scalar_at(own, to);
+    unsigned char levels[VX_SCALAR_NUMBERS];
     float decoded[VX_SCALAR_NUMBERS];
     vx_scalar_row known = vx_scalar_quantise(own, vector, to.run->centre, levels, decoded);
     float reach = vx_round_up(vx_scalar_reach(own, &known));
-    float *aux = (float *)(uintptr_t)to.run->aux + to.at;
-    *aux = aux_of(own, decoded);
+    *vx_scalar_aux(own, to) = aux_of(own, decoded);
     if (is_unit(own) && own->refined) { /* what has no direction is never judged */
         vx_measure measure = vx_measure_row(&codec->space, codec->kernels, vector);
         if (measure.square == 0) reach = INFINITY;
     }
     uint32_t pair = vx_bf16_near(known.scale) << 16 | vx_bf16_up(reach);
-    memcpy(row, &pair, sizeof pair);
-    pack(own, levels, row + vx_scalar_line(own));
+    memcpy(vx_scalar_pair(own, to), &pair, sizeof pair);
+    pack(own, levels, vx_scalar_levels(own, to));
     return vx_round_up(known.length);
 }
 
@@ -244,8 +236,16 @@ static void decode(const vx_codec *codec, vx_coded from, float *vector) {
 static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     const vx_scalar *own = vx_scalar_of(codec);
     unsigned char *source = vx_scalar_at(own, from), *target = vx_scalar_at(own, to);
-    for (size_t l = 0; l <= own->lines; l++)
+    for (size_t l = 0; l < own->lines + !vx_scalar_scattered(own); l++)
         memmove(target + l * vx_scalar_line(own), source + l * vx_scalar_line(own), 4);
+}
+
+static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
+    const vx_scalar *own = vx_scalar_of(codec);
+    for (size_t i = 0; i < count; i++) {
+        vx_fetch(vx_scalar_at(own, (vx_coded){run, rows[i]}), vx_scalar_group_bytes(own));
+        __builtin_prefetch(vx_scalar_aux(own, (vx_coded){run, rows[i]}), 0, 3);
+    }
 }
 
 /* The section "levels": ratio and distortion, then middle and steps, dim floats each. */
@@ -297,6 +297,7 @@ static const vx_codec_ops scalar_ops = {.free = free_codec,
                                         .encode = encode,
                                         .decode = decode,
                                         .move = move,
+                                        .fetch = fetch,
                                         .alike = alike,
                                         .save = save,
                                         .load = load,
@@ -318,7 +319,8 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         .kernels = vx_kernels_get(),
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
-        .residual = use->metric != VINDEX_INNER_PRODUCT};
+        .residual = use->metric != VINDEX_INNER_PRODUCT,
+        .aux_each = use->scattered ? 2 : 1};
     snprintf(codec->base.word, sizeof codec->base.word, "%s", word);
     codec->kind = kind;
     codec->refined = use->refined;

@@ -16,6 +16,7 @@
 #define VX_CODEC_SCALAR_H
 
 #include "codec.h"
+#include "exact/bound.h"
 #include "exact/rotation.h"
 
 typedef enum vx_scalar_kind {
@@ -54,18 +55,36 @@ static inline const vx_scalar *vx_scalar_of(const vx_codec *codec) {
 static inline float vx_scalar_half(const vx_scalar *codec) {
     return (float)((1 << codec->shape.bits) - 1) / 2;
 }
+/* Scattered rows keep their dword of numbers behind their aux, so that levels fill whole lines of
+ * the cache. */
+static inline bool vx_scalar_scattered(const vx_scalar *codec) {
+    return codec->group == 1;
+}
 /* Bytes of a line, and of a group. */
 static inline size_t vx_scalar_line(const vx_scalar *codec) {
     return codec->group * VX_LEVEL_DIMS;
 }
 static inline size_t vx_scalar_group_bytes(const vx_scalar *codec) {
-    return (1 + codec->lines) * vx_scalar_line(codec);
+    return (!vx_scalar_scattered(codec) + codec->lines) * vx_scalar_line(codec);
+}
+/* A row's aux. */
+static inline float *vx_scalar_aux(const vx_scalar *codec, vx_coded row) {
+    return (float *)(uintptr_t)row.run->aux + row.at * codec->base.aux_each;
 }
 /* Where a row's dword of the group's first line is. */
 static inline unsigned char *vx_scalar_at(const vx_scalar *codec, vx_coded row) {
     return (unsigned char *)(uintptr_t)row.run->data +
            row.at / codec->group * vx_scalar_group_bytes(codec) +
            row.at % codec->group * VX_LEVEL_DIMS;
+}
+
+/* Where its numbers are, and its first dword of levels. */
+static inline unsigned char *vx_scalar_pair(const vx_scalar *codec, vx_coded row) {
+    return vx_scalar_scattered(codec) ? (unsigned char *)(vx_scalar_aux(codec, row) + 1)
+                                      : vx_scalar_at(codec, row);
+}
+static inline unsigned char *vx_scalar_levels(const vx_scalar *codec, vx_coded row) {
+    return vx_scalar_at(codec, row) + (vx_scalar_scattered(codec) ? 0 : vx_scalar_line(codec));
 }
 
 /* Levels (dim of them, room for VX_SCALAR_NUMBERS) and scale of a vector that is to lie in a run of
@@ -83,7 +102,13 @@ double vx_scalar_reach(const vx_scalar *codec, const vx_scalar_row *row);
 
 /* The levels of a row, zeros behind them up to a multiple of 32; its scale and reach. */
 void vx_scalar_unpack(const vx_scalar *codec, vx_coded row, unsigned char *levels);
-void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float *scale, float *reach);
+static inline void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float *scale,
+                                     float *reach) {
+    uint32_t pair;
+    memcpy(&pair, vx_scalar_pair(codec, row), sizeof pair);
+    *scale = vx_bf16_value(pair >> 16);
+    *reach = vx_bf16_value(pair & 0xffff);
+}
 
 /* scalar_train.c */
 vindex_status vx_scalar_train(vx_codec *codec, const vx_sample *sample);

@@ -194,7 +194,7 @@ static double look(const scalar_scorer *s, size_t q, double origin, vx_coded row
     vx_scalar_unpack(s->codec, row, s->levels);
     float product = s->group.kernels->level_product(s->levels, s->weights + q * s->levels_padded,
                                                     s->levels_padded, vx_scalar_half(s->codec));
-    return key_of(s, q, origin + (double)product * (double)scale, row.run->aux[row.at]);
+    return key_of(s, q, origin + (double)product * (double)scale, *vx_scalar_aux(s->codec, row));
 }
 
 /* The least that the key of a row can be whose code has that key: the row is at most `reach` from
@@ -369,24 +369,29 @@ static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pool
 }
 
 /* Rows of a byte per level, by the query in bytes: that is off by its rounding, which a walk over
- * a graph does not mind. */
+ * a graph does not mind. NaN where codes judge nothing. */
 static void gather_bytes(const scalar_scorer *s, size_t q, const vx_block *run,
                          const uint32_t *rows, size_t count, float *keys) {
     enum { AT_ONCE = 128 };
     const scalar_query *query = &s->each[q];
-    double origin = origin_of(s, q, run->centre);
+    bool scaled = is_unit(s) && !s->codec->refined;
+    double origin = origin_of(s, q, run->centre), zero = key_of(s, q, origin, 0);
+    float base = (float)zero, slope = (float)(key_of(s, q, origin, 1) - zero);
+    float unit = (float)(key_of(s, q, origin + 1, 0) - zero) * query->unit;
+    if (scaled) unit = -query->unit;
     const int8_t *z = (const int8_t *)(s->words + q * s->depth);
     for (size_t first = 0; first < count; first += AT_ONCE) {
         int32_t products[AT_ONCE];
-        vx_level_listed listed = {run->data, run->aux, vx_scalar_group_bytes(s->codec),
-                                  rows + first, VX_MIN(count - first, (size_t)AT_ONCE)};
+        vx_level_listed listed = {run->data, vx_scalar_group_bytes(s->codec), rows + first,
+                                  VX_MIN(count - first, (size_t)AT_ONCE)};
         s->group.kernels->level_gather(&listed, z, products);
         for (size_t i = 0; i < listed.count; i++) {
-            float scale, reach;
-            vx_scalar_numbers(s->codec, (vx_coded){run, rows[first + i]}, &scale, &reach);
-            double product = (double)(products[i] + query->start) * (double)query->unit;
-            double key = key_of(s, q, origin + product * (double)scale, run->aux[rows[first + i]]);
-            keys[first + i] = reach < INFINITY ? (float)key : NAN;
+            vx_coded row = {run, rows[first + i]};
+            float scale, reach, aux = *vx_scalar_aux(s->codec, row);
+            vx_scalar_numbers(s->codec, row, &scale, &reach);
+            float product = (float)(products[i] + query->start) * unit * scale;
+            float key = scaled ? (product - (float)origin) * aux : base + slope * aux + product;
+            keys[first + i] = reach < INFINITY ? key : NAN;
         }
     }
 }
@@ -404,8 +409,6 @@ static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const u
     double origin = origin_of(s, query, run->centre);
     for (size_t i = 0; i < count; i++) {
         vx_coded row = {run, rows[i]};
-        if (i + 1 < count)
-            __builtin_prefetch(vx_scalar_at(s->codec, (vx_coded){run, rows[i + 1]}), 0, 3);
         keys[i] = (float)look(s, query, origin, row);
         if (isnan(keys[i])) keys[i] = (float)scorer->ops->settle(scorer, query, row);
     }

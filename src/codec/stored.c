@@ -32,6 +32,11 @@ static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     memmove(row_at(codec, to), row_at(codec, from), vx_space_stride(&codec->space));
 }
 
+static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
+    size_t stride = vx_space_stride(&codec->space);
+    for (size_t i = 0; i < count; i++) vx_fetch((const char *)run->data + rows[i] * stride, stride);
+}
+
 typedef struct stored_scorer {
     vx_scorer base;
     vx_group group;
@@ -116,6 +121,7 @@ static const vx_codec_ops stored_ops = {.free = free_codec,
                                         .encode = encode,
                                         .decode = decode,
                                         .move = move,
+                                        .fetch = fetch,
                                         .save = NULL,
                                         .load = NULL,
                                         .score = score};
@@ -125,6 +131,7 @@ vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_c
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     *codec = (vx_codec){.ops = &stored_ops,
                         .kernels = vx_kernels_get(),
+                        .aux_each = 1,
                         .space = {.metric = use->metric, .dtype = dtype, .dim = use->dim}};
     bool plain = dtype == VINDEX_F32;
     snprintf(codec->word, sizeof codec->word, "Flat%s%s", plain ? "" : ",",

@@ -22,7 +22,7 @@ typedef struct addition {
     uint8_t *levels;               /* of the new rows */
     size_t before[VX_HNSW_LAYERS]; /* slots of each layer */
     size_t layers_before;
-    vx_walker **walkers;
+    vx_walker **walkers;   /* per thread a crew */
     uint64_t **candidates; /* per thread */
     int threads;
     vx_undo *undo;
@@ -96,11 +96,12 @@ static float encode_rows(const addition *a) {
 
 static vindex_status open_walkers(addition *a) {
     size_t ef = a->hnsw->ef_construction, threads = (size_t)a->threads;
-    a->walkers = vx_alloc_zero(threads, sizeof *a->walkers);
+    a->walkers = vx_alloc_zero(threads * VX_CREW, sizeof *a->walkers);
     a->candidates = vx_alloc_zero(threads, sizeof *a->candidates);
     if (!a->walkers || !a->candidates) return vx_fail_memory(threads, sizeof *a->walkers, "add");
     for (size_t t = 0; t < threads; t++) {
-        VX_TRY(vx_walker_take(a->hnsw, ef, &a->walkers[t]));
+        for (size_t i = 0; i < VX_CREW; i++)
+            VX_TRY(vx_walker_take(a->hnsw, ef, &a->walkers[t * VX_CREW + i]));
         a->candidates[t] = vx_alloc(2 * ef + 1, sizeof **a->candidates);
         if (!a->candidates[t]) return vx_fail_memory(2 * ef + 1, sizeof **a->candidates, "add");
     }
@@ -109,7 +110,8 @@ static vindex_status open_walkers(addition *a) {
 
 static void close_addition(addition *a) {
     for (size_t t = 0; t < (size_t)a->threads; t++) {
-        if (a->walkers) vx_walker_give(a->hnsw, a->walkers[t]);
+        for (size_t i = 0; a->walkers && i < VX_CREW; i++)
+            vx_walker_give(a->hnsw, a->walkers[t * VX_CREW + i]);
         if (a->candidates) vx_free(a->candidates[t]);
     }
     vx_free(a->walkers);
@@ -195,44 +197,76 @@ static size_t merge_candidates(const vx_walker *w, const uint64_t *near, size_t 
     return count;
 }
 
-/* Chooses the neighbours of a new row in every layer that it reaches. */
-static vindex_status find_neighbours(const addition *a, const batch *b, size_t row, size_t thread) {
-    const vx_hnsw *hnsw = a->hnsw;
-    vx_walker *w = a->walkers[thread];
-    size_t levels = (size_t)a->levels[row - a->first] + 1, ef = hnsw->ef_construction;
-    uint32_t slot = 0;
-    bool inside = false; /* a walk came down to the layer above */
-    VX_TRY(vx_walker_load(w, vector_of(a, row)));
-    for (size_t l = levels; l-- > 0;) {
-        const vx_layer *layer = &hnsw->layers[l];
-        bool grown = layer->count > 0;
-        if (grown) {
-            slot = inside ? hnsw->layers[l + 1].below[slot] : vx_walker_descend(w, l);
-            vx_walker_walk(w, layer, slot, ef);
-            slot = vx_met_slot(w->pool[0]);
-            inside = true;
-        }
-        size_t own = l ? vx_layer_find(layer, b->starts[l], b->ends[l], (uint32_t)row) : row;
-        const uint64_t *near = b->near[l] + (own - b->starts[l]) * b->near_count[l];
-        size_t count =
-            merge_candidates(grown ? w : NULL, near, b->near_count[l], ef, a->candidates[thread]);
-        vx_hnsw_select(w, layer, (uint32_t)row, a->candidates[thread], count, hnsw->m,
-                       vx_layer_links(layer, own));
+/* One thread's part in a batch. */
+typedef struct finder {
+    const addition *a;
+    const batch *b;
+    size_t *next; /* the first row not taken, all threads' */
+    uint64_t *candidates;
+} finder;
+
+/* Chooses the neighbours of a new row in layer l, of those met (none: NULL) and its batch's. */
+static void choose_links(const finder *f, vx_walker *w, size_t row, size_t l, bool met) {
+    const batch *b = f->b;
+    const vx_hnsw *hnsw = w->hnsw;
+    const vx_layer *layer = &hnsw->layers[l];
+    size_t own = l ? vx_layer_find(layer, b->starts[l], b->ends[l], (uint32_t)row) : row;
+    const uint64_t *near = b->near[l] + (own - b->starts[l]) * b->near_count[l];
+    size_t count = merge_candidates(met ? w : NULL, near, b->near_count[l], hnsw->ef_construction,
+                                    f->candidates);
+    vx_hnsw_select(w, layer, (uint32_t)row, f->candidates, count, hnsw->m,
+                   vx_layer_links(layer, own));
+}
+
+/* The errand of a crew: a walker takes a new row; in layers that have no node yet, its batch is all
+ * there is. */
+
+static vindex_status begin_row(void *context, vx_walker *w, bool *more) {
+    const finder *f = context;
+    const addition *a = f->a;
+    const vx_layer *layers = a->hnsw->layers;
+    size_t next;
+    for (;;) {
+#pragma omp atomic capture
+        next = (*f->next)++;
+        *more = next < f->b->count;
+        if (!*more) return VINDEX_OK;
+        w->task = f->b->first + next;
+        w->wide = a->levels[w->task - a->first];
+        VX_TRY(vx_walker_load(w, vector_of(a, w->task)));
+        for (; w->wide && !layers[w->wide].count; w->wide--)
+            choose_links(f, w, w->task, w->wide, false);
+        if (layers[w->wide].count) return VINDEX_OK;
+        choose_links(f, w, w->task, 0, false);
     }
+}
+
+static vindex_status arrive_near(void *context, vx_walker *w) {
+    choose_links(context, w, w->task, w->level, true);
     return VINDEX_OK;
 }
 
 /* ---- batches ---- */
 
+/* Nodes that a walk for a new row keeps at hand. Half of ef_construction: the nearest are met long
+ * before a walk of that width ends, and those of the batch, where all are compared, come on top. */
+static size_t walk_width(const vx_hnsw *hnsw) {
+    return VX_MAX((hnsw->ef_construction * 2 + 2) / 3, hnsw->m);
+}
+
 static vindex_status find_all(const addition *a, const batch *b) {
     int threads = b->count < 16 ? 1 : a->threads, failed = VINDEX_OK;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 8) if (threads > 1)
-    for (size_t i = 0; i < b->count; i++) {
+    size_t next = 0;
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        vindex_status status = find_neighbours(a, b, b->first + i, thread);
-        if (status == VINDEX_OK) continue;
+        finder f = {a, b, &next, a->candidates[thread]};
+        const vx_errand errand = {walk_width(a->hnsw), begin_row, arrive_near, NULL, &f};
+        vindex_status status = vx_crew_walk(a->walkers + thread * VX_CREW, VX_CREW, &errand);
+        if (status != VINDEX_OK) {
 #pragma omp critical
-        failed = status;
+            failed = status;
+        }
     }
     return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "add: no memory");
 }

@@ -1,4 +1,5 @@
-/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors", "aux" (a float each)
+/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors", "aux" (a float
+ * each, or two)
  * and, where the codec has such, "fine"; "links" (of the bottom layer, u32); for the layers above,
  * one after the other, "upnodes" (rows, u32) and "uplinks" (slots, u32), and "upsizes" (slots of
  * each, u64); what the codec learnt; and those of the ids. */
@@ -99,7 +100,8 @@ vindex_status vx_hnsw_save(const vindex_index *index, vx_container_writer *write
     VX_TRY(save_upper(hnsw, writer));
     VX_TRY(vx_container_section(writer, "links", bottom->links,
                                 bottom->count * bottom->width * sizeof(uint32_t)));
-    VX_TRY(vx_container_section(writer, "aux", hnsw->rows.aux, hnsw->rows.count * sizeof(float)));
+    VX_TRY(vx_container_section(writer, "aux", hnsw->rows.aux,
+                                hnsw->rows.count * hnsw->codec->aux_each * sizeof(float)));
     VX_TRY(save_vectors(hnsw, writer, call));
     const vx_codec_ops *codec = hnsw->codec->ops;
     if (codec->fine_bytes)
@@ -169,7 +171,7 @@ static vindex_status map_rows(vx_hnsw *hnsw, const vx_container *file) {
     vx_section links, aux, vectors, fine = {0};
     size_t rows = hnsw->ids.count;
     VX_TRY(find(file, "links", rows, hnsw->layers[0].width * sizeof(uint32_t), &links));
-    VX_TRY(find(file, "aux", rows, sizeof(float), &aux));
+    VX_TRY(find(file, "aux", rows, hnsw->codec->aux_each * sizeof(float), &aux));
     VX_TRY(find(file, "vectors", hnsw->codec->ops->bytes(hnsw->codec, rows), 1, &vectors));
     if (hnsw->codec->ops->fine_bytes)
         VX_TRY(find(file, "fine", hnsw->codec->ops->fine_bytes(hnsw->codec, rows), 1, &fine));

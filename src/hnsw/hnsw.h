@@ -19,7 +19,7 @@ enum {
     VX_HNSW_M_MOST = 256,
     VX_HNSW_EF_MOST = 1 << 16,
     VX_HNSW_WALKERS = 32, /* idle ones that an index keeps */
-    VX_HNSW_BATCH = 4096  /* new rows that search the same graph */
+    VX_HNSW_BATCH = 2048  /* new rows that search the same graph */
 };
 
 /* A link is a slot, with the top bit where it belongs to the tree. Rows of links are filled up with
@@ -105,6 +105,11 @@ struct vx_walker {
     uint8_t *visited; /* per slot the epoch of the last visit */
     size_t visited_room;
     uint8_t epoch;
+    const vx_layer *layer;    /* that is walked */
+    size_t ef, next;          /* next: no node of the pool before it is still to be followed */
+    size_t found;             /* slots whose rows memory was asked for */
+    size_t level, wide;       /* of a crew's: the layer, and from which one down the walk is wide */
+    size_t task;              /* the errand's own number */
     uint32_t *slots, *listed; /* links at hand, and their rows */
     float *keys;
     size_t listed_room;
@@ -144,11 +149,32 @@ void vx_walker_begin(vx_walker *walker);
 void vx_walker_keep(vx_walker *walker, uint64_t met, size_t ef);
 /* Down to layer `level`, which has nodes: the slot there to begin with. */
 uint32_t vx_walker_descend(vx_walker *walker, size_t level);
-/* The ef best near `start`, in walker->pool. */
+/* The ef best near `start`, in walker->pool. A walk is a chain of waits for memory: for links, then
+ * for the rows they lead to. So it goes in steps, each of which ends by asking for what the next
+ * one reads; false: the walk is over. */
+void vx_walker_start(vx_walker *walker, const vx_layer *layer, uint32_t start, size_t ef);
+bool vx_walker_step(vx_walker *walker);
 void vx_walker_walk(vx_walker *walker, const vx_layer *layer, uint32_t start, size_t ef);
 /* The same among rows that are admitted; the pool has those. */
 vindex_status vx_walker_walk_wide(vx_walker *walker, const vx_layer *layer, uint32_t start,
                                   const vx_wide *wide);
+
+/* crew.c: a thread's walkers, which take turns, so that each computes while memory is asked for
+ * what the others need. */
+enum { VX_CREW = 6 };
+
+/* What a crew is sent for. */
+typedef struct vx_errand {
+    size_t ef;
+    /* Loads the next query, sets task and wide; *more false: there is none. */
+    vindex_status (*begin)(void *context, vx_walker *walker, bool *more);
+    /* A wide walk of layer walker->level is over; then the next layer's begins where it ended. */
+    vindex_status (*arrive)(void *context, vx_walker *walker);
+    /* After the bottom layer's, when others had a turn; NULL: nothing is left to do. */
+    vindex_status (*finish)(void *context, vx_walker *walker);
+    void *context;
+} vx_errand;
+vindex_status vx_crew_walk(vx_walker **crew, size_t count, const vx_errand *errand);
 
 /* select.c: of candidates (sorted; last bit: of the tree) those that row `row` is linked with, at
  * most `most`; answers how many went to links. */

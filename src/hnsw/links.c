@@ -287,7 +287,7 @@ static vindex_status merge_all(const vx_joining *j, const pairs *p, const size_t
     {
         merger m;
         bool opened = open_merger(&m, longest + j->layer->width);
-        vx_walker *w = j->walkers[threads > 1 ? omp_get_thread_num() : 0];
+        vx_walker *w = j->walkers[threads > 1 ? VX_CREW * omp_get_thread_num() : 0];
         vindex_status status = opened ? VINDEX_OK : VINDEX_ERR_MEMORY;
 #pragma omp for schedule(dynamic, 16)
         for (size_t r = 0; r < run_count; r++)

@@ -10,7 +10,7 @@
 enum {
     SHARE_SAMPLE = 1024, /* rows asked whether a filter lets them pass */
     SCAN_ROWS = 256,
-    QUERIES_AT_ONCE = 4 /* that a thread takes */
+    QUERIES_AT_ONCE = 4 /* that a thread takes, where it walks for one after the other */
 };
 
 typedef struct hnsw_run {
@@ -28,7 +28,10 @@ typedef struct hnsw_run {
 /* One thread's. */
 typedef struct part {
     hnsw_run *run;
-    vx_walker *walker;
+    vx_walker *walker; /* at work */
+    vx_walker *crew[VX_CREW];
+    size_t crew_count;
+    bool caller; /* tells progress */
     vx_pools pools;
 } part;
 
@@ -61,20 +64,23 @@ static double settle(void *context, size_t query, uint64_t where) {
 
 static vindex_status open_part(hnsw_run *run, part *p) {
     vx_pool_rows rows = {admit, id_of, settle, p};
-    *p = (part){.run = run};
-    VX_TRY(vx_walker_take(run->hnsw, run->ef, &p->walker));
+    size_t queries = run->request->query_count, threads = (size_t)run->threads;
+    size_t wanted = run->wide ? 1 : VX_MIN((queries + threads - 1) / threads, (size_t)VX_CREW);
+    for (; p->crew_count < wanted; p->crew_count++)
+        VX_TRY(vx_walker_take(run->hnsw, run->ef, &p->crew[p->crew_count]));
+    p->walker = p->crew[0];
     VX_TRY(vx_walker_fit(p->walker, run->ef, run->scan ? SCAN_ROWS : 0));
     return vx_pools_create(&p->pools, &rows, 1, run->k, run->request->radius_key);
 }
 
 static void close_part(part *p) {
     hnsw_run *run = p->run;
-    if (p->walker) {
-        atomic_fetch_add(&run->compared, p->walker->compared);
-        atomic_fetch_add(&run->followed, p->walker->followed);
+    for (size_t i = 0; i < p->crew_count; i++) {
+        atomic_fetch_add(&run->compared, p->crew[i]->compared);
+        atomic_fetch_add(&run->followed, p->crew[i]->followed);
+        vx_walker_give(run->hnsw, p->crew[i]);
     }
     atomic_fetch_add(&run->settled, (long long)p->pools.settled);
-    vx_walker_give(run->hnsw, p->walker);
     vx_pools_free(&p->pools);
 }
 
@@ -147,8 +153,6 @@ static vindex_status search_one(part *p, size_t query) {
     VX_TRY(vx_walker_load(w, run->request->queries + query * hnsw->base.dim));
     if (run->scan) {
         scan(p);
-    } else if (!run->wide) {
-        vx_walker_walk(w, &hnsw->layers[0], vx_walker_descend(w, 0), run->ef);
     } else {
         if (!run->k) most = radius_limit(p);
         vx_wide wide = {run->ef, run->k ? -INFINITY : most, admit_row, run};
@@ -163,20 +167,64 @@ static void record(hnsw_run *run, vindex_status status) {
     if (status != VINDEX_OK) atomic_compare_exchange_strong(&run->status, &none, (int)status);
 }
 
-/* Takes queries until none is left; progress is told on the caller's thread alone. */
-static void search_queries(hnsw_run *run, bool caller) {
-    const vx_request *request = run->request;
-    part p;
-    vindex_status status = open_part(run, &p);
-    while (status == VINDEX_OK && atomic_load(&run->status) == VINDEX_OK) {
+static vindex_status tell(const part *p, size_t done) {
+    const vx_request *request = p->run->request;
+    if (!p->caller) return VINDEX_OK;
+    return vx_progress(request->progress, request->progress_context, "search",
+                       (double)done / (double)request->query_count);
+}
+
+/* Takes queries one by one until none is left. */
+static vindex_status search_each(part *p) {
+    hnsw_run *run = p->run;
+    while (atomic_load(&run->status) == VINDEX_OK) {
         size_t first = atomic_fetch_add(&run->next, QUERIES_AT_ONCE);
-        size_t end = VX_MIN(first + QUERIES_AT_ONCE, request->query_count);
-        if (first >= request->query_count) break;
-        for (size_t q = first; status == VINDEX_OK && q < end; q++) status = search_one(&p, q);
-        if (status == VINDEX_OK && caller)
-            status = vx_progress(request->progress, request->progress_context, "search",
-                                 (double)end / (double)request->query_count);
+        size_t end = VX_MIN(first + QUERIES_AT_ONCE, run->request->query_count);
+        if (first >= run->request->query_count) break;
+        for (size_t q = first; q < end; q++) VX_TRY(search_one(p, q));
+        VX_TRY(tell(p, end));
     }
+    return VINDEX_OK;
+}
+
+/* The errand of a crew: a walker takes a query, walks for it, and settles what it was left with. */
+
+static vindex_status begin_query(void *context, vx_walker *w, bool *more) {
+    part *p = context;
+    hnsw_run *run = p->run;
+    *more = false;
+    if (atomic_load(&run->status) != VINDEX_OK) return VINDEX_OK;
+    w->task = atomic_fetch_add(&run->next, 1);
+    if (w->task >= run->request->query_count) return VINDEX_OK;
+    *more = true;
+    w->wide = 0;
+    if (w->task % 64 == 0) VX_TRY(tell(p, w->task));
+    return vx_walker_load(w, run->request->queries + w->task * run->hnsw->base.dim);
+}
+
+static vindex_status fetch_met(void *context, vx_walker *w) {
+    const vx_codec *codec = w->hnsw->codec;
+    (void)context;
+    for (size_t i = 0; codec->ops->fetch_fine && i < w->pool_count; i++)
+        codec->ops->fetch_fine(codec, (vx_coded){&w->hnsw->rows, vx_met_slot(w->pool[i])});
+    return VINDEX_OK;
+}
+
+static vindex_status finish_query(void *context, vx_walker *w) {
+    part *p = context;
+    p->walker = w;
+    settle_met(p, INFINITY);
+    return answer(p, w->task);
+}
+
+/* Progress is told on the caller's thread alone. */
+static void search_queries(hnsw_run *run, bool caller) {
+    part p = {.run = run, .caller = caller};
+    const vx_errand errand = {run->ef, begin_query, fetch_met, finish_query, &p};
+    vindex_status status = open_part(run, &p);
+    if (status == VINDEX_OK)
+        status = run->wide ? search_each(&p) : vx_crew_walk(p.crew, p.crew_count, &errand);
+    if (status == VINDEX_OK && !run->wide) status = tell(&p, run->request->query_count);
     record(run, status);
     close_part(&p);
 }

@@ -32,6 +32,15 @@ static void unpack(vx_walker *w, uint32_t row, float *values) {
         values[j] = (float)(((double)values[j] - measure.mean) * scale);
 }
 
+/* Asks memory for what unpacking a row reads. */
+static void ask(const vx_walker *w, uint32_t row) {
+    const vx_codec *codec = w->hnsw->codec;
+    if (codec->ops->fetch_fine)
+        codec->ops->fetch_fine(codec, (vx_coded){&w->hnsw->rows, row});
+    else
+        codec->ops->fetch(codec, &w->hnsw->rows, &row, 1);
+}
+
 /* Keys of the unpacked row `one` and `count` unpacked rows. */
 static void compare(const vx_walker *w, const float *one, const float *rows, size_t count,
                     float *keys) {
@@ -67,14 +76,19 @@ static size_t fill_up(const uint64_t *left, size_t count, size_t taken, size_t m
     return taken;
 }
 
+enum { AHEAD = 6 };
+
 size_t vx_hnsw_select(vx_walker *w, const vx_layer *layer, uint32_t row, uint64_t *candidates,
                       size_t count, size_t most, uint32_t *links) {
     size_t padded = vx_padded(w->hnsw->base.dim), taken = 0, reserved = 0, left = 0;
     float *node = w->packed, *rows = w->packed + padded;
-    unpack(w, row, node);
     for (size_t i = 0; i < count; i++) reserved += candidates[i] & 1;
+    for (size_t i = 0; i < VX_MIN(count, (size_t)AHEAD); i++)
+        ask(w, vx_layer_row(layer, vx_met_slot(candidates[i])));
+    unpack(w, row, node);
     for (size_t i = 0; i < count && taken < most; i++) {
         bool tree = candidates[i] & 1;
+        if (i + AHEAD < count) ask(w, vx_layer_row(layer, vx_met_slot(candidates[i + AHEAD])));
         if (!tree && taken + reserved >= most) continue;
         float *own = rows + taken * padded, key;
         uint32_t slot = vx_met_slot(candidates[i]);

@@ -103,7 +103,8 @@ size_t vx_hnsw_memory(const vindex_index *index) {
         sizeof *hnsw + sizeof *hnsw->codec + hnsw->codec->own_bytes + vx_ids_memory(&hnsw->ids);
     if (hnsw->capacity)
         bytes += hnsw->codec->ops->bytes(hnsw->codec, hnsw->capacity) +
-                 vx_codec_fine_bytes(hnsw->codec, hnsw->capacity) + hnsw->capacity * sizeof(float);
+                 vx_codec_fine_bytes(hnsw->codec, hnsw->capacity) +
+                 hnsw->capacity * hnsw->codec->aux_each * sizeof(float);
     for (size_t l = 0; l < hnsw->layer_count; l++) {
         const vx_layer *layer = &hnsw->layers[l];
         if (layer->capacity) bytes += layer->capacity * slot_bytes(layer, l > 0);
@@ -122,7 +123,7 @@ vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     double each = (double)(hnsw->codec->ops->bytes(hnsw->codec, SAMPLE) +
                            vx_codec_fine_bytes(hnsw->codec, SAMPLE)) /
                       SAMPLE +
-                  sizeof(float);
+                  (double)(hnsw->codec->aux_each * sizeof(float));
     double all = (double)(sizeof *hnsw + sizeof *hnsw->codec) + (double)n * (each + slots);
     vx_hnsw_free(&hnsw->base);
     if (!(all < (double)(SIZE_MAX / 2)))
@@ -145,9 +146,10 @@ vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
     capacity = (capacity + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
     bool some = capacity <= VX_HNSW_NODES_MOST + (size_t)VX_CODEC_ROWS;
     bool fine = codec->ops->fine_bytes != NULL;
+    size_t aux_bytes = codec->aux_each * sizeof(float);
     vx_hnsw to = {.capacity = capacity};
     to.rows.data = some ? vx_alloc(codec->ops->bytes(codec, capacity), 1) : NULL;
-    to.rows.aux = some ? vx_alloc_zero(capacity, sizeof(float)) : NULL;
+    to.rows.aux = some ? vx_alloc_zero(capacity, aux_bytes) : NULL;
     to.rows.fine = some && fine ? vx_alloc(vx_codec_fine_bytes(codec, capacity), 1) : NULL;
     if (!to.rows.data || !to.rows.aux || (fine && !to.rows.fine)) {
         free_rows(&to);
@@ -155,7 +157,7 @@ vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
     }
     if (count) {
         memcpy((void *)(uintptr_t)to.rows.data, hnsw->rows.data, codec->ops->bytes(codec, count));
-        memcpy((float *)(uintptr_t)to.rows.aux, hnsw->rows.aux, count * sizeof(float));
+        memcpy((float *)(uintptr_t)to.rows.aux, hnsw->rows.aux, count * aux_bytes);
         if (fine) memcpy(to.rows.fine, hnsw->rows.fine, vx_codec_fine_bytes(codec, count));
     }
     to.rows.count = count;

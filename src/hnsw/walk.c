@@ -194,9 +194,20 @@ static inline void fetch_links(const vx_layer *layer, uint32_t slot) {
         __builtin_prefetch(links + byte);
 }
 
-/* Follows the links of a slot to those not visited yet: w->slots with their keys. A file that was
- * not verified may hold links to nowhere; they end the row, as its padding does. */
-static size_t follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
+/* The rows of the slots found. */
+static const uint32_t *rows_found(const vx_walker *w, const vx_layer *layer) {
+    return layer->nodes ? w->listed : w->slots;
+}
+
+static void fetch_found(vx_walker *w, const vx_layer *layer) {
+    const vx_codec *codec = w->hnsw->codec;
+    for (size_t i = 0; layer->nodes && i < w->found; i++) w->listed[i] = layer->nodes[w->slots[i]];
+    codec->ops->fetch(codec, &w->hnsw->rows, rows_found(w, layer), w->found);
+}
+
+/* Collects where the links of a slot lead that was not visited yet, and asks memory for the rows. A
+ * file that was not verified may hold links to nowhere; they end the row, as its padding does. */
+static void follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
     const uint32_t *links = vx_layer_links(layer, slot);
     uint32_t count = (uint32_t)layer->count;
     size_t found = 0;
@@ -208,26 +219,20 @@ static size_t follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
         found += w->visited[next] != w->epoch;
         w->visited[next] = w->epoch;
     }
-    const uint32_t *rows = w->slots;
-    if (layer->nodes) {
-        for (size_t i = 0; i < found; i++) w->listed[i] = layer->nodes[w->slots[i]];
-        rows = w->listed;
-    }
-    if (found) vx_walker_keys(w, rows, found, w->keys);
-    return found;
+    w->found = found;
+    fetch_found(w, layer);
 }
 
 /* The place of a node among the best `ef`, where it is put; ef where it has none. */
 static inline size_t keep(vx_walker *w, uint64_t met, size_t ef) {
-    size_t low = 0, high = w->pool_count;
-    if (high == ef && met > w->pool[ef - 1]) return ef;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (w->pool[middle] < met)
-            low = middle + 1;
-        else
-            high = middle;
+    const uint64_t *from = w->pool;
+    if (w->pool_count == ef && met > w->pool[ef - 1]) return ef;
+    for (size_t left = w->pool_count; left;) { /* no branch on a key: it cannot be foretold */
+        size_t half = (left + 1) / 2;
+        from += from[half - 1] < met ? half : 0;
+        left -= half;
     }
+    size_t low = (size_t)(from - w->pool);
     if (w->pool_count < ef) w->pool_count++;
     memmove(w->pool + low + 1, w->pool + low, (w->pool_count - 1 - low) * sizeof *w->pool);
     w->pool[low] = met;
@@ -238,30 +243,50 @@ void vx_walker_keep(vx_walker *w, uint64_t met, size_t ef) {
     keep(w, met, ef);
 }
 
-static uint64_t meet(vx_walker *w, const vx_layer *layer, uint32_t slot) {
-    uint32_t row = vx_layer_row(layer, slot);
-    float key;
+/* The first node met. */
+static void meet(vx_walker *w, const vx_layer *layer, uint32_t slot) {
+    vx_walker_begin(w);
     w->visited[slot] = w->epoch;
-    vx_walker_keys(w, &row, 1, &key);
-    return vx_met(key, slot);
+    w->slots[0] = slot;
+    w->found = 1;
+    fetch_found(w, layer);
+}
+
+void vx_walker_start(vx_walker *w, const vx_layer *layer, uint32_t start, size_t ef) {
+    w->layer = layer;
+    w->ef = ef;
+    w->next = 0;
+    meet(w, layer, start);
+}
+
+/* Puts what was found among the best. */
+static void keep_found(vx_walker *w) {
+    vx_walker_keys(w, rows_found(w, w->layer), w->found, w->keys);
+    for (size_t i = 0; i < w->found; i++) {
+        size_t place = keep(w, vx_met(w->keys[i], w->slots[i]), w->ef);
+        w->next = VX_MIN(w->next, place);
+    }
+    w->found = 0;
+}
+
+bool vx_walker_step(vx_walker *w) {
+    if (w->found) {
+        keep_found(w);
+    } else {
+        uint32_t slot = vx_met_slot(w->pool[w->next]);
+        w->pool[w->next] |= 1;
+        follow(w, w->layer, slot);
+    }
+    if (w->found) return true;
+    while (w->next < w->pool_count && w->pool[w->next] & 1) w->next++;
+    if (w->next == w->pool_count) return false;
+    fetch_links(w->layer, vx_met_slot(w->pool[w->next]));
+    return true;
 }
 
 void vx_walker_walk(vx_walker *w, const vx_layer *layer, uint32_t start, size_t ef) {
-    vx_walker_begin(w);
-    w->pool[w->pool_count++] = meet(w, layer, start);
-    for (size_t next = 0; next < w->pool_count;) {
-        uint32_t slot = vx_met_slot(w->pool[next]);
-        w->pool[next] |= 1;
-        while (++next < w->pool_count && w->pool[next] & 1) continue;
-        if (next < w->pool_count) fetch_links(layer, vx_met_slot(w->pool[next]));
-        size_t found = follow(w, layer, slot);
-        for (size_t i = 0; i < found; i++) {
-            size_t place = keep(w, vx_met(w->keys[i], w->slots[i]), ef);
-            if (place >= next) continue;
-            next = place;
-            fetch_links(layer, w->slots[i]);
-        }
-    }
+    vx_walker_start(w, layer, start, ef);
+    while (vx_walker_step(w)) continue;
 }
 
 uint32_t vx_walker_descend(vx_walker *w, size_t level) {
@@ -318,32 +343,33 @@ static bool worth(const vx_walker *w, uint64_t met, const vx_wide *wide) {
            (double)vx_met_key(met) <= wide->least;
 }
 
+static vindex_status keep_found_wide(vx_walker *w, const vx_layer *layer, const vx_wide *wide) {
+    void *heap = w->heap;
+    size_t found = w->found;
+    if (!vx_grow(&heap, &w->heap_room, w->heap_count + found, sizeof *w->heap))
+        return vx_fail_memory(w->heap_count + found, sizeof *w->heap, "search: nodes to follow");
+    w->heap = heap;
+    w->found = 0;
+    if (found) vx_walker_keys(w, rows_found(w, layer), found, w->keys);
+    for (size_t i = 0; i < found; i++) {
+        uint64_t next = vx_met(w->keys[i], w->slots[i]);
+        if (!worth(w, next, wide)) continue;
+        heap_push(w, next);
+        VX_TRY(keep_wide(w, layer, next, wide));
+    }
+    return VINDEX_OK;
+}
+
 vindex_status vx_walker_walk_wide(vx_walker *w, const vx_layer *layer, uint32_t start,
                                   const vx_wide *wide) {
-    vx_walker_begin(w);
-    void *heap = w->heap;
-    if (!vx_grow(&heap, &w->heap_room, layer->width + 1, sizeof *w->heap))
-        return vx_fail_memory(layer->width + 1, sizeof *w->heap, "search: nodes to follow");
-    w->heap = heap;
-    uint64_t met = meet(w, layer, start);
-    heap_push(w, met);
-    VX_TRY(keep_wide(w, layer, met, wide));
+    meet(w, layer, start);
+    VX_TRY(keep_found_wide(w, layer, wide));
     while (w->heap_count) {
-        met = heap_pop(w);
+        uint64_t met = heap_pop(w);
         if (!worth(w, met, wide)) break;
         if (w->heap_count) fetch_links(layer, vx_met_slot(w->heap[0]));
-        size_t found = follow(w, layer, vx_met_slot(met));
-        heap = w->heap;
-        if (!vx_grow(&heap, &w->heap_room, w->heap_count + found, sizeof *w->heap))
-            return vx_fail_memory(w->heap_count + found, sizeof *w->heap,
-                                  "search: nodes to follow");
-        w->heap = heap;
-        for (size_t i = 0; i < found; i++) {
-            uint64_t next = vx_met(w->keys[i], w->slots[i]);
-            if (!worth(w, next, wide)) continue;
-            heap_push(w, next);
-            VX_TRY(keep_wide(w, layer, next, wide));
-        }
+        follow(w, layer, vx_met_slot(met));
+        VX_TRY(keep_found_wide(w, layer, wide));
     }
     return VINDEX_OK;
 }

@@ -145,6 +145,16 @@ static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     vx_pq_put(shape, groups_of(to), to.at, codes);
 }
 
+static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
+    const vx_pq_shape *shape = &pq_of(codec)->book.shape;
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char *row = vx_pq_row(shape, run->data, rows[i]);
+        for (size_t line = 0; line < vx_pq_lines(shape); line++)
+            __builtin_prefetch(row + line * VX_CODE_LINE, 0, 3);
+        __builtin_prefetch(run->aux + rows[i], 0, 3);
+    }
+}
+
 static size_t words_count(const vx_pq *pq) {
     return pq->book.shape.dim * vx_pq_codes(&pq->book.shape);
 }
@@ -191,6 +201,7 @@ static const vx_codec_ops pq_ops = {.free = free_codec,
                                     .encode = encode,
                                     .decode = decode,
                                     .move = move,
+                                    .fetch = fetch,
                                     .alike = alike,
                                     .save = save,
                                     .load = load,
@@ -233,6 +244,7 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
     codec->base = (vx_codec){
         .ops = &pq_ops,
         .kernels = codec->pq->kernels,
+        .aux_each = 1,
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
         .residual = use->metric != VINDEX_INNER_PRODUCT,

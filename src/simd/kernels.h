@@ -238,11 +238,10 @@ typedef struct vx_level_queries {
     const float *unit, *origin, *error, *limit;
 } vx_level_queries;
 
-/* Rows to be looked up: each a dword of numbers and levels of a byte each behind it. */
+/* Rows of levels of a byte each, to be looked up. */
 typedef struct vx_level_listed {
     const unsigned char *rows;
-    const float *aux; /* per row; only fetched */
-    size_t stride;    /* bytes of a row, whole dwords */
+    size_t stride; /* bytes of a row, whole dwords */
     const uint32_t *which;
     size_t count;
 } vx_level_listed;
@@ -272,7 +271,7 @@ typedef struct vx_kernels {
     void (*scan_ip[VX_STORED_TYPES])(const float *query, const void *rows, size_t stride,
                                      size_t count, size_t dim, float *keys);
 
-    /* The same for rows all over memory, which are fetched some rows ahead. */
+    /* The same for rows all over memory. */
     void (*gather_l2[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
                                        float *keys);
     void (*gather_ip[VX_STORED_TYPES])(const float *query, const vx_listed *listed, size_t dim,
