@@ -162,7 +162,8 @@ Built buildVindex(const Options &o, const Data &data, const std::string &spec) {
     if (int64_t lists = numberBehind(spec, "IVF"))
         built.knobs.push_back({"nprobe", ladder(1, lists)});
     if (numberBehind(spec, "HNSW")) built.knobs.push_back({"ef", ladder(o.k, 2048)});
-    if (spec.find("Refine") != std::string::npos) built.knobs.push_back({"rerank", ladder(1, 32)});
+    if (spec.find("Refine") != std::string::npos && !numberBehind(spec, "HNSW"))
+        built.knobs.push_back({"rerank", ladder(1, 32)});
     auto params = std::make_shared<vindex_search_params>();
     vindex_search_params_init(params.get());
     params->k = o.k;

@@ -1,19 +1,16 @@
 /* Adding. New rows come in batches: every row of a batch looks for neighbours in the graph as it
  * was before the batch, and among the rows of its batch by comparing all with all in tiles, so that
  * no neighbour is missed because it came at the same time. Then the batch is linked in one pass
- * (links.c). Rows do not wait for each other, and the graph is the same on any number of threads.
- *
- * Batches begin small and double, as early nodes give a graph its long links; see Manohar et al.,
- * ParlayANN: scalable and deterministic parallel graph-based approximate nearest neighbor search
- * algorithms, 2024. */
+ * (links.c). Rows do not wait for each other, and the graph is the same on any number of threads;
+ * see Manohar et al., ParlayANN: scalable and deterministic parallel graph-based approximate
+ * nearest neighbor search algorithms, 2024, whose batches begin small and double. Here the first is
+ * as large as the others: true neighbours make a better graph than chance ones of a small one. */
 #include <math.h>
 #include <omp.h>
 
 #include "core/rng.h"
 #include "exact/nearest.h"
 #include "hnsw.h"
-
-enum { FIRST_BATCH = 32 };
 
 typedef struct addition {
     vx_hnsw *hnsw;
@@ -251,7 +248,7 @@ static vindex_status arrive_near(void *context, vx_walker *w) {
 /* Nodes that a walk for a new row keeps at hand. Half of ef_construction: the nearest are met long
  * before a walk of that width ends, and those of the batch, where all are compared, come on top. */
 static size_t walk_width(const vx_hnsw *hnsw) {
-    return VX_MAX((hnsw->ef_construction * 2 + 2) / 3, hnsw->m);
+    return VX_MAX((hnsw->ef_construction + 1) / 2, hnsw->m);
 }
 
 static vindex_status find_all(const addition *a, const batch *b) {
@@ -299,8 +296,7 @@ static vindex_status run_batch(addition *a, batch *b) {
 
 static vindex_status run_batches(addition *a, const vindex_call *call) {
     for (size_t done = 0; done < a->n;) {
-        size_t most = VX_MIN(VX_MAX(a->first + done, (size_t)FIRST_BATCH), (size_t)VX_HNSW_BATCH);
-        batch b = {.first = a->first + done, .count = VX_MIN(most, a->n - done)};
+        batch b = {.first = a->first + done, .count = VX_MIN(a->n - done, (size_t)VX_HNSW_BATCH)};
         VX_TRY(vx_progress(call->progress, call->progress_context, "add",
                            (double)done / (double)a->n));
         VX_TRY(run_batch(a, &b));
@@ -322,7 +318,7 @@ static vindex_status add_rows(addition *a, const vindex_call *call) {
     a->levels = vx_alloc(a->n, 1);
     if (!a->levels) return vx_fail_memory(a->n, 1, "add");
     VX_TRY(place_rows(a));
-    if (a->first) VX_TRY(vx_undo_create(hnsw, a->n <= FIRST_BATCH, &a->undo));
+    if (a->first) VX_TRY(vx_undo_create(hnsw, a->n <= VX_HNSW_BATCH, &a->undo));
     VX_TRY(open_walkers(a));
     float before = hnsw->largest;
     hnsw->largest = encode_rows(a);

@@ -19,7 +19,7 @@ enum {
     VX_HNSW_M_MOST = 256,
     VX_HNSW_EF_MOST = 1 << 16,
     VX_HNSW_WALKERS = 32, /* idle ones that an index keeps */
-    VX_HNSW_BATCH = 2048  /* new rows that search the same graph */
+    VX_HNSW_BATCH = 8192  /* new rows that search the same graph */
 };
 
 /* A link is a slot, with the top bit where it belongs to the tree. Rows of links are filled up with
