@@ -12,6 +12,8 @@
 #include "exact/nearest.h"
 #include "hnsw.h"
 
+enum { TOLD_EVERY = 32 /* rows between two words of progress */ };
+
 typedef struct addition {
     vx_hnsw *hnsw;
     const float *vectors;
@@ -200,6 +202,7 @@ typedef struct finder {
     const batch *b;
     size_t *next; /* the first row not taken, all threads' */
     uint64_t *candidates;
+    const vindex_call *call; /* of the thread that tells progress; else NULL */
 } finder;
 
 /* Chooses the neighbours of a new row in layer l, of those met (none: NULL) and its batch's. */
@@ -215,6 +218,12 @@ static void choose_links(const finder *f, vx_walker *w, size_t row, size_t l, bo
                    vx_layer_links(layer, own));
 }
 
+/* Rows up to that one are on their way. */
+static vindex_status tell(const addition *a, const vindex_call *call, size_t row) {
+    return vx_progress(call->progress, call->progress_context, "add",
+                       (double)(row - a->first) / (double)a->n);
+}
+
 /* The errand of a crew: a walker takes a new row; in layers that have no node yet, its batch is all
  * there is. */
 
@@ -228,6 +237,7 @@ static vindex_status begin_row(void *context, vx_walker *w, bool *more) {
         next = (*f->next)++;
         *more = next < f->b->count;
         if (!*more) return VINDEX_OK;
+        if (f->call && next % TOLD_EVERY == 0) VX_TRY(tell(a, f->call, f->b->first + next));
         w->task = f->b->first + next;
         w->wide = a->levels[w->task - a->first];
         VX_TRY(vx_walker_load(w, vector_of(a, w->task)));
@@ -245,30 +255,36 @@ static vindex_status arrive_near(void *context, vx_walker *w) {
 
 /* ---- batches ---- */
 
-/* Nodes that a walk for a new row keeps at hand. Half of ef_construction: the nearest are met long
- * before a walk of that width ends, and those of the batch, where all are compared, come on top. */
-static size_t walk_width(const vx_hnsw *hnsw) {
-    return VX_MAX((hnsw->ef_construction + 1) / 2, hnsw->m);
+/* Nodes that a walk for a new row keeps at hand. In a crowd half of ef_construction will do: the
+ * nearest are met long before such a walk ends, and those of the batch, where all were compared
+ * with all, come on top. Rows that come a few at a time have nobody beside them. */
+static size_t walk_width(const vx_hnsw *hnsw, const batch *b) {
+    size_t ef = hnsw->ef_construction;
+    return b->count < VX_HNSW_BATCH / 8 ? ef : VX_MAX((ef + 1) / 2, hnsw->m);
 }
 
-static vindex_status find_all(const addition *a, const batch *b) {
+static vindex_status find_all(const addition *a, const batch *b, const vindex_call *call) {
     int threads = b->count < 16 ? 1 : a->threads, failed = VINDEX_OK;
     size_t next = 0;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        finder f = {a, b, &next, a->candidates[thread]};
-        const vx_errand errand = {walk_width(a->hnsw), begin_row, arrive_near, NULL, &f};
+        finder f = {a, b, &next, a->candidates[thread], thread ? NULL : call};
+        const vx_errand errand = {walk_width(a->hnsw, b), begin_row, arrive_near, NULL, &f};
         vindex_status status = vx_crew_walk(a->walkers + thread * VX_CREW, VX_CREW, &errand);
         if (status != VINDEX_OK) {
 #pragma omp critical
             failed = status;
+#pragma omp atomic write
+            next = b->count; /* nothing is left for the others */
         }
     }
+    if (failed == VINDEX_ERR_CANCELLED)
+        return vx_fail(VINDEX_ERR_CANCELLED, "add: cancelled by the caller");
     return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "add: no memory");
 }
 
-static vindex_status run_batch(addition *a, batch *b) {
+static vindex_status run_batch(addition *a, batch *b, const vindex_call *call) {
     vx_hnsw *hnsw = a->hnsw;
     vindex_status status = VINDEX_OK;
     for (size_t l = 0; l < hnsw->layer_count; l++) {
@@ -279,7 +295,7 @@ static vindex_status run_batch(addition *a, batch *b) {
         for (size_t l = 0; l <= a->levels[b->first + i - a->first]; l++) b->ends[l]++;
     for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++)
         status = find_near(a, b, l);
-    if (status == VINDEX_OK) status = find_all(a, b);
+    if (status == VINDEX_OK) status = find_all(a, b, call);
     for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++) {
         vx_layer *layer = &hnsw->layers[l];
         vx_joining joining = {hnsw,    layer,      b->starts[l], b->ends[l],
@@ -297,12 +313,10 @@ static vindex_status run_batch(addition *a, batch *b) {
 static vindex_status run_batches(addition *a, const vindex_call *call) {
     for (size_t done = 0; done < a->n;) {
         batch b = {.first = a->first + done, .count = VX_MIN(a->n - done, (size_t)VX_HNSW_BATCH)};
-        VX_TRY(vx_progress(call->progress, call->progress_context, "add",
-                           (double)done / (double)a->n));
-        VX_TRY(run_batch(a, &b));
+        VX_TRY(run_batch(a, &b, call));
         done += b.count;
     }
-    return vx_progress(call->progress, call->progress_context, "add", 1);
+    return tell(a, call, a->first + a->n);
 }
 
 /* The graph as it was. */

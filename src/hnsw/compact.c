@@ -1,11 +1,11 @@
-/* Dropping removed rows. A node that was linked with one of them gets new candidates, the
- * neighbours of what it lost (Singh et al., FreshDiskANN: a fast and accurate graph-based ANN index
- * for streaming similarity search, 2021); then every layer gets a new tree. */
+/* Dropping removed rows. A node that was linked with one of them looks for new neighbours as a new
+ * row would, by a walk over the graph as it was, removed rows included; then every layer gets a new
+ * tree. */
 #include <omp.h>
 
 #include "hnsw.h"
 
-enum { CANDIDATES_MOST = 512 };
+enum { WALK_MOST = 512 };
 
 /* The graph without what goes, all of it allocated before anything changes. */
 typedef struct compaction {
@@ -62,65 +62,66 @@ static vindex_status plan(compaction *c, int32_t threads) {
     c->keep = vx_alloc(kept, sizeof *c->keep);
     c->walkers = vx_alloc_zero((size_t)c->threads, sizeof *c->walkers);
     if (!c->keep || !c->walkers) return vx_fail_memory(kept, sizeof *c->keep, "compact");
-    for (int t = 0; t < c->threads; t++)
-        VX_TRY(vx_walker_take(old, CANDIDATES_MOST, &c->walkers[t]));
+    for (int t = 0; t < c->threads; t++) VX_TRY(vx_walker_take(old, WALK_MOST, &c->walkers[t]));
     if (kept) VX_TRY(vx_hnsw_reserve_rows(c->fresh, kept, true));
     for (size_t l = 0; l < old->layer_count; l++) VX_TRY(number_layer(c, l));
     return VINDEX_OK;
 }
 
-/* What a node can be linked with: neighbours that stay, and where it lost some, those reached
- * through what goes, nearest losses first, until there are enough. Visits mark what was seen. */
-typedef struct reach {
-    uint32_t slots[CANDIDATES_MOST]; /* that stay */
-    uint32_t lost[CANDIDATES_MOST];  /* that go, in the order they were met */
-    size_t count, lost_count;
-} reach;
-
-static void look_at(const compaction *c, vx_walker *w, size_t level, uint32_t slot, reach *r) {
+/* What a node can be linked with: of those that a walk from itself meets, which passes through what
+ * goes, and of its neighbours, those that stay. Answers how many, best first. */
+static vindex_status find_candidates(const compaction *c, vx_walker *w, size_t level, uint32_t slot,
+                                     uint64_t *met, size_t *found) {
     const vx_layer *layer = &c->old->layers[level];
     const uint32_t *links = vx_layer_links(layer, slot);
+    uint32_t rows[2 * VX_HNSW_M_MOST], slots[2 * VX_HNSW_M_MOST];
+    float keys[2 * VX_HNSW_M_MOST];
+    size_t count = 0, others = 0;
+    VX_TRY(vx_walker_load_row(w, vx_layer_row(layer, slot)));
+    vx_walker_walk(w, layer, slot, VX_MIN(c->old->ef_construction, (size_t)WALK_MOST));
+    for (size_t i = 0; i < w->pool_count; i++) {
+        uint32_t next = vx_met_slot(w->pool[i]);
+        if (next != slot && c->numbers[level][next] != VX_LINK_NONE)
+            met[count++] = w->pool[i] & ~(uint64_t)1;
+    }
+    size_t walked = count;
     for (size_t i = 0; i < layer->width && links[i] != VX_LINK_NONE; i++) {
         uint32_t next = vx_link_slot(links[i]);
-        bool stays = c->numbers[level][next] != VX_LINK_NONE;
-        if (w->visited[next] == w->epoch) continue;
-        if ((stays ? r->count : r->lost_count) == CANDIDATES_MOST) continue;
-        w->visited[next] = w->epoch;
-        if (stays)
-            r->slots[r->count++] = next;
-        else
-            r->lost[r->lost_count++] = next;
+        bool known = c->numbers[level][next] == VX_LINK_NONE;
+        for (size_t j = 0; !known && j < walked; j++) known = vx_met_slot(met[j]) == next;
+        if (known) continue;
+        slots[others] = next;
+        rows[others++] = vx_layer_row(layer, next);
     }
+    if (others) vx_walker_keys(w, rows, others, keys);
+    for (size_t i = 0; i < others; i++) met[count++] = vx_met(keys[i], slots[i]);
+    vx_met_sort(met, count);
+    *found = count;
+    return VINDEX_OK;
 }
 
-/* Writes the links that a node has from now on. */
+/* Writes the links that a node has from now on: as they were, where it lost none. */
 static vindex_status relink(const compaction *c, vx_walker *w, size_t level, uint32_t slot) {
-    const vx_hnsw *old = c->old;
-    const vx_layer *layer = &old->layers[level];
-    size_t enough = VX_MIN((size_t)CANDIDATES_MOST, 8 * layer->width);
-    uint32_t *links = vx_layer_links(&c->fresh->layers[level], c->numbers[level][slot]);
-    reach r = {.count = 0};
-    vx_walker_begin(w);
-    w->visited[slot] = w->epoch;
-    look_at(c, w, level, slot, &r);
-    size_t kept = r.count;
-    if (r.lost_count) {
-        uint32_t rows[CANDIDATES_MOST], row = vx_layer_row(layer, slot);
-        float keys[CANDIDATES_MOST];
-        uint64_t met[CANDIDATES_MOST];
-        uint32_t chosen[2 * VX_HNSW_M_MOST];
-        for (size_t i = 0; i < r.lost_count && r.count < enough; i++)
-            look_at(c, w, level, r.lost[i], &r);
-        VX_TRY(vx_walker_load_row(w, row));
-        for (size_t i = 0; i < r.count; i++) rows[i] = vx_layer_row(layer, r.slots[i]);
-        if (r.count) vx_walker_keys(w, rows, r.count, keys);
-        for (size_t i = 0; i < r.count; i++) met[i] = vx_met(keys[i], r.slots[i]);
-        vx_met_sort(met, r.count);
-        kept = vx_hnsw_select(w, layer, row, met, r.count, layer->width, chosen);
-        memcpy(r.slots, chosen, kept * sizeof *chosen);
+    const vx_layer *layer = &c->old->layers[level];
+    const uint32_t *numbers = c->numbers[level], *before = vx_layer_links(layer, slot);
+    uint32_t *links = vx_layer_links(&c->fresh->layers[level], numbers[slot]);
+    uint32_t chosen[2 * VX_HNSW_M_MOST];
+    size_t kept = 0;
+    bool lost = false;
+    for (size_t i = 0; i < layer->width && before[i] != VX_LINK_NONE; i++) {
+        uint32_t next = vx_link_slot(before[i]);
+        lost = lost || numbers[next] == VX_LINK_NONE;
+        chosen[kept++] = next;
+    }
+    if (lost) {
+        uint64_t met[WALK_MOST + 2 * VX_HNSW_M_MOST];
+        size_t count;
+        VX_TRY(find_candidates(c, w, level, slot, met, &count));
+        kept =
+            vx_hnsw_select(w, layer, vx_layer_row(layer, slot), met, count, layer->width, chosen);
     }
     for (size_t i = 0; i < layer->width; i++)
-        links[i] = i < kept ? c->numbers[level][r.slots[i]] : VX_LINK_NONE;
+        links[i] = i < kept ? numbers[chosen[i]] : VX_LINK_NONE;
     return VINDEX_OK;
 }
 

@@ -177,9 +177,9 @@ START_TEST(lying_files_are_refused) {
         {"upnodes", 3, 1, "not in the layer below"},
         {"upnodes", 0, 199, "not in the layer below"},
         {"uplinks", 1, 9, "no graph"},
-        {"links", 0, 200, "no graph"}, /* a link to nowhere */
-        {"links", 3, 0, "no graph"},   /* a link that has left the tree */
-        {"links", 4 * 16 + 3, 0, "no graph"},
+        {"links", 0, 200, "no graph"},        /* a link to nowhere */
+        {"links", 4 * 16 + 3, 0, "no graph"}, /* a link that has left the tree */
+        {"links", 4 * 2 * 16 + 3, 0, "no graph"},
         {"links", 4 * 15, 3, "no graph"}, /* behind the padding, if there is some */
     };
     for (size_t i = 0; i < VX_COUNT(lies); i++) {
