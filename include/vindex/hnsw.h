@@ -11,8 +11,13 @@
  * number of threads. The walk rounds as the instruction set does, so between machines two graphs
  * of the same vectors may differ in a few links.
  *
- * Adding is exclusive, as for every index: searches wait until it is done. A mapped index is copied
- * to memory whole before its first change, but for removals.
+ * Searches and range searches may run while another thread adds, which no other kind of index
+ * allows: they see what was there and, from batch to batch of up to 8,192, what has come. They wait
+ * only while a batch is linked, not while its neighbours are looked for; an addition that fails or
+ * is cancelled takes back what they may have seen. All else stays as index.h says: one addition at
+ * a time, and none beside any other verb. A filter's or a progress callback must not search the
+ * index that it is called for. A mapped index is copied to memory whole before its first change,
+ * but for removals.
  *
  * With a filter, or after removals, a search walks on until it has met ef vectors that may be
  * answered; where these are few, it compares with each of them instead. A range search walks on as
@@ -40,7 +45,9 @@ typedef struct vindex_hnsw_params {
     vindex_metric metric; /* default VINDEX_L2 */
     int64_t m;            /* links that a new vector gets per layer, 2 to 256; default 32. A vector
                              has up to 2 m in the bottom layer, m in those above */
-    int64_t ef_construction; /* candidates for these links, 1 to 65,536; default 200 */
+    int64_t ef_construction; /* candidates for these links, 1 to 65,536; default 200. They come from
+                                a walk that keeps as many nodes at hand; of vectors added by the
+                                thousand, from the others of their batch and a walk half as wide */
     int64_t seed;            /* of the layers that vectors reach; default 1 */
     bool keep_pruned;  /* fill up with near vectors that the heuristic leaves out; default false */
     int64_t capacity;  /* vectors to make room for; a hint, default 0 */

@@ -21,6 +21,9 @@ typedef struct addition {
     uint8_t *levels;               /* of the new rows */
     size_t before[VX_HNSW_LAYERS]; /* slots of each layer */
     size_t layers_before;
+    float largest_before;
+    int64_t largest_id;    /* before */
+    bool listed;           /* the ids have the new ones */
     vx_walker **walkers;   /* per thread a crew */
     uint64_t **candidates; /* per thread */
     int threads;
@@ -284,6 +287,23 @@ static vindex_status find_all(const addition *a, const batch *b, const vindex_ca
     return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "add: no memory");
 }
 
+/* The rows of a batch become part of the graph, which searches see from now on. */
+static vindex_status join_batch(const addition *a, const batch *b) {
+    vx_hnsw *hnsw = a->hnsw;
+    vindex_status status = VINDEX_OK;
+    pthread_rwlock_wrlock(hnsw->gate);
+    for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++) {
+        vx_joining joining = {hnsw,    &hnsw->layers[l], b->starts[l], b->ends[l],
+                              a->undo, a->walkers,       a->threads};
+        if (b->starts[l] < b->ends[l]) status = vx_hnsw_join(&joining);
+    }
+    for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++)
+        hnsw->layers[l].count = b->ends[l];
+    if (status == VINDEX_OK) hnsw->rows.count = b->first + b->count;
+    pthread_rwlock_unlock(hnsw->gate);
+    return status;
+}
+
 static vindex_status run_batch(addition *a, batch *b, const vindex_call *call) {
     vx_hnsw *hnsw = a->hnsw;
     vindex_status status = VINDEX_OK;
@@ -296,17 +316,8 @@ static vindex_status run_batch(addition *a, batch *b, const vindex_call *call) {
     for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++)
         status = find_near(a, b, l);
     if (status == VINDEX_OK) status = find_all(a, b, call);
-    for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++) {
-        vx_layer *layer = &hnsw->layers[l];
-        vx_joining joining = {hnsw,    layer,      b->starts[l], b->ends[l],
-                              a->undo, a->walkers, a->threads};
-        if (b->starts[l] == b->ends[l]) continue;
-        status = vx_hnsw_join(&joining);
-    }
-    for (size_t l = 0; l < hnsw->layer_count; l++) {
-        if (status == VINDEX_OK) hnsw->layers[l].count = b->ends[l];
-        vx_free(b->near[l]);
-    }
+    if (status == VINDEX_OK) status = join_batch(a, b);
+    for (size_t l = 0; l < hnsw->layer_count; l++) vx_free(b->near[l]);
     return status;
 }
 
@@ -319,57 +330,68 @@ static vindex_status run_batches(addition *a, const vindex_call *call) {
     return tell(a, call, a->first + a->n);
 }
 
-/* The graph as it was. */
-static void take_back(addition *a) {
-    vx_hnsw *hnsw = a->hnsw;
-    if (a->undo) vx_undo_apply(hnsw, a->undo);
-    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) hnsw->layers[l].count = a->before[l];
-    hnsw->layer_count = a->layers_before;
-}
-
-static vindex_status add_rows(addition *a, const vindex_call *call) {
+/* Makes room for the rows and for what is said of them. */
+static vindex_status prepare(addition *a, const int64_t *ids) {
     vx_hnsw *hnsw = a->hnsw;
     a->levels = vx_alloc(a->n, 1);
     if (!a->levels) return vx_fail_memory(a->n, 1, "add");
-    VX_TRY(place_rows(a));
+    VX_TRY(vx_hnsw_ready(hnsw));
+    a->largest_id = hnsw->ids.largest;
+    VX_TRY(vx_ids_append(&hnsw->ids, ids, a->n));
+    a->listed = true;
+    return place_rows(a);
+}
+
+static vindex_status add_rows(addition *a, const int64_t *ids, const vindex_call *call) {
+    vx_hnsw *hnsw = a->hnsw;
+    pthread_rwlock_wrlock(hnsw->gate);
+    vindex_status status = prepare(a, ids);
+    pthread_rwlock_unlock(hnsw->gate);
+    if (status != VINDEX_OK) return status;
     if (a->first) VX_TRY(vx_undo_create(hnsw, a->n <= VX_HNSW_BATCH, &a->undo));
     VX_TRY(open_walkers(a));
-    float before = hnsw->largest;
-    hnsw->largest = encode_rows(a);
-    vindex_status status = run_batches(a, call);
-    if (status != VINDEX_OK) {
-        hnsw->largest = before;
-        return status;
-    }
-    hnsw->rows.count = a->first + a->n;
-    hnsw->drawn += a->n;
-    return VINDEX_OK;
+    float largest = encode_rows(a);
+    pthread_rwlock_wrlock(hnsw->gate);
+    hnsw->largest = largest;
+    pthread_rwlock_unlock(hnsw->gate);
+    return run_batches(a, call);
+}
+
+/* The graph as it was. */
+static void take_back(addition *a) {
+    vx_hnsw *hnsw = a->hnsw;
+    pthread_rwlock_wrlock(hnsw->gate);
+    if (a->undo) vx_undo_apply(hnsw, a->undo);
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) hnsw->layers[l].count = a->before[l];
+    hnsw->layer_count = a->layers_before;
+    hnsw->rows.count = a->first;
+    hnsw->largest = a->largest_before;
+    if (a->listed) vx_ids_retract(&hnsw->ids, a->n, a->largest_id);
+    pthread_rwlock_unlock(hnsw->gate);
 }
 
 vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call) {
     vx_hnsw *hnsw = (vx_hnsw *)index;
-    int64_t largest = hnsw->ids.largest;
     if (n > VX_HNSW_NODES_MOST - hnsw->rows.count)
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "add: %zu vectors and %zu more; a graph holds at most %u, use several",
                        hnsw->rows.count, n, VX_HNSW_NODES_MOST);
     VX_TRY(vx_space_fits(&hnsw->codec->space, vectors, n));
     if (!n) return VINDEX_OK;
-    VX_TRY(vx_hnsw_ready(hnsw));
-    VX_TRY(vx_ids_append(&hnsw->ids, ids, n));
     addition a = {.hnsw = hnsw,
                   .vectors = vectors,
                   .n = n,
                   .first = hnsw->rows.count,
                   .layers_before = hnsw->layer_count,
+                  .largest_before = hnsw->largest,
                   .threads = vx_threads(call->threads)};
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++) a.before[l] = hnsw->layers[l].count;
-    vindex_status status = add_rows(&a, call);
-    if (status != VINDEX_OK) {
+    vindex_status status = add_rows(&a, ids, call);
+    if (status == VINDEX_OK)
+        hnsw->drawn += n;
+    else
         take_back(&a);
-        vx_ids_retract(&hnsw->ids, n, largest);
-    }
     close_addition(&a);
     return status;
 }

@@ -8,6 +8,7 @@
 #ifndef VX_HNSW_HNSW_H
 #define VX_HNSW_HNSW_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "codec/codec.h"
@@ -59,6 +60,9 @@ typedef struct vx_hnsw {
     vx_layer layers[VX_HNSW_LAYERS];
     size_t layer_count;
     _Atomic(vx_walker *) idle[VX_HNSW_WALKERS];
+    /* Searches hold the gate together; an addition holds it alone while it changes what they read,
+     * which is not while it looks for neighbours. */
+    pthread_rwlock_t *gate;
 } vx_hnsw;
 
 extern const vx_index_kind vx_hnsw_kind;

@@ -295,10 +295,17 @@ static vindex_status search(const vx_hnsw *hnsw, const vx_request *request, size
 
 vindex_status vx_hnsw_search(const vindex_index *index, const vx_request *request) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
+    pthread_rwlock_rdlock(hnsw->gate);
     size_t rows = VX_MAX(hnsw->rows.count, (size_t)1); /* room for no more than there can be */
-    return search(hnsw, request, VX_MIN(request->k, rows));
+    vindex_status status = search(hnsw, request, VX_MIN(request->k, rows));
+    pthread_rwlock_unlock(hnsw->gate);
+    return status;
 }
 
 vindex_status vx_hnsw_range_search(const vindex_index *index, const vx_request *request) {
-    return search((const vx_hnsw *)index, request, 0);
+    const vx_hnsw *hnsw = (const vx_hnsw *)index;
+    pthread_rwlock_rdlock(hnsw->gate);
+    vindex_status status = search(hnsw, request, 0);
+    pthread_rwlock_unlock(hnsw->gate);
+    return status;
 }

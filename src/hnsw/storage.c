@@ -29,6 +29,27 @@ static void name(vx_hnsw *hnsw) {
              word);
 }
 
+/* Who waits to change the graph goes before who comes to search it, or would wait for ever. */
+static vindex_status make_gate(pthread_rwlock_t **gate) {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlock_t *made = vx_alloc(1, sizeof *made);
+    if (!made || pthread_rwlockattr_init(&attributes)) {
+        vx_free(made);
+        return vx_fail_memory(1, sizeof *made, "create");
+    }
+#ifdef __GLIBC__
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    int failed = pthread_rwlock_init(made, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    if (failed) {
+        vx_free(made);
+        return vx_fail_memory(1, sizeof *made, "create");
+    }
+    *gate = made;
+    return VINDEX_OK;
+}
+
 vindex_status vx_hnsw_make(const vx_spec *spec, size_t dim, vindex_metric metric,
                            vx_hnsw **result) {
     size_t m;
@@ -49,7 +70,8 @@ vindex_status vx_hnsw_make(const vx_spec *spec, size_t dim, vindex_metric metric
     vx_ids_init(&hnsw->ids);
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++) hnsw->layers[l].width = l ? m : 2 * m;
     vx_codec_use use = {.dim = dim, .metric = metric, .scattered = true};
-    vindex_status status = make_codec(spec, &use, &hnsw->codec);
+    vindex_status status = make_gate(&hnsw->gate);
+    if (status == VINDEX_OK) status = make_codec(spec, &use, &hnsw->codec);
     if (status != VINDEX_OK) {
         vx_hnsw_free(&hnsw->base);
         return status;
@@ -87,6 +109,8 @@ void vx_hnsw_free(vindex_index *index) {
     free_rows(hnsw);
     vx_ids_free(&hnsw->ids);
     vx_codec_free(hnsw->codec);
+    if (hnsw->gate) pthread_rwlock_destroy(hnsw->gate);
+    vx_free(hnsw->gate);
     vx_free(hnsw);
 }
 
