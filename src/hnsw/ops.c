@@ -65,7 +65,10 @@ static size_t count(const vindex_index *index) {
  * many times over. */
 static size_t knobs(const vindex_index *index, vx_knob *knobs) {
     enum { EF_MOST = 8192 };
-    size_t rows = ((const vx_hnsw *)index)->rows.count;
+    const vx_hnsw *hnsw = (const vx_hnsw *)index;
+    pthread_rwlock_rdlock(hnsw->gate);
+    size_t rows = hnsw->rows.count;
+    pthread_rwlock_unlock(hnsw->gate);
     knobs[0] = (vx_knob){.name = "ef",
                          .given = offsetof(vindex_search_params, ef),
                          .asked = offsetof(vx_request, ef),

@@ -5,7 +5,7 @@
 
 #include "cases.h"
 
-enum { DIM = 12, FIRST = 300, ROUNDS = 12, EACH = 60, SEARCHERS = 3, K = 5, LAST = 9000 };
+enum { DIM = 12, FIRST = 300, ROUNDS = 12, EACH = 60, SEARCHERS = 3, K = 5, LAST = 2500 };
 
 typedef struct growing {
     vindex_index *index;
@@ -81,7 +81,10 @@ START_TEST(searches_see_what_was_there_while_more_is_added) {
         params.m = 8;
         params.codec = codecs[c];
         ck_ok(vindex_hnsw_create(&params, &g.index));
-        ck_ok(vindex_train(g.index, numbers, FIRST, NULL));
+        vindex_call alone;
+        vindex_call_init(&alone);
+        alone.threads = 1;
+        ck_ok(vindex_train(g.index, numbers, FIRST, &alone));
         grow(&g, 0, FIRST);
         for (int t = 0; t < SEARCHERS; t++) {
             visitors[t] = (visitor){.common = &g, .searches = t};
@@ -90,7 +93,7 @@ START_TEST(searches_see_what_was_there_while_more_is_added) {
         int at = FIRST;
         for (int round = 0; round < ROUNDS && at + EACH < last; round++, at += EACH)
             grow(&g, at, EACH);
-        grow(&g, at, last - at); /* more than one batch */
+        grow(&g, at, last - at);
         atomic_store(&g.done, true);
         for (int t = 0; t < SEARCHERS; t++) pthread_join(visitors[t].thread, NULL);
         for (int t = 0; t < SEARCHERS; t++)
