@@ -145,7 +145,7 @@ static size_t near_wanted(const vx_hnsw *hnsw, size_t frozen, size_t members) {
     size_t ef = hnsw->ef_construction;
     if (members < 2) return 0;
     double share = (double)members / (double)(frozen + members);
-    size_t wanted = (size_t)(1.5 * (double)ef * share) + 16;
+    size_t wanted = (size_t)((double)ef * share) + 16;
     return VX_MIN(VX_MIN(wanted, ef), members - 1);
 }
 

@@ -165,7 +165,7 @@ vindex_status vx_walker_walk_wide(vx_walker *walker, const vx_layer *layer, uint
 
 /* crew.c: a thread's walkers, which take turns, so that each computes while memory is asked for
  * what the others need. */
-enum { VX_CREW = 6 };
+enum { VX_CREW = 4 };
 
 /* What a crew is sent for. */
 typedef struct vx_errand {
