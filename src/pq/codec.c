@@ -31,7 +31,7 @@ static unsigned char *groups_of(vx_coded row) {
 static vindex_status take_forms(const vx_codec *codec, const vx_sample *sample, float **forms,
                                 size_t *count) {
     size_t dim = codec->space.dim;
-    size_t most = vx_pq_codes(&pq_of(codec)->book.shape) * VX_PQ_POINTS_EACH;
+    size_t most = vx_pq_useful(&pq_of(codec)->book.shape);
     *count = VX_MIN(most, sample->n);
     *forms = vx_alloc(*count, dim * sizeof **forms);
     if (!*forms) return vx_fail_memory(*count, dim * sizeof **forms, "train");
@@ -238,7 +238,7 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .residual = use->metric != VINDEX_INNER_PRODUCT,
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
-        .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,
+        .useful = vx_pq_useful(&shape),
         .rerank = VX_PQ_RERANK,
     };
     codec->refined = use->refined;
