@@ -182,7 +182,8 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
     const float *numbers = (const float *)(const void *)words.bytes;
     if (!vx_all_finite(numbers, count, &where) || numbers[0] < 0)
         return vx_fail(VINDEX_ERR_FORMAT,
-                       "%s: a codeword is not a finite vector; the file is damaged",
+                       "%s: a codeword is not a finite vector, or the distortion is negative; the "
+                       "file is damaged",
                        vx_container_path(file));
     codec->distortion = (double)numbers[0];
     memcpy(pq->words, numbers + 1, words_count(pq) * sizeof(float));

@@ -118,6 +118,9 @@ START_TEST(lying_files_are_refused) {
     write_changed("words", 8, (float)NAN, 0);
     ck_fails(VINDEX_ERR_FORMAT, "codeword is not a finite",
              vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("words", 0, -1, 0); /* the distortion */
+    ck_fails(VINDEX_ERR_FORMAT, "distortion is negative",
+             vindex_load(scratch_path("lie"), 0, &index));
     write_changed("words", 8, 0, 4);
     ck_fails(VINDEX_ERR_FORMAT, "codewords of 3 numbers",
              vindex_load(scratch_path("lie"), 0, &index));
@@ -134,7 +137,7 @@ START_TEST(lying_files_are_refused) {
             flat_case other = c;
             int64_t found[QUERIES * 20];
             float distances[QUERIES * 20];
-            write_changed(tags[t], 0, lies[l], 0);
+            write_changed(tags[t], t ? 0 : sizeof(float), lies[l], 0);
             ck_ok(vindex_load(scratch_path("lie"), 0, &other.index));
             answer(&other, found, distances);
             vindex_free(other.index);
