@@ -167,7 +167,8 @@ Built buildVindex(const Options &o, const Data &data, const std::string &spec) {
     built.bytes = static_cast<double>(vindex_memory(index.get()));
     if (int64_t lists = numberBehind(spec, "IVF"))
         built.knobs.push_back({"nprobe", ladder(1, lists)});
-    if (numberBehind(spec, "HNSW")) built.knobs.push_back({"ef", ladder(o.k, 2048)});
+    else if (numberBehind(spec, "HNSW"))
+        built.knobs.push_back({"ef", ladder(o.k, 2048)});
     if (spec.find("Refine") != std::string::npos)
         built.knobs.push_back({"rerank", {0, 1, 2, 4, 8, 16, 32}});
     auto params = std::make_shared<vindex_search_params>();
