@@ -2,14 +2,17 @@
 // same simulated vectors in the same process, one index in memory at a time.
 //
 //     bench_compare_recall [--rows N] [--dim D] [--queries Q] [--k K] [--threads T]
-//     [--build-threads T] [--data clustered|sift-like] [--as-installed] ENGINE:SPEC...
+//     [--build-threads T] [--data clustered|sift-like] [--one-by-one] [--as-installed]
+//     ENGINE:SPEC...
 //
 // ENGINE:SPEC is vindex: or faiss: and a factory string, as in vindex:IVF4096,Flat or
 // faiss:IVF4096,PQ64x4fs,RFlat; or hnswlib:M,efConstruction. The truth is vindex's exact search.
 // Each index is measured over a ladder of what its search can be told (nprobe, ef, candidates to
 // rerank), until nearly all neighbours are found. Prints CSV: a line per measurement, and lines
 // whose settings are "at 0.90" for the speed at a recall, interpolated. Queries are asked all in
-// one call (hnswlib: one by one), the best of three runs.
+// one call (hnswlib: one by one), the best of three runs; with --one-by-one each index is measured
+// again with a call per query, one after the other, which is what a service does that cannot wait
+// for others to share a list with. The column `calls` says which it was.
 //
 // Faiss and the vindex that uses OpenBLAS to learn are given OpenBLAS's fast kernels: see
 // compare_flat.cpp.
@@ -47,7 +50,7 @@ struct Options {
     int64_t rows = 1000000, dim = 128, queries = 1000, k = 10;
     int threads = 1, buildThreads = 0;
     std::string data = "clustered";
-    bool asInstalled = false;
+    bool asInstalled = false, oneByOne = false;
     std::vector<std::string> specs;
 };
 
@@ -68,6 +71,8 @@ Options parse(int argc, char **argv) {
             o.specs.push_back(word);
         } else if (word == "--as-installed") {
             o.asInstalled = true;
+        } else if (word == "--one-by-one") {
+            o.oneByOne = true;
         } else if (word == "--data" && i + 1 < argc) {
             o.data = argv[++i];
         } else {
@@ -120,7 +125,8 @@ struct Built {
     std::vector<Knob>
         knobs; // every choice of all but the first is tried with rising values of that
     std::function<void(const std::string &name, int64_t value)> set;
-    std::function<void(int64_t *ids)> search;
+    // Asks `count` queries from `first` on in one call; ids: those of that call.
+    std::function<void(int64_t first, int64_t count, int64_t *ids)> search;
 };
 
 std::vector<int64_t> ladder(int64_t from, int64_t to) {
@@ -161,9 +167,10 @@ Built buildVindex(const Options &o, const Data &data, const std::string &spec) {
     built.bytes = static_cast<double>(vindex_memory(index.get()));
     if (int64_t lists = numberBehind(spec, "IVF"))
         built.knobs.push_back({"nprobe", ladder(1, lists)});
-    if (numberBehind(spec, "HNSW")) built.knobs.push_back({"ef", ladder(o.k, 2048)});
-    if (spec.find("Refine") != std::string::npos && !numberBehind(spec, "HNSW"))
-        built.knobs.push_back({"rerank", ladder(1, 32)});
+    else if (numberBehind(spec, "HNSW"))
+        built.knobs.push_back({"ef", ladder(o.k, 2048)});
+    if (spec.find("Refine") != std::string::npos && spec.rfind("HNSW", 0) != 0)
+        built.knobs.push_back({"rerank", {0, 1, 2, 4, 8, 16, 32}});
     auto params = std::make_shared<vindex_search_params>();
     vindex_search_params_init(params.get());
     params->k = o.k;
@@ -172,9 +179,9 @@ Built buildVindex(const Options &o, const Data &data, const std::string &spec) {
         check(vindex_fields_set(vindex_search_fields(), params.get(), name.c_str(),
                                 std::to_string(value).c_str()));
     };
-    built.search = [&o, &data, index, params](int64_t *ids) {
-        check(
-            vindex_search(index.get(), data.queries.data(), o.queries, params.get(), ids, nullptr));
+    built.search = [&o, &data, index, params](int64_t first, int64_t count, int64_t *ids) {
+        const float *queries = data.queries.data() + first * o.dim;
+        check(vindex_search(index.get(), queries, count, params.get(), ids, nullptr));
     };
     return built;
 }
@@ -211,9 +218,9 @@ Built buildFaiss(const Options &o, const Data &data, const std::string &spec) {
         faiss::ParameterSpace().set_index_parameter(index.get(), name, static_cast<double>(value));
     };
     auto distances = std::make_shared<std::vector<float>>(static_cast<size_t>(o.queries * o.k));
-    built.search = [&o, &data, index, distances](int64_t *ids) {
+    built.search = [&o, &data, index, distances](int64_t first, int64_t count, int64_t *ids) {
         omp_set_num_threads(o.threads);
-        index->search(o.queries, data.queries.data(), o.k, distances->data(), ids);
+        index->search(count, data.queries.data() + first * o.dim, o.k, distances->data(), ids);
     };
     return built;
 }
@@ -241,11 +248,11 @@ Built buildHnswlib(const Options &o, const Data &data, const std::string &spec) 
     built.set = [index](const std::string &, int64_t value) {
         index->setEf(static_cast<size_t>(value));
     };
-    built.search = [&o, &data, space, index](int64_t *ids) {
+    built.search = [&o, &data, space, index](int64_t first, int64_t count, int64_t *ids) {
+        const float *queries = data.queries.data() + first * o.dim;
 #pragma omp parallel for num_threads(o.threads) schedule(dynamic, 8)
-        for (int64_t q = 0; q < o.queries; q++) {
-            auto found =
-                index->searchKnn(data.queries.data() + q * o.dim, static_cast<size_t>(o.k));
+        for (int64_t q = 0; q < count; q++) {
+            auto found = index->searchKnn(queries + q * o.dim, static_cast<size_t>(o.k));
             for (size_t i = found.size(); i-- > 0; found.pop())
                 ids[q * o.k + static_cast<int64_t>(i)] = static_cast<int64_t>(found.top().second);
         }
@@ -266,6 +273,15 @@ class Curve {
     }
 
     void run() {
+        measureCurve(o.queries);
+        if (o.oneByOne) measureCurve(1);
+    }
+
+  private:
+    // With calls of so many queries.
+    void measureCurve(int64_t queries) {
+        together = queries;
+        points.clear();
         choose(built.knobs.size(), "");
         for (double level : bench_levels) {
             char name[16];
@@ -274,7 +290,6 @@ class Curve {
         }
     }
 
-  private:
     // Every value of knob number `left` - 1 and those before it.
     void choose(size_t left, const std::string &settings) {
         if (left == 0) {
@@ -303,7 +318,8 @@ class Curve {
         double best = INFINITY;
         for (int i = 0; i < 3; i++) {
             double start = bench_clock();
-            built.search(found.data());
+            for (int64_t first = 0; first < o.queries; first += together)
+                built.search(first, together, found.data() + first * o.k);
             best = std::min(best, since(start));
         }
         points.push_back({bench_recall(data.truth.data(), found.data(), o.queries, o.k),
@@ -312,12 +328,13 @@ class Curve {
     }
 
     void print(const std::string &settings, const bench_point &point) const {
-        printf("%s,\"%s\",%s,%lld,%lld,%lld,%lld,%d,%d,\"%s\",%.5f,%.1f,%.2f,%.2f,%.0f\n",
+        printf("%s,\"%s\",%s,%lld,%lld,%lld,%lld,%d,%d,\"%s\",%.5f,%.1f,%.2f,%.2f,%.0f,"
+               "%s\n",
                engine.c_str(), spec.c_str(), o.data.c_str(), static_cast<long long>(o.rows),
                static_cast<long long>(o.dim), static_cast<long long>(o.queries),
                static_cast<long long>(o.k), o.threads, o.buildThreads, settings.c_str(),
                point.recall, std::isnan(point.qps) ? 0 : point.qps, built.train, built.add,
-               built.bytes);
+               built.bytes, together == 1 ? "one by one" : "together");
         fflush(stdout);
     }
 
@@ -325,6 +342,7 @@ class Curve {
     const Data &data;
     std::string engine, spec;
     Built built;
+    int64_t together = 0;
     std::vector<bench_point> points;
 };
 
@@ -357,7 +375,7 @@ int main(int argc, char **argv) {
             vindex_simd_level(), FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR, FAISS_VERSION_PATCH,
             o.data.c_str());
     printf("engine,spec,data,rows,dim,queries,k,threads,build_threads,settings,recall,qps,"
-           "train_seconds,add_seconds,bytes\n");
+           "train_seconds,add_seconds,bytes,calls\n");
     for (const std::string &spec : o.specs) Curve(o, data, spec).run();
     return 0;
 }

@@ -84,15 +84,16 @@ def recall_lines(path):
     indexes = {}
     for row in rows:
         if row["settings"].startswith("at "):
-            what = tuple(row[name] for name in ("data", "rows", "dim", "k", "threads", "build_threads", "engine", "spec"))
+            what = tuple(row[name] for name in ("data", "rows", "dim", "k", "threads", "build_threads", "engine", "spec",
+                                                  "calls"))
             indexes.setdefault(what, {})[row["settings"][3:]] = row
     yield ""
     yield ("| approximate, queries per second at recall | " + " | ".join(levels) +
            " | train + add, s | bytes per vector |")
     yield "|---|" + "---|" * (len(levels) + 2)
-    for (data, count, dim, k, threads, building, engine, spec), found in indexes.items():
+    for (data, count, dim, k, threads, building, engine, spec, calls), found in indexes.items():
         cells = [f"{engine} {spec}; {data}, {int(count):,} x {dim}, k = {k}, {threads} thread"
-                 f"{'s' if threads != '1' else ''} ({building} to build)"]
+                 f"{'s' if threads != '1' else ''} ({building} to build), queries {calls}"]
         cells += [f"{float(found[level]['qps']):,.0f}" if float(found[level]["qps"]) else "-" for level in levels]
         one = found[levels[0]]
         cells.append(f"{float(one['train_seconds']) + float(one['add_seconds']):.1f}")

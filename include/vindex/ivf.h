@@ -9,6 +9,11 @@
  * lists once where that is quicker: ask for many ids at a time.
  *
  * Factory strings: "IVF4096,Flat" (4096 lists of float32), "IVF4096,Flat,f16", "IVF4096,Flat,bf16".
+ * Of very many lists a graph over their centroids (HNSW, see hnsw.h) finds the nearest, which an
+ * "IVF65536_HNSW32,Flat" asks for: nearly always the same lists, for a small part of the work. A
+ * search keeps `ef` nodes of the graph at hand, at least nprobe. With nprobe at least the number of
+ * lists all are looked through as ever.
+ *
  * Codes take fewer bytes, and answers are then those of the vectors that codes decode to:
  *   "IVF4096,SQ8", "SQ6", "SQ4"   8, 6 or 4 bits per dimension, in ranges that are learnt
  *   "IVF4096,SQ8v" and so on      in a range per vector
@@ -49,6 +54,8 @@ typedef struct vindex_ivf_params {
     double balance;       /* 0 to 1: lists smaller than this share of the mean are given up while
                              training, and large ones divided; default 0.1 */
     const char *codec;    /* how vectors are stored, as in a factory string; NULL: "Flat" */
+    int64_t links;        /* 0, or 2 to 256: a graph with that many links per node finds the lists,
+                             see above; default 0 */
 } vindex_ivf_params;
 
 VINDEX_API void vindex_ivf_params_init_sized(vindex_ivf_params *params, size_t struct_size);

@@ -61,6 +61,7 @@ struct vx_container_writer {
     uint64_t features;
     uint32_t count, begun; /* sections promised; begun so far */
     bool open;             /* a section is between begin and end */
+    char letter;           /* put before tags; 0: none is */
     XXH3_state_t *hash;    /* of the open section */
     entry *entries;
     unsigned char *head;  /* header, table and the table's padding */
@@ -135,7 +136,13 @@ static vindex_status check_begin(const vx_container_writer *writer, const char *
     return VINDEX_OK;
 }
 
-vindex_status vx_container_begin(vx_container_writer *writer, const char *tag) {
+void vx_container_within(vx_container_writer *writer, char letter) {
+    writer->letter = letter;
+}
+
+vindex_status vx_container_begin(vx_container_writer *writer, const char *name) {
+    char tag[64]; /* longer ones are refused below */
+    snprintf(tag, sizeof tag, "%.*s%s", writer->letter ? 1 : 0, &writer->letter, name);
     VX_TRY(earlier_failure(writer));
     VX_TRY(keep(writer, check_begin(writer, tag)));
     entry *section = &writer->entries[writer->begun++];
@@ -229,6 +236,7 @@ struct vx_container {
     char *path;
     uint32_t count;
     entry *entries;
+    bool within; /* another, whose map this is */
 };
 
 static vindex_status lie(const vx_container *container, const char *what) {
@@ -361,10 +369,32 @@ vindex_status vx_container_open(const char *path, uint32_t kind, vx_container **
 
 void vx_container_close(vx_container *container) {
     if (!container) return;
-    vx_map_close(&container->map);
+    if (!container->within) vx_map_close(&container->map);
     vx_free(container->path);
     vx_free(container->entries);
     vx_free(container);
+}
+
+vindex_status vx_container_inner(const vx_container *container, char letter, vx_container **inner) {
+    vx_container *part = vx_alloc_zero(1, sizeof *part);
+    if (!part) return vx_fail_memory(1, sizeof *part, container->path);
+    part->map = container->map;
+    part->within = true;
+    part->path = vx_strdup(container->path);
+    part->entries = vx_alloc_zero(container->count, sizeof *part->entries);
+    if (!part->path || !part->entries) {
+        vx_container_close(part);
+        return vx_fail_memory(container->count, sizeof *part->entries, container->path);
+    }
+    for (uint32_t i = 0; i < container->count; i++) {
+        const entry *from = &container->entries[i];
+        if (from->tag[0] != letter) continue;
+        entry *to = &part->entries[part->count++];
+        *to = *from;
+        memcpy(to->tag, from->tag + 1, TAG);
+    }
+    *inner = part;
+    return VINDEX_OK;
 }
 
 /* How far a verification came. */

@@ -57,6 +57,9 @@ VX_SHARED vindex_status vx_container_end(vx_container_writer *writer);
 /* A whole section in one call. */
 VX_SHARED vindex_status vx_container_section(vx_container_writer *writer, const char *tag,
                                              const void *data, size_t bytes);
+/* An object within another's file: from here on that letter is put before every tag, which may have
+ * 7 characters then; 0 ends it. */
+VX_SHARED void vx_container_within(vx_container_writer *writer, char letter);
 /* Writes header and table, makes the file appear, frees the writer whatever happens. */
 VX_SHARED vindex_status vx_container_commit(vx_container_writer *writer);
 VX_SHARED void vx_container_abort(vx_container_writer *writer); /* NULL is fine */
@@ -67,6 +70,11 @@ typedef struct vx_container vx_container;
 VX_SHARED vindex_status vx_container_open(const char *path, uint32_t kind,
                                           vx_container **container);
 VX_SHARED void vx_container_close(vx_container *container); /* NULL is fine */
+
+/* The sections that were written within that letter, as a container of their own: it lies in the
+ * map of the other one, which must be closed after it. */
+VX_SHARED vindex_status vx_container_inner(const vx_container *container, char letter,
+                                           vx_container **inner);
 
 typedef struct vx_section {
     const unsigned char *bytes; /* in the map, 64-byte aligned, as long as the container is open */

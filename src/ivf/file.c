@@ -1,12 +1,14 @@
 /* Saving and loading. Sections: "index"; "ivf" (see put_facts); once trained "centroid" (lists x
- * dim floats), "sizes" (rows of each list, u64), "radii" (a float each), then list by list "rows"
+ * dim floats; where a graph finds the lists instead its sections, each with a '~' before its tag),
+ * "sizes" (rows of each list, u64), "radii" (a float each), then list by list "rows"
  * (their numbers, u32), "aux" (a float each), "vectors" (whole groups) and, where the codec has
  * such, "fine"; what the codec learnt; and those of the ids. */
 #include <math.h>
+#include <stdio.h>
 
 #include "ivf.h"
 
-enum { FACTS = 64, TRAINED = 1 };
+enum { FACTS = 64, TRAINED = 1, COARSE = '~' };
 
 /* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
  * largest f32; zeros behind. */
@@ -58,6 +60,22 @@ static vindex_status save_centroids(const vx_ivf *ivf, vx_container_writer *writ
     }
     vx_free(centroid);
     return status == VINDEX_OK ? vx_container_end(writer) : status;
+}
+
+/* As a file of its own would be: the index section, and what the graph saves. */
+static vindex_status save_graph(const vx_ivf *ivf, vx_container_writer *writer,
+                                const vindex_call *call) {
+    const vindex_index *coarse = ivf->coarse;
+    vindex_call quiet = *call;
+    vx_index_header header = {.dim = coarse->dim, .metric = coarse->metric};
+    quiet.progress = NULL;
+    snprintf(header.spec, sizeof header.spec, "%s", coarse->spec);
+    coarse->ops->describe(coarse, &header);
+    vx_container_within(writer, COARSE);
+    vindex_status status = vx_index_header_save(writer, &header);
+    if (status == VINDEX_OK) status = coarse->ops->save(coarse, writer, &quiet);
+    vx_container_within(writer, 0);
+    return status;
 }
 
 static vindex_status save_fine(const vx_ivf *ivf, vx_container_writer *writer) {
@@ -113,7 +131,11 @@ void vx_ivf_describe(const vindex_index *index, vx_index_header *header) {
 uint32_t vx_ivf_section_count(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
     const vx_codec_ops *codec = ivf->codec->ops;
-    uint32_t learnt = ivf->coarse ? 6 + (codec->save != NULL) + (codec->fine_bytes != NULL) : 0;
+    uint32_t learnt = 0;
+    if (ivf->coarse) {
+        learnt = 5 + (codec->save != NULL) + (codec->fine_bytes != NULL);
+        learnt += ivf->links ? 1 + ivf->coarse->ops->section_count(ivf->coarse) : 1;
+    }
     return 1 + learnt + vx_ids_section_count(&ivf->ids);
 }
 
@@ -124,7 +146,7 @@ vindex_status vx_ivf_save(const vindex_index *index, vx_container_writer *writer
     put_facts(ivf, facts);
     VX_TRY(vx_container_section(writer, "ivf", facts, sizeof facts));
     if (ivf->coarse) {
-        VX_TRY(save_centroids(ivf, writer));
+        VX_TRY(ivf->links ? save_graph(ivf, writer, call) : save_centroids(ivf, writer));
         VX_TRY(save_lists(ivf, writer, call));
         if (ivf->codec->ops->save) VX_TRY(ivf->codec->ops->save(ivf->codec, writer));
     }
@@ -247,15 +269,74 @@ static vindex_status own_lists(vx_ivf *ivf) {
     return status;
 }
 
-static vindex_status load_trained(vx_ivf *ivf, const vx_container *file, bool map, bool verify) {
+/* A graph of as many nodes as there are lists, each under the number of its list. */
+static vindex_status check_graph(const vx_ivf *ivf, const vindex_index *graph,
+                                 const vx_container *file, float *centroids) {
+    size_t dim = ivf->base.dim, where;
+    if (graph->ops->count(graph) != ivf->list_count)
+        return damaged(file, "its graph has not a node for each list");
+    for (int64_t l = 0; l < (int64_t)ivf->list_count; l++)
+        if (vindex_reconstruct(graph, &l, 1, centroids + (size_t)l * dim) != VINDEX_OK)
+            return damaged(file, "a list is not in its graph");
+    if (!vx_all_finite(centroids, ivf->list_count * dim, &where))
+        return damaged(file, "a centroid is not a finite vector");
+    return VINDEX_OK;
+}
+
+/* The graph in a file; it takes over the inner container. */
+static vindex_status load_graph(const vx_ivf *ivf, vx_container *inner, bool map, bool verify,
+                                vindex_index **graph) {
+    char expected[VX_IVF_COARSE_SPEC];
+    vx_index_header header;
+    vx_spec spec;
+    const vx_index_kind *kind;
+    vx_ivf_coarse_spec(ivf, expected);
+    VX_TRY(vx_index_header_load(inner, &header));
+    if (strcmp(header.spec, expected) != 0 || header.dim != ivf->base.dim ||
+        header.metric != (uint32_t)ivf->base.metric || header.rows != ivf->list_count)
+        return damaged(inner, "its graph is another than its factory string says");
+    VX_TRY(vx_spec_parse(header.spec, &spec, &kind));
+    return kind->load(&spec, &header, inner, map, verify, graph);
+}
+
+static vindex_status open_graph(vx_ivf *ivf, const vx_container *file, bool map, bool verify) {
+    vx_container *inner;
+    vindex_index *graph = NULL;
+    vindex_call call;
+    vindex_call_init(&call);
+    VX_TRY(vx_container_inner(file, COARSE, &inner));
+    vindex_status status = load_graph(ivf, inner, map, verify, &graph);
+    if (status != VINDEX_OK) {
+        vx_container_close(inner);
+        return status;
+    }
+    size_t dim = ivf->base.dim;
+    float *centroids = vx_alloc(ivf->list_count, dim * sizeof *centroids);
+    if (!centroids) status = vx_fail_memory(ivf->list_count, dim * sizeof *centroids, "load");
+    if (status == VINDEX_OK) status = check_graph(ivf, graph, file, centroids);
+    if (status == VINDEX_OK)
+        status = vx_ivf_open_lists(ivf, centroids, graph, &call);
+    else
+        vindex_free(graph);
+    vx_free(centroids);
+    return status;
+}
+
+static vindex_status open_flat(vx_ivf *ivf, const vx_container *file) {
     vx_section centroids;
-    sections found;
+    vindex_call call;
     size_t where;
+    vindex_call_init(&call);
     VX_TRY(find(file, "centroid", ivf->list_count, ivf->base.dim * sizeof(float), &centroids));
     const float *numbers = (const float *)(const void *)centroids.bytes;
     if (!vx_all_finite(numbers, ivf->list_count * ivf->base.dim, &where))
         return damaged(file, "a centroid is not a finite vector");
-    VX_TRY(vx_ivf_open_lists(ivf, numbers));
+    return vx_ivf_open_lists(ivf, numbers, NULL, &call);
+}
+
+static vindex_status load_trained(vx_ivf *ivf, const vx_container *file, bool map, bool verify) {
+    sections found;
+    VX_TRY(ivf->links ? open_graph(ivf, file, map, verify) : open_flat(ivf, file));
     if (ivf->codec->ops->load) VX_TRY(ivf->codec->ops->load(ivf->codec, file, verify));
     VX_TRY(find_lists(ivf, file, verify, &found));
     map_lists(ivf, &found);

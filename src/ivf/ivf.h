@@ -8,7 +8,11 @@
 #include "core/index_impl.h"
 #include "core/kmeans.h"
 
-enum { VX_IVF_LISTS_MOST = 1 << 24 };
+enum {
+    VX_IVF_LISTS_MOST = 1 << 24,
+    VX_IVF_LINKS_MOST = 256, /* of a node of a coarse graph */
+    VX_IVF_ASSIGN_EF = 64    /* a coarse graph keeps that many nodes at hand for a new row */
+};
 
 /* One list. Its arrays lie in memory of its own, in the arena, or in a mapped file; those that are
  * not its own are copied before they change. */
@@ -23,6 +27,7 @@ typedef struct vx_ivf {
     vindex_index base;
     vx_codec *codec;
     vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
+    size_t links;         /* per node of the graph that the coarse index is; 0: it is flat */
     vx_list *lists;       /* NULL until trained */
     float *centroids;     /* lists x dim, where rows are coded relative to them; else NULL */
     size_t list_count;
@@ -45,8 +50,13 @@ void vx_ivf_free(vindex_index *index);
 
 /* train.c */
 vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
-/* Empty lists, and a coarse index over their centroids (lists x dim). */
-vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids);
+/* Empty lists around those centroids (lists x dim), and the coarse index over them, which is taken
+ * over where it is given and made where it is NULL. */
+vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids, vindex_index *coarse,
+                                const vindex_call *call);
+/* The factory string of the coarse index. */
+enum { VX_IVF_COARSE_SPEC = 32 };
+void vx_ivf_coarse_spec(const vx_ivf *ivf, char spec[VX_IVF_COARSE_SPEC]);
 /* The nearest list of each of n vectors, that coarse index's. */
 vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, size_t n,
                             const vindex_call *call, uint32_t *nearest);

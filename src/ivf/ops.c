@@ -2,6 +2,7 @@
 #include <vindex/fields.h>
 #include <vindex/ivf.h>
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -22,6 +23,8 @@ static const vindex_field ivf_fields[] = {
      "training vectors per list; the rest is left out"},
     {"balance", VINDEX_FIELD_DOUBLE, offsetof(vindex_ivf_params, balance), 0, 1, 0.1,
      "share of the mean size below which a list is given up while training"},
+    {"links", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, links), 0, VX_IVF_LINKS_MOST, 0,
+     "per node of a graph that finds the lists; 0: a query is compared with every centroid"},
 };
 static const vindex_field_table ivf_table = {"ivf", sizeof(vindex_ivf_params), ivf_fields,
                                              VX_COUNT(ivf_fields)};
@@ -35,10 +38,11 @@ void vindex_ivf_params_init_sized(vindex_ivf_params *params, size_t struct_size)
 }
 
 vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **index) {
-    char spec[128];
+    char spec[128], graph[24] = "";
     if (!params) return vx_fail(VINDEX_ERR_ARGUMENT, "ivf: params is NULL");
     VX_TRY(vindex_fields_check(&ivf_table, params));
-    snprintf(spec, sizeof spec, "IVF%lld,%.100s", (long long)params->lists,
+    if (params->links) snprintf(graph, sizeof graph, "_HNSW%lld", (long long)params->links);
+    snprintf(spec, sizeof spec, "IVF%lld%s,%.80s", (long long)params->lists, graph,
              params->codec ? params->codec : "Flat");
     VX_TRY(vindex_create(spec, params->dim, params->metric, index));
     vx_kmeans_params *training = &((vx_ivf *)*index)->training;
@@ -54,10 +58,39 @@ static bool begins(const char *word) {
     return !strncmp(word, vx_ivf_kind.word, length) && word[length] >= '0' && word[length] <= '9';
 }
 
+/* A number from least to most in digits alone. */
+static bool parse_number(const char *digits, size_t least, size_t most, size_t *number,
+                         const char **end) {
+    char *rest;
+    if (*digits < '0' || *digits > '9') return false;
+    errno = 0;
+    unsigned long long value = strtoull(digits, &rest, 10);
+    *number = (size_t)value;
+    *end = rest;
+    return !errno && value >= least && value <= most;
+}
+
+/* "IVF4096", or "IVF65536_HNSW32": a graph over the centroids finds the lists. */
+static vindex_status parse_lists(const char *word, size_t *lists, size_t *links) {
+    static const char graph[] = "_HNSW";
+    const char *rest;
+    bool good = parse_number(word + strlen(vx_ivf_kind.word), 1, VX_IVF_LISTS_MOST, lists, &rest);
+    if (good && *rest) {
+        good = !strncmp(rest, graph, strlen(graph)) &&
+               parse_number(rest + strlen(graph), 2, VX_IVF_LINKS_MOST, links, &rest) && !*rest;
+    }
+    if (good) return VINDEX_OK;
+    return vx_fail(VINDEX_ERR_ARGUMENT,
+                   "factory string: '%s' where %s is followed by a number from 1 to %d and, where "
+                   "a graph is to find the lists, by _HNSW and 2 to %d links, as in "
+                   "IVF65536_HNSW32",
+                   word, vx_ivf_kind.word, VX_IVF_LISTS_MOST, VX_IVF_LINKS_MOST);
+}
+
 vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric, vx_ivf **result) {
-    size_t lists = 1;
+    size_t lists = 1, links = 0;
     bool alone = !begins(spec->words[0]);
-    if (!alone) VX_TRY(vx_spec_number(spec, vx_ivf_kind.word, 1, VX_IVF_LISTS_MOST, &lists));
+    if (!alone) VX_TRY(parse_lists(spec->words[0], &lists, &links));
     vx_ivf *ivf = vx_alloc_zero(1, sizeof *ivf);
     if (!ivf) return vx_fail_memory(1, sizeof *ivf, "create");
     vindex_ivf_params defaults;
@@ -69,6 +102,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     ivf->base.dim = dim;
     ivf->base.metric = metric;
     ivf->list_count = lists;
+    ivf->links = links;
     ivf->alone = alone;
     vx_ids_init(&ivf->ids);
     vx_kmeans_init(&ivf->training, lists);
@@ -81,6 +115,9 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     }
     if (alone)
         snprintf(ivf->base.spec, sizeof ivf->base.spec, "%s", ivf->codec->word);
+    else if (links)
+        snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu_HNSW%zu,%s", lists, links,
+                 ivf->codec->word);
     else
         snprintf(ivf->base.spec, sizeof ivf->base.spec, "IVF%zu,%s", lists, ivf->codec->word);
     if (alone) ivf->codec->residual = false;
@@ -120,15 +157,16 @@ static double bytes_each(const vx_codec *codec) {
 static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
     vx_ivf *ivf;
     size_t coarse, rows, lists;
-    char flat[] = "Flat";
+    char coarse_spec[VX_IVF_COARSE_SPEC];
     VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
     lists = ivf->list_count;
+    vx_ivf_coarse_spec(ivf, coarse_spec);
     rows = n + lists * VX_CODEC_ROWS / 2;
     double each = bytes_each(ivf->codec);
     size_t centroids = ivf->codec->residual ? lists * dim * sizeof(float) : 0;
     centroids += ivf->codec->own_bytes;
     vx_ivf_free(&ivf->base);
-    VX_TRY(vindex_memory_estimate(flat, (int64_t)dim, (int64_t)lists, &coarse));
+    VX_TRY(vindex_memory_estimate(coarse_spec, (int64_t)dim, (int64_t)lists, &coarse));
     double all = (double)coarse + (double)centroids + (double)(sizeof *ivf + sizeof(vx_codec)) +
                  (double)(lists * sizeof(vx_list)) + (double)rows * each;
     if (!(all < (double)(SIZE_MAX / 2)))
@@ -142,25 +180,33 @@ static size_t count(const vindex_index *index) {
     return ids->count - ids->removed;
 }
 
-/* Beyond this more candidates seldom change an answer. */
-enum { RERANK_MOST = 128 };
+/* Beyond these more candidates seldom change an answer, and more nodes hardly the lists found. */
+enum { RERANK_MOST = 128, EF_MOST = 512 };
 
 static size_t knobs(const vindex_index *index, vx_knob *knobs) {
+    const vx_ivf *ivf = (const vx_ivf *)index;
+    size_t count = 1, rerank = ivf->codec->coarse ? ivf->codec->rerank : 0;
     knobs[0] = (vx_knob){.name = "nprobe",
                          .given = offsetof(vindex_search_params, nprobe),
                          .asked = offsetof(vx_request, nprobe),
                          .least = 1,
-                         .most = (int64_t)((const vx_ivf *)index)->list_count,
+                         .most = (int64_t)ivf->list_count,
                          .initial = 16};
-    size_t rerank = ((const vx_ivf *)index)->codec->rerank;
-    if (!((const vx_ivf *)index)->codec->coarse || !rerank) return 1;
-    knobs[1] = (vx_knob){.name = "rerank",
-                         .given = offsetof(vindex_search_params, rerank),
-                         .asked = offsetof(vx_request, rerank),
-                         .least = 1,
-                         .most = RERANK_MOST,
-                         .initial = (int64_t)rerank};
-    return 2;
+    if (rerank)
+        knobs[count++] = (vx_knob){.name = "rerank",
+                                   .given = offsetof(vindex_search_params, rerank),
+                                   .asked = offsetof(vx_request, rerank),
+                                   .least = 1,
+                                   .most = RERANK_MOST,
+                                   .initial = (int64_t)rerank};
+    if (ivf->links)
+        knobs[count++] = (vx_knob){.name = "ef",
+                                   .given = offsetof(vindex_search_params, ef),
+                                   .asked = offsetof(vx_request, ef),
+                                   .least = 1,
+                                   .most = (int64_t)VX_MIN(ivf->list_count, (size_t)EF_MOST),
+                                   .initial = VX_IVF_ASSIGN_EF};
+    return count;
 }
 
 static bool trained(const vindex_index *index) {
@@ -277,7 +323,8 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
 
 const vx_index_kind vx_ivf_kind = {
     .word = "IVF",
-    .help = "IVF<lists>,Flat[,f32|f16|bf16], IVF<lists>,<codes>[,Refine[(f16|bf16)]]",
+    .help = "IVF<lists>[_HNSW<m>],Flat[,f32|f16|bf16], "
+            "IVF<lists>[_HNSW<m>],<codes>[,Refine[(f16|bf16)]]",
     .begins = begins,
     .create = create,
     .estimate = estimate,

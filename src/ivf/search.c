@@ -106,12 +106,28 @@ static void close_part(part *p) {
     vx_free(p->queries);
 }
 
+static bool is_among(const uint32_t *lists, size_t count, uint32_t list) {
+    for (size_t i = 0; i < count; i++)
+        if (lists[i] == list) return true;
+    return false;
+}
+
+/* Every query gets nprobe lists, none twice. A coarse index gives them all, unless a damaged file
+ * lied about its graph; then others follow, with keys that rule nothing out. */
 static void keep_lists(void *context, size_t query, const vx_hit *hits, size_t count) {
     part *p = context;
-    for (size_t r = 0; r < p->run->nprobe; r++) {
-        vx_hit hit = r < count ? hits[r] : (vx_hit){INFINITY, 0};
-        p->lists[query * p->run->nprobe + r] = (uint32_t)hit.id;
-        p->keys[query * p->run->nprobe + r] = hit.key;
+    size_t nprobe = p->run->nprobe, kept = 0;
+    uint32_t *lists = p->lists + query * nprobe;
+    double *keys = p->keys + query * nprobe;
+    for (size_t r = 0; r < VX_MIN(count, nprobe); r++) {
+        if (hits[r].id < 0 || (uint64_t)hits[r].id >= p->run->ivf->list_count) continue;
+        lists[kept] = (uint32_t)hits[r].id;
+        keys[kept++] = hits[r].key;
+    }
+    for (uint32_t l = 0; kept < nprobe; l++) {
+        if (is_among(lists, kept, l)) continue;
+        lists[kept] = l;
+        keys[kept++] = 0;
     }
 }
 
@@ -121,7 +137,7 @@ static vindex_status find_lists(part *p, size_t first, size_t count, int threads
     vx_request request = {.queries = p->run->request->queries + first * coarse->dim,
                           .query_count = count,
                           .k = p->run->nprobe,
-                          .nprobe = p->run->request->nprobe,
+                          .ef = p->run->request->ef,
                           .threads = threads,
                           .answer = keep_lists,
                           .answer_context = p};

@@ -1,5 +1,6 @@
 /* Learning the centroids, and finding the list of a vector. */
 #include <math.h>
+#include <stdio.h>
 
 #include "exact/bound.h"
 #include "ivf.h"
@@ -17,11 +18,27 @@ static void free_opened(opened *new) {
     vx_free(new->centroids);
 }
 
-static vindex_status open_lists(const vx_ivf *ivf, const float *centroids, opened *new) {
+void vx_ivf_coarse_spec(const vx_ivf *ivf, char spec[VX_IVF_COARSE_SPEC]) {
+    if (ivf->links)
+        snprintf(spec, VX_IVF_COARSE_SPEC, "HNSW%zu", ivf->links);
+    else
+        snprintf(spec, VX_IVF_COARSE_SPEC, "Flat");
+}
+
+static vindex_status make_coarse(const vx_ivf *ivf, const float *centroids, const vindex_call *call,
+                                 vindex_index **coarse) {
+    char spec[VX_IVF_COARSE_SPEC];
+    vindex_call quiet = *call; /* progress is the training's */
+    quiet.progress = NULL;
+    vx_ivf_coarse_spec(ivf, spec);
+    VX_TRY(vindex_create(spec, (int64_t)ivf->base.dim, ivf->base.metric, coarse));
+    return vindex_add(*coarse, centroids, (int64_t)ivf->list_count, &quiet);
+}
+
+static vindex_status open_lists(const vx_ivf *ivf, const float *centroids, const vindex_call *call,
+                                opened *new) {
     size_t lists = ivf->list_count, dim = ivf->base.dim;
-    *new = (opened){0};
-    VX_TRY(vindex_create("Flat", (int64_t)dim, ivf->base.metric, &new->coarse));
-    VX_TRY(vindex_add(new->coarse, centroids, (int64_t)lists, NULL));
+    if (!new->coarse) VX_TRY(make_coarse(ivf, centroids, call, &new->coarse));
     new->lists = vx_alloc_zero(lists, sizeof *new->lists);
     if (!new->lists) return vx_fail_memory(lists, sizeof *new->lists, "the lists");
     if (!ivf->codec->residual) return VINDEX_OK;
@@ -55,9 +72,10 @@ static void commit(vx_ivf *ivf, opened *new) {
     *new = (opened){0};
 }
 
-vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids) {
-    opened new;
-    vindex_status status = open_lists(ivf, centroids, &new);
+vindex_status vx_ivf_open_lists(vx_ivf *ivf, const float *centroids, vindex_index *coarse,
+                                const vindex_call *call) {
+    opened new = {.coarse = coarse};
+    vindex_status status = open_lists(ivf, centroids, call, &new);
     if (status == VINDEX_OK) commit(ivf, &new);
     free_opened(&new);
     return status;
@@ -116,7 +134,7 @@ static vindex_status train_codec_on_some(vx_ivf *ivf, const opened *new, const v
 
 /* Learns from n vectors. */
 static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
-                           const vx_kmeans_params *params) {
+                           const vx_kmeans_params *params, const vindex_call *call) {
     vx_kmeans_report report = {0};
     vx_sample sample = {.vectors = vectors,
                         .n = n,
@@ -130,7 +148,7 @@ static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
         return vx_fail_memory(ivf->list_count, ivf->base.dim * sizeof *centroids, "train");
     vindex_status status = VINDEX_OK;
     if (!ivf->alone) status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
-    if (status == VINDEX_OK) status = open_lists(ivf, centroids, &new);
+    if (status == VINDEX_OK) status = open_lists(ivf, centroids, call, &new);
     if (status == VINDEX_OK) status = train_codec_on_some(ivf, &new, &sample);
     if (status == VINDEX_OK) {
         commit(ivf, &new);
@@ -155,7 +173,7 @@ vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const v
     size_t wanted = (ivf->codec->useful + ivf->list_count - 1) / ivf->list_count;
     if (drawn.points_each) drawn.points_each = VX_MAX(drawn.points_each, wanted);
     VX_TRY(vx_kmeans_sample(rows, &drawn, &sample, &owned, &count));
-    vindex_status status = learn(ivf, sample, count, &params);
+    vindex_status status = learn(ivf, sample, count, &params, call);
     vx_free(owned);
     return status;
 }
@@ -176,6 +194,7 @@ vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, si
         vx_request request = {.queries = vectors + first * coarse->dim,
                               .query_count = VX_MIN(n - first, (size_t)CHUNK),
                               .k = 1,
+                              .ef = VX_IVF_ASSIGN_EF,
                               .threads = vx_threads(call->threads),
                               .answer = keep_nearest,
                               .answer_context = nearest + first};

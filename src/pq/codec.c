@@ -31,7 +31,7 @@ static unsigned char *groups_of(vx_coded row) {
 static vindex_status take_forms(const vx_codec *codec, const vx_sample *sample, float **forms,
                                 size_t *count) {
     size_t dim = codec->space.dim;
-    size_t most = vx_pq_codes(&pq_of(codec)->book.shape) * VX_PQ_POINTS_EACH;
+    size_t most = vx_pq_useful(&pq_of(codec)->book.shape);
     *count = VX_MIN(most, sample->n);
     *forms = vx_alloc(*count, dim * sizeof **forms);
     if (!*forms) return vx_fail_memory(*count, dim * sizeof **forms, "train");
@@ -56,7 +56,8 @@ static vindex_status train(vx_codec *codec, const vx_sample *sample) {
     vindex_status status = take_forms(codec, sample, &forms, &training.count);
     training.points = forms;
     if (status == VINDEX_OK) status = vx_pq_create(&c->pq->book.shape, &fresh);
-    if (status == VINDEX_OK) status = vx_pq_train(fresh, &training, NULL);
+    double loss = 0;
+    if (status == VINDEX_OK) status = vx_pq_train(fresh, &training, &loss);
     vx_free(forms);
     if (status != VINDEX_OK) {
         vx_pq_free(fresh);
@@ -64,6 +65,7 @@ static vindex_status train(vx_codec *codec, const vx_sample *sample) {
     }
     vx_pq_free(c->pq);
     c->pq = fresh;
+    codec->distortion = loss;
     return VINDEX_OK;
 }
 
@@ -164,30 +166,37 @@ static bool alike(const vx_codec *a, const vx_codec *b) {
     return !memcmp(pq_of(a)->words, pq_of(b)->words, bytes);
 }
 
-/* ---- files: section "words", parts x codes x width floats ---- */
+/* ---- files: section "words", the distortion and then parts x codes x width floats ---- */
 
 static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
     const vx_pq *pq = pq_of(codec);
-    return vx_container_section(writer, "words", pq->words, words_count(pq) * sizeof(float));
+    const float distortion = (float)codec->distortion;
+    VX_TRY(vx_container_begin(writer, "words"));
+    VX_TRY(vx_container_append(writer, &distortion, sizeof distortion));
+    VX_TRY(vx_container_append(writer, pq->words, words_count(pq) * sizeof(float)));
+    return vx_container_end(writer);
 }
 
 static vindex_status load(vx_codec *codec, const vx_container *file, bool verify) {
     vx_pq *pq = ((vx_pq_codec *)codec)->pq;
     vx_section words;
-    size_t where;
+    size_t count = 1 + words_count(pq), where;
     VX_TRY(vx_container_find(file, "words", verify, &words));
-    if (words.length != words_count(pq) * sizeof(float))
+    if (words.length != count * sizeof(float))
         return vx_fail(VINDEX_ERR_FORMAT,
-                       "%s: section 'words' has %zu bytes, which is not %zu codewords of %zu "
-                       "numbers; the file is damaged",
+                       "%s: section 'words' has %zu bytes, which is not a number and %zu codewords "
+                       "of %zu numbers; the file is damaged",
                        vx_container_path(file), words.length,
                        pq->book.shape.parts * vx_pq_codes(&pq->book.shape),
                        vx_pq_width(&pq->book.shape));
-    if (!vx_all_finite((const float *)(const void *)words.bytes, words_count(pq), &where))
+    const float *numbers = (const float *)(const void *)words.bytes;
+    if (!vx_all_finite(numbers, count, &where) || numbers[0] < 0)
         return vx_fail(VINDEX_ERR_FORMAT,
-                       "%s: a codeword is not a finite vector; the file is damaged",
+                       "%s: a codeword is not a finite vector, or the distortion is negative; the "
+                       "file is damaged",
                        vx_container_path(file));
-    memcpy(pq->words, words.bytes, words.length);
+    codec->distortion = (double)numbers[0];
+    memcpy(pq->words, numbers + 1, words_count(pq) * sizeof(float));
     vx_pq_refresh_all(pq);
     return VINDEX_OK;
 }
@@ -250,7 +259,7 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .residual = use->metric != VINDEX_INNER_PRODUCT,
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
-        .useful = vx_pq_codes(&shape) * VX_PQ_POINTS_EACH,
+        .useful = vx_pq_useful(&shape),
         .rerank = VX_PQ_RERANK,
     };
     codec->refined = use->refined;

@@ -10,9 +10,10 @@
 
 enum {
     VX_PQ_PARTS_MOST = 4096,
-    VX_PQ_WIDTH_MOST = 4096, /* numbers per part */
-    VX_PQ_POINTS_EACH = 256, /* training vectors per codeword; the rest is left out */
-    VX_PQ_ITERATIONS = 12,
+    VX_PQ_WIDTH_MOST = 4096,      /* numbers per part */
+    VX_PQ_POINTS_EACH = 256,      /* training vectors per codeword; the rest is left out, */
+    VX_PQ_POINTS_LEAST = 1 << 14, /* but not where there are few codewords */
+    VX_PQ_ITERATIONS = 25,
     VX_PQ_RERANK = 10 /* candidates per neighbour before a finer form */
 };
 
@@ -31,6 +32,10 @@ void vx_pq_free(vx_pq *pq); /* NULL is fine */
 /* Bytes a quantizer takes, and those of codes of that many rows, whole groups. */
 size_t vx_pq_memory(const vx_pq_shape *shape);
 size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows);
+/* Training vectors that are of use. */
+static inline size_t vx_pq_useful(const vx_pq_shape *shape) {
+    return VX_MAX(vx_pq_codes(shape) * VX_PQ_POINTS_EACH, (size_t)VX_PQ_POINTS_LEAST);
+}
 /* Bytes of a query's table. */
 size_t vx_pq_table_bytes(const vx_pq_shape *shape);
 

@@ -16,6 +16,7 @@ typedef struct learner {
     size_t codes, width;
     unsigned char *nearest; /* per point */
     double *sums;           /* codes x width */
+    double *least;          /* per point its squared distance to the nearest word */
     size_t *sizes;          /* per code */
     void *memory;
 } learner;
@@ -23,14 +24,17 @@ typedef struct learner {
 static vindex_status open_learner(vx_pq *pq, const vx_pq_training *training, learner *l) {
     size_t codes = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
     size_t sums = codes * width * sizeof(double), sizes = codes * sizeof(size_t);
+    size_t each = sizeof(double) + 1, points;
     *l = (learner){.training = training, .pq = pq, .codes = codes, .width = width};
     size_t bytes;
-    char *memory = vx_add(sums + sizes, training->count, &bytes) ? vx_alloc(bytes, 1) : NULL;
-    if (!memory) return vx_fail_memory(training->count + sums + sizes, 1, "train");
+    bool fits = vx_mul(training->count, each, &points) && vx_add(sums + sizes, points, &bytes);
+    char *memory = fits ? vx_alloc(bytes, 1) : NULL;
+    if (!memory) return vx_fail_memory(training->count, each, "train");
     l->memory = memory;
     l->sums = (double *)(void *)memory;
     l->sizes = (size_t *)(void *)(memory + sums);
-    l->nearest = (unsigned char *)memory + sums + sizes;
+    l->least = (double *)(void *)(memory + sums + sizes);
+    l->nearest = (unsigned char *)(l->least + training->count);
     return VINDEX_OK;
 }
 
@@ -42,13 +46,42 @@ static float *word(const learner *l, size_t part, size_t code) {
     return l->pq->words + (part * l->codes + code) * l->width;
 }
 
-/* Begins with points drawn without repetition: Knuth's selection sampling (The Art of Computer
- * Programming, 3.4.2, algorithm S). */
+static double distance(const learner *l, const float *x, const float *w) {
+    double sum = 0;
+    for (size_t j = 0; j < l->width; j++) {
+        double difference = (double)x[j] - (double)w[j];
+        sum += difference * difference;
+    }
+    return sum;
+}
+
+/* One of the first `count` points, drawn with a chance in proportion to what is least of it;
+ * false where nothing is left of any. */
+static bool draw(const learner *l, size_t count, vx_rng *rng, size_t *drawn) {
+    double total = 0, target;
+    for (size_t i = 0; i < count; i++) total += l->least[i];
+    if (!(total > 0)) return false;
+    target = vx_rng_uniform(rng) * total;
+    for (*drawn = 0; *drawn + 1 < count && target >= l->least[*drawn]; ++*drawn)
+        target -= l->least[*drawn];
+    return true;
+}
+
+/* Arthur and Vassilvitskii, k-means++: the advantages of careful seeding, 2007: each word is a
+ * point drawn with a chance in proportion to its squared distance from those before. Many points
+ * may share a part, that of zeros above all, and a plain sample would take it again and again. Of
+ * many points some, evenly spread, are enough to begin with. */
 static void start(const learner *l, size_t part, vx_rng *rng) {
-    size_t taken = 0, n = l->training->count;
-    for (size_t i = 0; taken < l->codes; i++)
-        if (vx_rng_below(rng, n - i) < l->codes - taken)
-            memcpy(word(l, part, taken++), point(l, part, i), l->width * sizeof(float));
+    size_t n = l->training->count, seeds = VX_MIN(n, VX_MAX(32 * l->codes, (size_t)4096));
+    size_t chosen = vx_rng_below(rng, seeds);
+    for (size_t i = 0; i < seeds; i++) l->least[i] = INFINITY;
+    for (size_t c = 0; c < l->codes; c++) {
+        if (c && !draw(l, seeds, rng, &chosen)) chosen = vx_rng_below(rng, seeds);
+        float *begun = word(l, part, c);
+        memcpy(begun, point(l, part, chosen * n / seeds), l->width * sizeof(float));
+        for (size_t i = 0; i < seeds; i++)
+            l->least[i] = VX_MIN(l->least[i], distance(l, point(l, part, i * n / seeds), begun));
+    }
 }
 
 static void assign(const learner *l, size_t part) {
@@ -77,20 +110,21 @@ static double update(const learner *l, size_t part) {
     return explained;
 }
 
-/* A word without points moves to a random point of the word that has the most when half of its
- * points are thought to leave it for each that came. */
+/* A word without points moves to a point drawn with a chance in proportion to its squared distance
+ * from the nearest word. */
 static void move_empty(const learner *l, size_t part, vx_rng *rng) {
+    size_t n = l->training->count, chosen;
+    bool known = false;
     for (size_t c = 0; c < l->codes; c++) {
-        size_t largest = 0, chosen, i = 0;
         if (l->sizes[c]) continue;
-        for (size_t d = 1; d < l->codes; d++)
-            if (l->sizes[d] > l->sizes[largest]) largest = d;
-        if (l->sizes[largest] < 2) return;
-        chosen = vx_rng_below(rng, l->training->count);
-        while (l->nearest[(chosen + i) % l->training->count] != largest) i++;
-        memcpy(word(l, part, c), point(l, part, (chosen + i) % l->training->count),
-               l->width * sizeof(float));
-        l->sizes[largest] /= 2;
+        for (size_t i = 0; !known && i < n; i++)
+            l->least[i] = distance(l, point(l, part, i), word(l, part, l->nearest[i]));
+        known = true;
+        if (!draw(l, n, rng, &chosen)) return;
+        float *moved = word(l, part, c);
+        memcpy(moved, point(l, part, chosen), l->width * sizeof(float));
+        for (size_t i = 0; i < n; i++)
+            l->least[i] = VX_MIN(l->least[i], distance(l, point(l, part, i), moved));
     }
 }
 

@@ -76,7 +76,7 @@ static vindex_status make_fitting(const vx_fit *job, fitting *f) {
                        "%zu, better %zu",
                        job->word, (long long)job->rows.count, vx_pq_codes(&shape), out, least,
                        39 * vx_pq_codes(&shape));
-    size_t n = VX_MIN((size_t)job->rows.count, vx_pq_codes(&shape) * VX_PQ_POINTS_EACH);
+    size_t n = VX_MIN((size_t)job->rows.count, vx_pq_useful(&shape));
     f->job = job;
     f->s = s;
     f->n = n;

@@ -78,7 +78,10 @@ static void *run(void *context) {
     return NULL;
 }
 
-enum { ROWS, LISTS, GRAPH, KINDS };
+enum { ROWS, LISTS, CODES, COARSE_GRAPH, PRODUCTS, GRAPH, KINDS };
+static const char *const specs[KINDS] = {[CODES] = "IVF9,SQ8,Refine",
+                                         [COARSE_GRAPH] = "IVF9_HNSW4,RaBitQ4",
+                                         [PRODUCTS] = "IVF9,PQ2x4,Refine"};
 
 /* Of all lists, where the index has some: the default is more than there are. */
 static void check_metric(vindex_metric metric, vindex_dtype dtype, int kind) {
@@ -92,8 +95,8 @@ static void check_metric(vindex_metric metric, vindex_dtype dtype, int kind) {
         c.index = hnsw_make(8, 40, &rows, metric);
         ck_ok(vindex_add(c.index, c.numbers, COUNT, &alone));
     } else {
-        c = kind == LISTS ? ivf_case_make(NULL, &rows, metric, NULL)
-                          : flat_case_make(&rows, metric, NULL);
+        c = kind == ROWS ? flat_case_make(&rows, metric, NULL)
+                         : ivf_case_make(specs[kind], &rows, metric, NULL);
     }
     float *queries = flat_case_queries(&c, QUERIES);
     shared common = {.index = c.index, .queries = queries};

@@ -23,7 +23,13 @@ static const golden_file golden_files[] = {
     {"hnsw-f16-0.1.vindex", "HNSW2,f16", VINDEX_COSINE},
     {"ivf-sq8-0.1.vindex", "IVF2,SQ8,Refine(f16)", VINDEX_COSINE},
     {"ivf-rabitq-0.1.vindex", "IVF3,RaBitQ4,Refine", VINDEX_L2},
+    {"pq-0.1.vindex", "PQ5x4", VINDEX_L2},
+    {"ivf-pq-0.1.vindex", "IVF2,PQ5x4,Refine", VINDEX_L2},
+    {"ivf-hnsw-0.1.vindex", "IVF3_HNSW2,Flat", VINDEX_L2},
 };
+
+/* Vectors that were turned first, so that numbers come back nearly as they were. */
+static const golden_file golden_turned = {"opq-0.1.vindex", "OPQ5,IVF2,PQ5x4,Refine", VINDEX_L2};
 
 /* Small whole numbers, which every storage type holds. */
 static inline float golden_number(int row, int dimension) {

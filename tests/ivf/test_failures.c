@@ -6,8 +6,8 @@ enum { COUNT = 120, DIM = 5, QUERIES = 14, ATTEMPTS = 300 };
 
 /* The failing verb runs on one thread, so that which allocation fails is the same every time. */
 
-/* Rows as they are, and codes before them. */
-static const char *const specs[] = {"IVF9,Flat", "IVF9,SQ8,Refine"};
+/* Rows as they are, codes before them, and lists that a graph finds. */
+static const char *const specs[] = {"IVF9,Flat", "IVF9,SQ8,Refine", "IVF9_HNSW3,Flat"};
 static size_t spec;
 
 static flat_case make_case(void) {

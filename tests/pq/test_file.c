@@ -1,5 +1,7 @@
 /* Files of product codes: what is loaded answers as what was saved, also from a map; what lies
  * about itself is refused; and a failing allocation leaves all as it was. */
+#include <math.h>
+
 #include "../core/scratch.h"
 #include "cases.h"
 #include "core/container.h"
@@ -53,6 +55,37 @@ START_TEST(files_keep_all) {
 }
 END_TEST
 
+/* What codes lose is told, and a file keeps it: rows that were learnt from, as they come back. */
+START_TEST(distortion_is_what_rows_lose) {
+    scratch_make();
+    for (size_t s = 0; s < VX_COUNT(specs); s++) {
+        vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 1};
+        flat_case c = pq_case_make(specs[s], &rows, VINDEX_L2, NULL);
+        double lost = 0;
+        float *numbers = vectors_make(&rows);
+        vindex_ivf_stats stats, again;
+        for (int64_t i = 0; i < COUNT; i++) {
+            float back[DIM];
+            ck_ok(vindex_reconstruct(c.index, &i, 1, back));
+            for (size_t j = 0; j < DIM; j++)
+                lost += pow((double)back[j] - (double)numbers[(size_t)i * DIM + j], 2) / COUNT;
+        }
+        free(numbers);
+        ck_ok(vindex_ivf_stats_get(c.index, &stats));
+        /* The last step moved the words after rows had chosen theirs. */
+        ck_assert_msg(lost <= stats.distortion * 1.0001 && lost >= stats.distortion * 0.98,
+                      "%s: told %g, lost %g", specs[s], stats.distortion, lost);
+        ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
+        vindex_free(c.index);
+        ck_ok(vindex_load(scratch_path("index"), 0, &c.index));
+        ck_ok(vindex_ivf_stats_get(c.index, &again));
+        ck_assert_float_eq((float)again.distortion, (float)stats.distortion);
+        flat_case_free(&c);
+    }
+    scratch_remove();
+}
+END_TEST
+
 /* Writes a file again with one section changed, or cut. */
 static void write_changed(const char *tag, size_t offset, float value, size_t cut) {
     vindex_file_section list[16];
@@ -85,6 +118,9 @@ START_TEST(lying_files_are_refused) {
     write_changed("words", 8, (float)NAN, 0);
     ck_fails(VINDEX_ERR_FORMAT, "codeword is not a finite",
              vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("words", 0, -1, 0); /* the distortion */
+    ck_fails(VINDEX_ERR_FORMAT, "distortion is negative",
+             vindex_load(scratch_path("lie"), 0, &index));
     write_changed("words", 8, 0, 4);
     ck_fails(VINDEX_ERR_FORMAT, "codewords of 3 numbers",
              vindex_load(scratch_path("lie"), 0, &index));
@@ -101,7 +137,7 @@ START_TEST(lying_files_are_refused) {
             flat_case other = c;
             int64_t found[QUERIES * 20];
             float distances[QUERIES * 20];
-            write_changed(tags[t], 0, lies[l], 0);
+            write_changed(tags[t], t ? 0 : sizeof(float), lies[l], 0);
             ck_ok(vindex_load(scratch_path("lie"), 0, &other.index));
             answer(&other, found, distances);
             vindex_free(other.index);
@@ -205,5 +241,5 @@ START_TEST(a_failed_training_changes_nothing) {
 }
 END_TEST
 
-TEST_MAIN("pq/file", files_keep_all, lying_files_are_refused, a_failed_allocation_changes_nothing,
-          a_failed_training_changes_nothing)
+TEST_MAIN("pq/file", files_keep_all, distortion_is_what_rows_lose, lying_files_are_refused,
+          a_failed_allocation_changes_nothing, a_failed_training_changes_nothing)
