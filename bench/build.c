@@ -6,11 +6,13 @@
  * machine has the memory at hand: a virtual machine may take seconds to lend a gigabyte that was
  * not in use before, which says nothing about an index. `fill` is how long it takes to set as many
  * bytes as the vectors have of memory that is just as fresh. */
+#define _GNU_SOURCE
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <vindex/eval.h>
 #include <vindex/vindex.h>
@@ -77,6 +79,8 @@ static void build(const char *spec, int64_t rows, int64_t dim, int threads, cons
 }
 
 int main(int argc, char **argv) {
+    const char *core = vindex_blas_advice();
+    if (core && setenv("OPENBLAS_CORETYPE", core, 1) == 0) execv("/proc/self/exe", argv);
     int64_t rows = argc > 4 ? atoll(argv[1]) : 0, dim = argc > 4 ? atoll(argv[2]) : 0;
     int threads = argc > 4 ? atoi(argv[3]) : 0;
     if (rows < 1 || dim < 1 || threads < 1) {

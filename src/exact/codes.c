@@ -74,12 +74,13 @@ static double form_row(const vx_space *space, const vx_kernels *kernels, const v
  * high ones become four of both. */
 static void store_levels(const unsigned char *levels, size_t head, unsigned char *lines,
                          size_t lane) {
-    for (size_t i = 0; i < head; i += VX_CODE_DIMS) {
+    unsigned char *to = lines + lane * 4;
+    for (size_t i = 0; i < head; i += VX_CODE_DIMS, to += VX_CODE_LINE) {
         uint32_t low, high;
         memcpy(&low, levels + i, sizeof low);
         memcpy(&high, levels + i + 4, sizeof high);
         low |= high << 4;
-        memcpy(lines + i / VX_CODE_DIMS * VX_CODE_LINE + lane * 4, &low, sizeof low);
+        memcpy(to, &low, sizeof low);
     }
 }
 
