@@ -3,15 +3,17 @@
 // read bandwidth, and how many ids agree with vindex's.
 //
 //     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--singles S] [--k K] [--threads T]...
-//     [--csv] [--data gaussian|re-move|bytecover2|falling] [--only ENGINE]... [--as-installed]
+//     [--csv] [--data NAME] [--only ENGINE]... [--as-installed]
 //
 // An index is built once, by the last number of threads, and asked by each: S queries one after
 // the other (nq 1), and Q in one call.
 //
-// All data is simulated: independent Gaussian numbers; embeddings with the clique structure of
-// Da-TACOS, scaled to length 1 (vindex simulate); Gaussian numbers whose variance falls as
-// 1/dimension^2. Rows are made block by block for each engine, so that one index is in memory at a
-// time; an engine that memory is too short for is passed over with a sentence.
+// All data is simulated: independent Gaussian numbers (gaussian) or uniform ones (uniform);
+// embeddings with the clique structure of Da-TACOS, scaled to length 1 (re-move and bytecover2, as
+// vindex simulate makes them); Gaussian numbers whose variance falls as 1/dimension^2 (falling);
+// and two sets that codes tell nothing of: one vector with a little noise (near), a single number 1
+// and zeros (one-hot). Rows are made block by block for each engine, so that one index is in memory
+// at a time; an engine that memory is too short for is passed over with a sentence.
 //
 // Debian 12's OpenBLAS does not know newer Xeons and falls back to its slowest kernels, which would
 // make Faiss look worse than it is; so the program restarts itself with a better OPENBLAS_CORETYPE
@@ -182,7 +184,8 @@ class Data {
   public:
     explicit Data(const Options &options) : o(options) {
         bool reMove = o.data == "re-move";
-        if (o.data == "gaussian" || o.data == "falling") return;
+        for (const char *name : {"gaussian", "uniform", "falling", "near", "one-hot"})
+            if (o.data == name) return;
         if (!reMove && o.data != "bytecover2") {
             fprintf(stderr, "bench_compare_flat: --data %s is not known\n", o.data.c_str());
             exit(2);
@@ -209,15 +212,12 @@ class Data {
             return;
         }
         constexpr int64_t Band = 1024; // rows that a thread makes at a time
-        const bool falling = o.data == "falling";
         const int all = omp_get_num_procs();
 #pragma omp parallel for num_threads(all)
         for (int64_t band = 0; band < (count + Band - 1) / Band; band++) {
             std::mt19937_64 random(static_cast<uint64_t>(first + band * Band));
-            std::normal_distribution<float> normal;
             for (int64_t i = band * Band; i < std::min(count, (band + 1) * Band); i++)
-                for (int64_t j = 0; j < o.dim; j++)
-                    rows[i * o.dim + j] = normal(random) / (falling ? float(j + 1) : 1.0f);
+                makeRow(random, rows + i * o.dim);
         }
     }
 
@@ -241,6 +241,23 @@ class Data {
     }
 
   private:
+    void makeRow(std::mt19937_64 &random, float *row) const {
+        std::normal_distribution<float> normal;
+        std::uniform_real_distribution<float> uniform;
+        const bool falling = o.data == "falling", near = o.data == "near";
+        const int64_t hot = static_cast<int64_t>(random() % static_cast<uint64_t>(o.dim));
+        const float sign = random() % 2 ? 1.0f : -1.0f;
+        for (int64_t j = 0; j < o.dim; j++)
+            if (o.data == "uniform")
+                row[j] = uniform(random);
+            else if (o.data == "one-hot")
+                row[j] = j == hot;
+            else if (near)
+                row[j] = sign * std::cos(float(j)) + 1e-6f * normal(random);
+            else
+                row[j] = normal(random) / (falling ? float(j + 1) : 1.0f);
+    }
+
     void scale(float *row) const {
         double square = 0;
         for (int64_t j = 0; j < o.dim; j++) square += double(row[j]) * double(row[j]);
