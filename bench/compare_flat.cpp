@@ -2,13 +2,18 @@
 // on the same vectors in the same process. Prints milliseconds per query, the share of the memory's
 // read bandwidth, and how many ids agree with vindex's.
 //
-//     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--k K] [--threads T] [--csv]
-//     [--data gaussian|re-move|bytecover2|falling] [--only ENGINE]... [--as-installed]
+//     bench_compare_flat [--rows N] [--dim D] [--queries Q] [--singles S] [--k K] [--threads T]...
+//     [--csv] [--data NAME] [--only ENGINE]... [--as-installed]
 //
-// All data is simulated: independent Gaussian numbers; embeddings with the clique structure of
-// Da-TACOS, scaled to length 1 (vindex simulate); Gaussian numbers whose variance falls as
-// 1/dimension^2. Rows are made block by block for each engine, so that one index is in memory at a
-// time; an engine that memory is too short for is passed over with a sentence.
+// An index is built once, by the last number of threads, and asked by each: S queries one after
+// the other (nq 1), and Q in one call.
+//
+// All data is simulated: independent Gaussian numbers (gaussian) or uniform ones (uniform);
+// embeddings with the clique structure of Da-TACOS, scaled to length 1 (re-move and bytecover2, as
+// vindex simulate makes them); Gaussian numbers whose variance falls as 1/dimension^2 (falling);
+// and two sets that codes tell nothing of: one vector with a little noise (near), a single number 1
+// and zeros (one-hot). Rows are made block by block for each engine, so that one index is in memory
+// at a time; an engine that memory is too short for is passed over with a sentence.
 //
 // Debian 12's OpenBLAS does not know newer Xeons and falls back to its slowest kernels, which would
 // make Faiss look worse than it is; so the program restarts itself with a better OPENBLAS_CORETYPE
@@ -40,12 +45,14 @@
 namespace {
 
 struct Options {
-    int64_t rows = 1000000, dim = 128, queries = 1000, k = 10;
-    int threads = 1;
+    int64_t rows = 1000000, dim = 128, queries = 1000, singles = 5, k = 10;
+    std::vector<int> threads; // that search; the last number builds
     std::string data = "gaussian";
     std::vector<std::string> only; // engines; none: all
     bool asInstalled = false, csv = false;
-    double readGbs = 0;
+    std::vector<double> readGbs; // by those threads
+
+    int builders() const { return threads.back(); }
 };
 
 const char *blasCore() {
@@ -92,13 +99,16 @@ Options parse(int argc, char **argv) {
             o.queries = value;
         else if (word == "--k")
             o.k = value;
+        else if (word == "--singles")
+            o.singles = value;
         else if (word == "--threads")
-            o.threads = static_cast<int>(value);
+            o.threads.push_back(static_cast<int>(value));
         else {
             fprintf(stderr, "bench_compare_flat: unknown word %s\n", word.c_str());
             exit(2);
         }
     }
+    if (o.threads.empty()) o.threads.push_back(1);
     return o;
 }
 
@@ -108,7 +118,7 @@ struct Answer {
 };
 
 // What an engine does once it holds the rows; owns the engine.
-using Search = std::function<void(const float *queries, int64_t count, int64_t *ids)>;
+using Search = std::function<void(const float *queries, int64_t count, int threads, int64_t *ids)>;
 
 struct Engine {
     const char *name;
@@ -117,35 +127,48 @@ struct Engine {
     std::function<Search(double &seconds)> build; // adds the seconds that adding took
 };
 
-// The best of three runs, which is what the machine does when its neighbours are quiet.
+// The best of three runs, which is what the machine does when its neighbours are quiet; of fewer
+// where that takes long.
 Answer measure(const Options &o, int64_t queries, const std::function<void(int64_t *)> &run) {
+    constexpr double Long = 10; // seconds
     Answer answer;
     answer.ids.resize(static_cast<size_t>(queries * o.k));
-    for (int i = 0; i < 3; i++) {
+    double all = 0;
+    for (int i = 0; i < 3 && all < Long; i++) {
         double start = bench_clock();
         run(answer.ids.data());
-        answer.best = std::min(answer.best, bench_clock() - start);
+        double seconds = bench_clock() - start;
+        answer.best = std::min(answer.best, seconds);
+        all += seconds;
     }
     return answer;
 }
 
-void print(const Options &o, const char *name, int64_t queries, double bytes, double build,
-           const Answer &answer, const Answer &reference) {
+// What was measured: `queries` in all, `together` in one call.
+struct Case {
+    const char *name;
+    int64_t queries, together;
+    size_t threads; // which of the numbers
+    double bytes, build;
+};
+
+void print(const Options &o, const Case &c, const Answer &answer, const Answer &reference) {
     size_t agree = 0;
     for (size_t i = 0; i < answer.ids.size(); i++) agree += answer.ids[i] == reference.ids[i];
-    double perQuery = answer.best / static_cast<double>(queries);
-    double gbs = queries == 1 ? bytes / answer.best / 1e9 : 0;
+    double perQuery = answer.best / static_cast<double>(c.queries), read = o.readGbs[c.threads];
+    double gbs = c.together == 1 ? c.bytes / perQuery / 1e9 : 0;
     double gflops = 2e-9 * static_cast<double>(o.rows) * static_cast<double>(o.dim) / perQuery;
     double agreement = static_cast<double>(agree) / static_cast<double>(answer.ids.size());
+    int threads = o.threads[c.threads];
     if (o.csv)
-        printf("\"%s\",%s,%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%.0f,%.4f\n", name,
+        printf("\"%s\",%s,%lld,%lld,%lld,%lld,%d,%.4f,%.2f,%.2f,%.1f,%.3f,%d,%.0f,%.4f\n", c.name,
                o.data.c_str(), static_cast<long long>(o.rows), static_cast<long long>(o.dim),
-               static_cast<long long>(queries), static_cast<long long>(o.k), o.threads,
-               perQuery * 1e3, gbs, o.readGbs, gflops, build, bytes, agreement);
+               static_cast<long long>(c.together), static_cast<long long>(o.k), threads,
+               perQuery * 1e3, gbs, read, gflops, c.build, o.builders(), c.bytes, agreement);
     else
-        printf("%-22s %5lld %10.3f %9.1f %7.0f%% %9.1f %8.2f %8.1f %8.4f\n", name,
-               static_cast<long long>(queries), perQuery * 1e3, gbs, 100 * gbs / o.readGbs, gflops,
-               build, bytes / 1e6, agreement);
+        printf("%-22s %7d %5lld %10.3f %9.1f %7.0f%% %9.1f %8.2f %8.1f %8.4f\n", c.name, threads,
+               static_cast<long long>(c.together), perQuery * 1e3, gbs, 100 * gbs / read, gflops,
+               c.build, c.bytes / 1e6, agreement);
     fflush(stdout);
 }
 
@@ -161,7 +184,8 @@ class Data {
   public:
     explicit Data(const Options &options) : o(options) {
         bool reMove = o.data == "re-move";
-        if (o.data == "gaussian" || o.data == "falling") return;
+        for (const char *name : {"gaussian", "uniform", "falling", "near", "one-hot"})
+            if (o.data == name) return;
         if (!reMove && o.data != "bytecover2") {
             fprintf(stderr, "bench_compare_flat: --data %s is not known\n", o.data.c_str());
             exit(2);
@@ -170,7 +194,8 @@ class Data {
         vindex_simulate_params_init(&params);
         params.model = reMove ? VINDEX_SIMULATED_RE_MOVE : VINDEX_SIMULATED_BYTECOVER2;
         params.dim = o.dim;
-        params.scale = static_cast<double>(firstQuery() + o.queries) / 15000 + 0.01;
+        params.scale =
+            static_cast<double>(firstQuery() + std::max(o.queries, o.singles)) / 15000 + 0.01;
         vindex_simulator *made;
         if (vindex_simulator_create(&params, nullptr, 0, &made)) die();
         simulator = {made, vindex_simulator_free};
@@ -186,11 +211,14 @@ class Data {
             for (int64_t i = 0; i < count; i++) scale(rows + i * o.dim);
             return;
         }
-        std::mt19937_64 random(static_cast<uint64_t>(first));
-        std::normal_distribution<float> normal;
-        for (int64_t i = 0; i < count; i++)
-            for (int64_t j = 0; j < o.dim; j++)
-                rows[i * o.dim + j] = normal(random) / (o.data == "falling" ? float(j + 1) : 1.0f);
+        constexpr int64_t Band = 1024; // rows that a thread makes at a time
+        const int all = omp_get_num_procs();
+#pragma omp parallel for num_threads(all)
+        for (int64_t band = 0; band < (count + Band - 1) / Band; band++) {
+            std::mt19937_64 random(static_cast<uint64_t>(first + band * Band));
+            for (int64_t i = band * Band; i < std::min(count, (band + 1) * Band); i++)
+                makeRow(random, rows + i * o.dim);
+        }
     }
 
     // Hands the first `count` rows over, block by block.
@@ -213,6 +241,23 @@ class Data {
     }
 
   private:
+    void makeRow(std::mt19937_64 &random, float *row) const {
+        std::normal_distribution<float> normal;
+        std::uniform_real_distribution<float> uniform;
+        const bool falling = o.data == "falling", near = o.data == "near";
+        const int64_t hot = static_cast<int64_t>(random() % static_cast<uint64_t>(o.dim));
+        const float sign = random() % 2 ? 1.0f : -1.0f;
+        for (int64_t j = 0; j < o.dim; j++)
+            if (o.data == "uniform")
+                row[j] = uniform(random);
+            else if (o.data == "one-hot")
+                row[j] = j == hot;
+            else if (near)
+                row[j] = sign * std::cos(float(j)) + 1e-6f * normal(random);
+            else
+                row[j] = normal(random) / (falling ? float(j + 1) : 1.0f);
+    }
+
     void scale(float *row) const {
         double square = 0;
         for (int64_t j = 0; j < o.dim; j++) square += double(row[j]) * double(row[j]);
@@ -243,17 +288,17 @@ Search buildVindex(const Options &o, const char *spec, const Data &data, double 
     std::shared_ptr<vindex_index> index(created, vindex_free);
     vindex_call call;
     vindex_call_init(&call);
-    call.threads = o.threads;
+    call.threads = o.builders();
     data.each(0, o.rows, [&](int64_t, int64_t count, const float *rows) {
         double start = bench_clock();
         if (vindex_add(index.get(), rows, count, &call)) die();
         seconds += bench_clock() - start;
     });
-    return [o, index](const float *queries, int64_t count, int64_t *ids) {
+    return [o, index](const float *queries, int64_t count, int threads, int64_t *ids) {
         vindex_search_params params;
         vindex_search_params_init(&params);
         params.k = o.k;
-        params.threads = o.threads;
+        params.threads = threads;
         if (vindex_search(index.get(), queries, count, &params, ids, nullptr)) die();
     };
 }
@@ -267,7 +312,8 @@ Search buildFaiss(const Options &o, const Data &data, double &seconds) {
         seconds += bench_clock() - start;
     });
     auto distances = std::make_shared<std::vector<float>>(static_cast<size_t>(o.queries * o.k));
-    return [o, index, distances](const float *queries, int64_t count, int64_t *ids) {
+    return [o, index, distances](const float *queries, int64_t count, int threads, int64_t *ids) {
+        omp_set_num_threads(threads);
         index->search(count, queries, o.k, distances->data(), ids);
     };
 }
@@ -282,7 +328,7 @@ Search buildHnswlib(const Options &o, const Data &data, double &seconds) {
             index->addPoint(rows + i * o.dim, static_cast<size_t>(first + i));
         seconds += bench_clock() - start;
     });
-    return [o, space, index](const float *queries, int64_t count, int64_t *ids) {
+    return [o, space, index](const float *queries, int64_t count, int, int64_t *ids) {
         for (int64_t q = 0; q < count; q++) {
             auto found = index->searchKnn(queries + q * o.dim, static_cast<size_t>(o.k));
             for (size_t i = found.size(); i-- > 0; found.pop())
@@ -292,20 +338,39 @@ Search buildHnswlib(const Options &o, const Data &data, double &seconds) {
 }
 
 void printHead(const Options &o) {
-    fprintf(o.csv ? stderr : stdout,
+    FILE *out = o.csv ? stderr : stdout;
+    fprintf(out,
             "vindex %s (%s), Faiss %d.%d.%d, OpenBLAS core %s; %lld x %lld float32 (%s, "
-            "simulated), squared L2, k = %lld, %d thread(s), best of 3; memory reads %.1f GB/s\n\n",
+            "simulated), squared L2, k = %lld, built by %d thread(s), best of 3\n",
             vindex_version(), vindex_simd_level(), FAISS_VERSION_MAJOR, FAISS_VERSION_MINOR,
             FAISS_VERSION_PATCH, blasCore(), static_cast<long long>(o.rows),
-            static_cast<long long>(o.dim), o.data.c_str(), static_cast<long long>(o.k), o.threads,
-            o.readGbs);
+            static_cast<long long>(o.dim), o.data.c_str(), static_cast<long long>(o.k),
+            o.builders());
+    for (size_t t = 0; t < o.threads.size(); t++)
+        fprintf(out, "%d thread(s) read %.1f GB/s of memory\n", o.threads[t], o.readGbs[t]);
     if (o.csv)
-        printf(
-            "engine,data,rows,dim,queries,k,threads,ms_per_query,gb_per_second,read_gb_per_second,"
-            "gflop_per_second,build_seconds,bytes,agreement\n");
+        printf("engine,data,rows,dim,queries,k,threads,ms_per_query,gb_per_second,read_gb_per_"
+               "second,gflop_per_second,build_seconds,build_threads,bytes,agreement\n");
     else
-        printf("%-22s %5s %10s %9s %8s %9s %8s %8s %8s\n", "engine", "nq", "ms/query", "GB/s",
-               "of read", "GFLOP/s", "build s", "MB", "agree");
+        printf("\n%-22s %7s %5s %10s %9s %8s %9s %8s %8s %8s\n", "engine", "threads", "nq",
+               "ms/query", "GB/s", "of read", "GFLOP/s", "build s", "MB", "agree");
+}
+
+// One query after the other, or all in one call, by each number of threads.
+void measureEngine(const Options &o, const Engine &engine, const Search &search, double build,
+                   const float *queries, Answer exact[2]) {
+    for (size_t t = 0; t < o.threads.size(); t++)
+        for (int many = 0; many < 1 + (engine.batches && o.queries > 1); many++) {
+            if (t && !engine.batches) continue; // an engine without threads
+            const int threads = o.threads[t];
+            int64_t count = many ? o.queries : o.singles, together = many ? o.queries : 1;
+            Answer answer = measure(o, count, [&](int64_t *ids) {
+                for (int64_t q = 0; q < count; q += together)
+                    search(queries + q * o.dim, together, threads, ids + q * o.k);
+            });
+            if (exact[many].ids.empty()) exact[many] = answer;
+            print(o, {engine.name, count, together, t, engine.bytes, build}, answer, exact[many]);
+        }
 }
 
 } // namespace
@@ -313,11 +378,11 @@ void printHead(const Options &o) {
 int main(int argc, char **argv) {
     Options o = parse(argc, argv);
     if (!o.asInstalled) restartWithBetterBlas(argv);
-    omp_set_num_threads(o.threads);
-    o.readGbs = bench_read_gbs(size_t{512} << 20, o.threads);
+    for (int threads : o.threads) o.readGbs.push_back(bench_read_gbs(size_t{512} << 20, threads));
+    omp_set_num_threads(o.builders());
     printHead(o);
     const Data data(o);
-    const std::vector<float> queries = data.all(data.firstQuery(), o.queries);
+    const std::vector<float> queries = data.all(data.firstQuery(), std::max(o.queries, o.singles));
     const double bytes = static_cast<double>(o.rows * o.dim) * 4;
     const auto ours = [&](const char *spec) {
         return [&, spec](double &seconds) { return buildVindex(o, spec, data, seconds); };
@@ -334,7 +399,7 @@ int main(int argc, char **argv) {
         {"naive double loop", bytes, false,
          [&](double &) -> Search {
              auto rows = std::make_shared<std::vector<float>>(data.all(0, o.rows));
-             return [&, rows](const float *query, int64_t, int64_t *ids) {
+             return [&, rows](const float *query, int64_t, int, int64_t *ids) {
                  naive(o, rows->data(), query, ids);
              };
          }},
@@ -351,13 +416,7 @@ int main(int argc, char **argv) {
         }
         double build = 0;
         Search search = engine.build(build); // one engine at a time: its memory goes with it
-        for (int many = 0; many < 1 + (engine.batches && o.queries > 1); many++) {
-            int64_t count = many ? o.queries : 1;
-            Answer answer =
-                measure(o, count, [&](int64_t *ids) { search(queries.data(), count, ids); });
-            if (exact[many].ids.empty()) exact[many] = answer;
-            print(o, engine.name, count, engine.bytes, build, answer, exact[many]);
-        }
+        measureEngine(o, engine, search, build, queries.data(), exact);
     }
     return 0;
 }

@@ -45,7 +45,11 @@ static inline double vx_underflow(size_t dim) {
 /* The smallest float that is not below x. */
 static inline float vx_round_up(double x) {
     float f = (float)x;
-    return (double)f < x ? nextafterf(f, INFINITY) : f;
+    uint32_t bits, step = (double)f < x; /* not a branch, of which none could foretell the way */
+    memcpy(&bits, &f, sizeof bits);
+    bits += bits >> 31 ? 0 - step : step;
+    memcpy(&f, &bits, sizeof f);
+    return f;
 }
 
 /* The bf16 nearest to x, the smallest that is not below x (which is not negative), and what one

@@ -263,29 +263,32 @@ static void tile_codes(vx_worker *worker, const vx_span *rows) {
 }
 
 /* Nanoseconds, roughly, as measured: of a pair by the plain filter, of one by codes, of one that
- * passes. */
+ * passes them and is looked at in its second plane, of one whose row is looked at. */
 typedef struct costs {
-    double plain, coded, passed;
+    double plain, coded, refined, looked;
 } costs;
 
 static costs costs_of(const vx_worker *worker) {
     const vx_space *space = &worker->group->space;
     vx_code_shape shape = vx_coder_shape(space->coder, space->metric);
-    double row = (double)vx_space_stride(space),
+    double row = (double)vx_space_stride(space), head = (double)space->coder->head,
            code = (double)vx_codes_bytes(&shape, 1) / VX_CODE_ROWS;
-    double look = worker->group->second ? (double)vx_plane_stride(space->dim) : row;
-    if (worker->group->code_panels)
-        return (costs){(double)space->dim / 80, (double)space->coder->head / 250, 40 + look / 10};
-    return (costs){row / 16, code / 16, 20 + look / 10};
+    bool tiles = worker->group->code_panels > 0;
+    double each = tiles ? 40 : 20, plane = (double)vx_plane_stride(space->dim);
+    return (costs){.plain = tiles ? (double)space->dim / 80 : row / 16,
+                   .coded = tiles ? head / 250 : code / 16,
+                   .refined = worker->group->second ? each + plane / 10 : 0,
+                   .looked = each + row / 10};
 }
 
 /* Looks at what the codes brought: where too many rows survive them, the rows to come do without,
  * each time for longer. */
-static void guard(vx_worker *worker, size_t count, size_t passed) {
+static void guard(vx_worker *worker, size_t count, size_t passed, size_t looked) {
     enum { BACKOFF_FIRST = 16384, BACKOFF_MOST = 1 << 22, DEBT_ROWS = 1024 };
     costs each = costs_of(worker);
     double queries = (double)worker->group->count, pairs = (double)count * queries;
-    worker->debt += (double)passed * each.passed - pairs * (each.plain - each.coded);
+    worker->debt += (double)passed * each.refined + (double)looked * each.looked;
+    worker->debt -= pairs * (each.plain - each.coded);
     if (worker->debt < 0) {
         worker->debt = 0;
         worker->backoff = worker->backoff / 2;
@@ -307,10 +310,11 @@ static void filter_codes(vx_worker *worker, const vx_span *rows) {
 }
 
 void vx_cascade_span(vx_worker *worker, const vx_span *rows) {
-    size_t before = worker->passed;
+    size_t passed = worker->passed;
+    int64_t looked = worker->stats.vectors;
     filter_codes(worker, rows);
     worker->stats.coded += (int64_t)(rows->count * worker->group->count);
-    guard(worker, rows->count, worker->passed - before);
+    guard(worker, rows->count, worker->passed - passed, (size_t)(worker->stats.vectors - looked));
 }
 
 void vx_cascade_sample(vx_worker *worker, const vx_span *rows) {

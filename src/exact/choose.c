@@ -32,7 +32,9 @@ typedef struct study {
     int threads;
     float *learnt; /* learnt_count x dim, as the metric sees them */
     size_t learnt_count;
+    float *mean; /* of those */
     float *rows; /* row_count x dim */
+    vx_measure *measures;
     float *aux;
     size_t row_count;
     float *queries;       /* query_count x dim */
@@ -43,7 +45,9 @@ typedef struct study {
 
 static void study_free(study *s) {
     vx_free(s->learnt);
+    vx_free(s->mean);
     vx_free(s->rows);
+    vx_free(s->measures);
     vx_free(s->aux);
     vx_free(s->queries);
     vx_free(s->directions);
@@ -77,8 +81,26 @@ static vindex_status find_nearest(study *s) {
                          .queries = s->queries,
                          .query_count = s->query_count,
                          .threads = s->threads};
-    vx_aux_fill(&single, vx_kernels_get(), s->rows, s->row_count, s->aux);
+    for (size_t i = 0; i < s->row_count; i++) {
+        s->measures[i] = vx_measure_row(&single, vx_kernels_get(), s->rows + i * single.dim);
+        s->aux[i] = vx_aux_of(&single, &s->measures[i]);
+    }
     return vx_search_topk(&job, 1, keep_key, s);
+}
+
+/* The mean of the rows learnt from. */
+static vindex_status find_mean(study *s) {
+    size_t dim = s->space->dim;
+    double *sums = vx_alloc_zero(dim, sizeof *sums);
+    s->mean = vx_alloc(dim, sizeof *s->mean);
+    if (sums && s->mean) {
+        for (size_t i = 0; i < s->learnt_count; i++)
+            for (size_t j = 0; j < dim; j++) sums[j] += (double)s->learnt[i * dim + j];
+        for (size_t j = 0; j < dim; j++)
+            s->mean[j] = (float)(sums[j] / (double)VX_MAX(s->learnt_count, (size_t)1));
+    }
+    vx_free(sums);
+    return sums && s->mean ? VINDEX_OK : vx_fail_memory(dim, sizeof *s->mean, "codes: a mean");
 }
 
 static vindex_status study_make(study *s, const float *sample, size_t count) {
@@ -88,7 +110,8 @@ static vindex_status study_make(study *s, const float *sample, size_t count) {
     s->rows = vx_alloc(held * dim, sizeof *s->rows);
     s->queries = vx_alloc(QUERIES * dim, sizeof *s->queries);
     s->aux = vx_alloc(held, sizeof *s->aux);
-    if (!s->learnt || !s->rows || !s->queries || !s->aux)
+    s->measures = vx_alloc(held, sizeof *s->measures);
+    if (!s->learnt || !s->rows || !s->queries || !s->aux || !s->measures)
         return vx_fail_memory(count * dim, sizeof(float), "codes: a sample to learn from");
     for (size_t i = 0; i < count; i++) {
         const float *row = sample + i * dim;
@@ -100,35 +123,24 @@ static vindex_status study_make(study *s, const float *sample, size_t count) {
         else if (s->row_count < FORECAST_ROWS_MOST)
             memcpy(s->rows + s->row_count++ * dim, row, dim * sizeof *row);
     }
+    VX_TRY(find_mean(s));
     return s->row_count && s->query_count ? find_nearest(s) : VINDEX_OK;
-}
-
-static float *mean_of(const study *s) {
-    size_t dim = s->space->dim;
-    float *mean = vx_alloc(dim, sizeof *mean);
-    double *sums = vx_alloc_zero(dim, sizeof *sums);
-    for (size_t i = 0; mean && sums && i < s->learnt_count; i++)
-        for (size_t j = 0; j < dim; j++) sums[j] += (double)s->learnt[i * dim + j];
-    for (size_t j = 0; mean && sums && j < dim; j++)
-        mean[j] = (float)(sums[j] / (double)VX_MAX(s->learnt_count, (size_t)1));
-    vx_free(sums);
-    if (sums) return mean;
-    vx_free(mean);
-    return NULL;
 }
 
 /* Principal directions of the rows learnt from, less their mean. */
 static vindex_status find_directions(study *s) {
     size_t dim = s->space->dim, count = s->learnt_count;
-    float *mean = mean_of(s), *centred = vx_alloc(count * dim, sizeof *centred);
+    float *centred = vx_alloc(count * dim, sizeof *centred);
     float *products = vx_alloc(dim * dim, sizeof *products);
     double *matrix = vx_alloc(dim * dim, sizeof *matrix), *values = vx_alloc(dim, sizeof *values);
     s->directions = vx_alloc(dim * dim, sizeof *s->directions);
     vindex_status status = VINDEX_OK;
-    if (!mean || !centred || !products || !matrix || !values || !s->directions)
+    if (!centred || !products || !matrix || !values || !s->directions)
         status = vx_fail_memory(dim * dim, sizeof *matrix, "codes: principal directions");
     if (status == VINDEX_OK) {
-        for (size_t i = 0; i < count * dim; i++) centred[i] = s->learnt[i] - mean[i % dim];
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < dim; j++)
+                centred[i * dim + j] = s->learnt[i * dim + j] - s->mean[j];
         vx_sproduct product = {
             .m = dim, .k = count, .alpha = 1, .a = centred, .c = products, .a_transposed = true};
         vx_ssyrk(&product, s->threads);
@@ -136,7 +148,6 @@ static vindex_status find_directions(study *s) {
         status = vx_eigen(matrix, dim, values);
         for (size_t i = 0; i < dim * dim; i++) s->directions[i] = (float)matrix[i];
     }
-    vx_free(mean);
     vx_free(centred);
     vx_free(products);
     vx_free(matrix);
@@ -169,21 +180,19 @@ static vindex_status measure_skew(const float *matrix, size_t head, size_t dim, 
 
 static vindex_status make(study *s, vx_coding coding, size_t head, vx_coder *coder) {
     size_t dim = s->space->dim;
-    float *matrix = NULL, *mean;
+    bool pca = coding == VX_CODING_PCA;
     double skew = 0;
-    if (coding == VX_CODING_PCA) {
-        if (!s->directions) VX_TRY(find_directions(s));
-        VX_TRY(measure_skew(s->directions, head, dim, s->threads, &skew));
-        matrix = vx_alloc(head * dim, sizeof *matrix);
-        if (!matrix) return vx_fail_memory(head * dim, sizeof *matrix, "codes");
-        memcpy(matrix, s->directions, head * dim * sizeof *matrix);
+    if (pca && !s->directions) VX_TRY(find_directions(s));
+    if (pca) VX_TRY(measure_skew(s->directions, head, dim, s->threads, &skew));
+    float *mean = vx_alloc(dim, sizeof *mean);
+    float *matrix = pca && mean ? vx_alloc(head * dim, sizeof *matrix) : NULL;
+    if (!mean || (pca && !matrix)) {
+        vx_free(mean);
+        return vx_fail_memory(pca ? head * dim : dim, sizeof *mean, "codes");
     }
-    mean = mean_of(s);
-    if (!mean) {
-        vx_free(matrix);
-        return vx_fail_memory(dim, sizeof *mean, "codes");
-    }
-    VX_TRY(vx_coder_make(dim, mean, matrix, matrix ? head : dim, coder));
+    memcpy(mean, s->mean, dim * sizeof *mean);
+    if (pca) memcpy(matrix, s->directions, head * dim * sizeof *matrix);
+    VX_TRY(vx_coder_make(dim, mean, matrix, pca ? head : dim, coder));
     coder->refined = coding == VX_CODING_REFINED;
     coder->skew = skew;
     return VINDEX_OK;
@@ -191,20 +200,15 @@ static vindex_status make(study *s, vx_coding coding, size_t head, vx_coder *cod
 
 /* Encodes the held-out rows. */
 static void encode_rows(const study *s, const vx_space *space, const vx_block *block, float *work) {
-    const vx_kernels *kernels = vx_kernels_get();
     for (size_t at = 0; at < s->row_count; at += VX_CODER_ROWS) {
-        vx_measure measures[VX_CODER_ROWS];
-        size_t count = VX_MIN(s->row_count - at, (size_t)VX_CODER_ROWS);
-        for (size_t r = 0; r < count; r++)
-            measures[r] = vx_measure_row(space, kernels, s->rows + (at + r) * space->dim);
         vx_code_task task = {.rows = s->rows + at * space->dim,
-                             .measures = measures,
-                             .count = count,
+                             .measures = s->measures + at,
+                             .count = VX_MIN(s->row_count - at, (size_t)VX_CODER_ROWS),
                              .codes = block->codes,
                              .planes = block->planes,
                              .at = at,
                              .work = work};
-        vx_codes_encode(space, kernels, &task);
+        vx_codes_encode(space, vx_kernels_get(), &task);
     }
 }
 

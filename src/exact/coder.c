@@ -89,16 +89,16 @@ static void multiply(const vx_coder *coder, const vx_kernels *kernels, const flo
 
 void vx_coder_rotate(const vx_coder *coder, const vx_kernels *kernels, float *v, size_t count,
                      float *y, float *scratch) {
-    size_t stride = vx_padded(coder->dim), padded = vx_padded(coder->head);
-    if (coder->matrix) multiply(coder, kernels, v, count, y, scratch);
-    for (size_t r = 0; r < count; r++) {
-        float *head = y + r * padded;
-        if (!coder->matrix) {
-            vx_rotation_apply(&coder->rotation, kernels, v + r * stride);
-            memcpy(head, v + r * stride, coder->head * sizeof *head);
-        }
-        memset(head + coder->head, 0, (padded - coder->head) * sizeof *head);
+    size_t padded = vx_padded(coder->head);
+    if (coder->matrix) {
+        multiply(coder, kernels, v, count, y, scratch);
+    } else {
+        if (y != v) memcpy(y, v, count * padded * sizeof *y);
+        for (size_t r = 0; r < count; r++)
+            vx_rotation_apply(&coder->rotation, kernels, y + r * padded);
     }
+    for (size_t r = 0; r < count; r++)
+        memset(y + r * padded + coder->head, 0, (padded - coder->head) * sizeof *y);
 }
 
 void vx_coder_rotate_query(const vx_coder *coder, const vx_kernels *kernels, const double *w,
@@ -130,6 +130,6 @@ double vx_coder_error(const vx_coder *coder) {
 double vx_coder_tail(const vx_coder *coder, double norm, double head) {
     if (!coder->matrix) return 0;
     double least = fmax(head * (1 - 0x1p-40) - rotation_error(coder) * norm, 0);
-    double square = norm * norm * (1 + 0x1p-20) - least * least * (1 - coder->skew);
+    double square = norm * norm * (1 + 0x1p-19) - least * least * (1 - coder->skew);
     return sqrt(fmax(square, 0)) * (1 + 0x1p-40);
 }

@@ -41,8 +41,8 @@ enum { VX_CODER_ROWS = 32 };
 /* Numbers of scratch memory that vx_coder_rotate needs. */
 VX_SHARED size_t vx_coder_scratch(const vx_coder *coder);
 
-/* The heads y (count x vx_padded(head), padding zero) of centred rows v (count x vx_padded(dim));
- * v is changed. */
+/* The heads y (count x vx_padded(head), padding zero) of centred rows v (count x vx_padded(dim),
+ * padding zero). Signs may rotate in place, y being v. */
 VX_SHARED void vx_coder_rotate(const vx_coder *coder, const vx_kernels *kernels, float *v,
                                size_t count, float *y, float *scratch);
 

@@ -28,67 +28,88 @@ static bool is_unit(const vx_space *space) {
 
 /* Scratch memory of vx_codes_encode. */
 typedef struct scratch {
-    float *v, *y, *rotation;
-    unsigned char *levels; /* one row's */
+    float *v, *y;          /* VX_CODER_ROWS each; signs rotate in place */
+    float *rest;           /* one row's, */
+    unsigned char *levels; /* as are these */
+    float *rotation;
 } scratch;
 
 static scratch place(const vx_coder *coder, float *work) {
-    size_t padded = vx_padded(coder->dim);
-    float *y = work + VX_CODER_ROWS * padded;
-    float *levels = y + VX_CODER_ROWS * vx_padded(coder->head);
-    return (scratch){work, y, levels + padded, (unsigned char *)(void *)levels};
+    size_t padded = vx_padded(coder->dim), head = vx_padded(coder->head);
+    float *y = coder->matrix ? work + VX_CODER_ROWS * padded : work;
+    float *rest = y + VX_CODER_ROWS * head, *levels = rest + head;
+    return (scratch){work, y, rest, (unsigned char *)(void *)levels, levels + head};
 }
 
 size_t vx_codes_work(const vx_coder *coder) {
-    size_t padded = vx_padded(coder->dim);
-    return VX_CODER_ROWS * (padded + vx_padded(coder->head)) + padded + vx_coder_scratch(coder);
+    size_t rows =
+        coder->matrix ? vx_padded(coder->dim) + vx_padded(coder->head) : vx_padded(coder->dim);
+    return VX_CODER_ROWS * rows + 2 * vx_padded(coder->head) + vx_coder_scratch(coder);
 }
 
-/* The row as its codes see it: as the metric does, less the mean. */
-static void form_row(const vx_space *space, const vx_kernels *kernels, const void *row,
-                     const vx_measure *measure, float *v) {
-    const float *mean = space->coder->mean;
+/* The row as its codes see it: as the metric does, less the mean; answers its norm. */
+static double form_row(const vx_space *space, const vx_kernels *kernels, const void *row,
+                       const vx_measure *measure, float *v) {
+    const float *mean = space->coder->mean, *numbers = row;
     double factor = !is_unit(space) ? 1 : measure->square > 0 ? 1 / sqrt(measure->square) : 0;
-    kernels->widen[space->dtype](row, space->dim, v);
-    const float single = (float)factor;
-    if (measure->mean == 0) /* three roundings: docs/exactness.md counts them */
-        for (size_t j = 0; j < space->dim; j++) v[j] = v[j] * single - mean[j];
-    else
+    double square = 0;
+    if (space->dtype != VINDEX_F32) {
+        kernels->widen[space->dtype](row, space->dim, v);
+        numbers = v;
+    }
+    if (measure->mean == 0) { /* three roundings: docs/exactness.md counts them */
+        square = kernels->code_centre(numbers, (float)factor, mean, space->dim, v);
+    } else {
         for (size_t j = 0; j < space->dim; j++)
-            v[j] = (float)(((double)v[j] - measure->mean) * factor - (double)mean[j]);
-    memset(v + space->dim, 0, (vx_padded(space->dim) - space->dim) * sizeof *v);
+            v[j] = (float)(((double)numbers[j] - measure->mean) * factor - (double)mean[j]);
+        memset(v + space->dim, 0, (vx_padded(space->dim) - space->dim) * sizeof *v);
+    }
+    /* Squares of next to nothing are lost in single precision. */
+    if (square < NORM_LEAST * NORM_LEAST * 64)
+        square = kernels->settle_products[VINDEX_F32](NULL, NULL, v, space->dim, 0).square;
+    return sqrt(square);
 }
 
-/* Nibbles into lane `lane` of a group's lines of dimensions. */
+/* Nibbles into lane `lane` of a group's lines of dimensions: four bytes of low ones and four of
+ * high ones become four of both. */
 static void store_levels(const unsigned char *levels, size_t head, unsigned char *lines,
                          size_t lane) {
-    for (size_t i = 0; i < head; i += VX_CODE_DIMS) {
+    unsigned char *to = lines + lane * 4;
+    for (size_t i = 0; i < head; i += VX_CODE_DIMS, to += VX_CODE_LINE) {
         uint32_t low, high;
         memcpy(&low, levels + i, sizeof low);
         memcpy(&high, levels + i + 4, sizeof high);
         low |= high << 4;
-        memcpy(lines + i / VX_CODE_DIMS * VX_CODE_LINE + lane * 4, &low, sizeof low);
+        memcpy(to, &low, sizeof low);
     }
 }
 
-/* |y - scale u|, rounded up; the sums may err by the term with 2^-50. */
-static float rest_of(vx_code_sums sums, double scale, size_t dim) {
-    double square = sums.square - 2 * scale * sums.dot + scale * scale * sums.units;
-    square = fmax(square, 0) + (double)(dim + 64) * 0x1p-50 * sums.square;
-    return vx_round_up(sqrt(square) * (1 + 0x1p-22));
+/* At least the root of the sum of squares of a row of that norm: of a sum that has been rounded,
+ * and without what single precision cannot square. */
+static float rest_of(double square, double norm) {
+    return vx_round_up(sqrt(square) * (1 + 0x1p-20) + norm * 0x1p-30);
 }
 
-/* The second plane: what the first leaves of y, which is mostly within one of its scales. */
+/* The scale of levels; with no more bits than make its product with a level exact. */
+static float second_scale(vx_code_fit fit) {
+    float scale = (float)(2 * fit.dot / fit.units);
+    uint32_t bits;
+    memcpy(&bits, &scale, sizeof bits);
+    bits &= 0xffffff00u;
+    memcpy(&scale, &bits, sizeof scale);
+    return scale;
+}
+
+/* The second plane: what the first left of y in own->rest, which is mostly within one of its
+ * scales. */
 static void encode_plane(const vx_space *space, const vx_kernels *kernels, const scratch *own,
-                         const float *y, float scale, unsigned char *plane) {
+                         float scale, double norm, unsigned char *plane) {
     size_t dim = space->dim, nibbles = vx_plane_nibbles(dim);
-    float *rest = own->rotation;
-    for (size_t j = 0; j < dim; j++) rest[j] = y[j] - scale * ((float)own->levels[j] - 7.5f);
-    memset(rest + dim, 0, (vx_padded(dim) - dim) * sizeof *rest);
     float step = scale * (float)SECOND_STEP;
-    vx_code_sums sums = kernels->encode(rest, dim, step > 0 ? 1 / step : 0, 4, own->levels);
-    vx_plane_numbers numbers = {.scale = (float)(2 * sums.dot / sums.units)};
-    numbers.rest = rest_of(sums, (double)numbers.scale / 2, dim);
+    vx_code_fit fit = kernels->code_fit(own->rest, dim, step > 0 ? 1 / step : 0, own->levels);
+    vx_plane_numbers numbers = {.scale = second_scale(fit)};
+    double square = kernels->code_left(own->rest, own->levels, dim, numbers.scale / 2, own->rest);
+    numbers.rest = rest_of(square, norm);
     memcpy(plane, &numbers, sizeof numbers);
     for (size_t i = 0; i < nibbles; i++)
         plane[sizeof numbers + i] = (unsigned char)(own->levels[i] | own->levels[nibbles + i] << 4);
@@ -109,53 +130,76 @@ static void store_numbers(const vx_code_shape *shape, const row_numbers *numbers
     if (shape->tailed) memcpy(dword + VX_CODE_LINE, &numbers->tail, sizeof numbers->tail);
 }
 
-/* With the least-squares scale s = sum y u / sum u^2 the rest y - s u is orthogonal to s u, and its
- * square is |y|^2 - (sum y u)^2 / sum u^2. The scale that is kept is the bf16 next to it. */
-static void encode_row(const vx_space *space, const vx_kernels *kernels, const vx_code_task *task,
-                       size_t r, double norm, const scratch *own) {
+/* A head y of a row of that norm: its levels, and the numbers that go with them. With the
+ * least-squares scale s = sum y u / sum u^2 the rest y - s u is orthogonal to s u; the scale that
+ * is kept is the bf16 next to it. */
+static row_numbers encode_head(const vx_space *space, const vx_kernels *kernels, const float *y,
+                               double norm, const scratch *own) {
     const vx_coder *coder = space->coder;
-    vx_code_shape shape = vx_coder_shape(coder, space->metric);
-    size_t at = task->at + r, lane = at % VX_CODE_ROWS, head = coder->head;
-    unsigned char *group = task->codes + vx_codes_bytes(&shape, at - lane);
-    const float *y = own->y + r * vx_padded(head);
+    size_t head = coder->head;
     double head_norm = norm, step = coder->refined ? STEP_REFINED : STEP_ALONE;
-    row_numbers numbers = {.scale = NAN};
+    row_numbers numbers = {0};
+    if (coder->matrix)
+        head_norm = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, y, head, 0).square);
+    /* Of a head next to nothing the code is 0. */
+    bool some = norm > 0 && head_norm > norm * 0x1p-30;
+    float steps = some ? (float)(sqrt((double)head) / (step * head_norm)) : 0;
+    vx_code_fit fit = kernels->code_fit(y, head, steps, own->levels);
+    if (some) numbers.scale = vx_bf16_value(vx_bf16_near((float)(2 * fit.dot / fit.units)));
+    double square = kernels->code_left(y, own->levels, head, numbers.scale / 2, own->rest);
+    numbers.rest = rest_of(square, norm);
+    if (space->metric == VINDEX_INNER_PRODUCT)
+        numbers.second = vx_round_up(norm * (1 + (double)VX_CODE_SCALE_ERROR) + 1e-30);
+    else
+        numbers.second = (float)(norm * norm / 2 * (1 - 0x1p-18));
+    if (coder->matrix) numbers.tail = vx_round_up(vx_coder_tail(coder, norm, head_norm));
+    return numbers;
+}
+
+static bool is_judged(const vx_space *space, const vx_measure *measure, double norm) {
+    return fits(norm) && !(is_unit(space) && isnan(vx_aux_of(space, measure)));
+}
+
+static void encode_row(const vx_space *space, const vx_kernels *kernels, const vx_code_task *task,
+                       size_t r, const float *y, double norm) {
+    const vx_coder *coder = space->coder;
+    const scratch own = place(coder, task->work);
+    vx_code_shape shape = vx_coder_shape(coder, space->metric);
+    size_t at = task->at + r, lane = at % VX_CODE_ROWS;
+    unsigned char *group = task->codes + vx_codes_bytes(&shape, at - lane);
     unsigned char *plane = task->planes + at * vx_plane_stride(space->dim);
-    if (coder->refined) memset(plane, 0, vx_plane_stride(space->dim));
-    bool judged = fits(norm) && !isnan(vx_aux_of(space, &task->measures[r]));
-    if (judged) {
-        if (coder->matrix)
-            head_norm = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, y, head, 0).square);
-        float steps = head_norm > norm * 0x1p-30 && norm > 0
-                          ? (float)(sqrt((double)head) / (step * head_norm))
-                          : 0;
-        vx_code_sums sums = kernels->encode(y, head, steps, 4, own->levels);
-        store_levels(own->levels, head, group + vx_code_numbers(&shape) * VX_CODE_LINE, lane);
-        double scale = (double)vx_bf16_value(vx_bf16_near((float)(2 * sums.dot / sums.units))) / 2;
-        numbers.scale = (float)(2 * scale);
-        numbers.rest = rest_of(sums, scale, head);
-        numbers.second = (float)(norm * norm / 2 * (1 - 0x1p-20));
-        if (space->metric == VINDEX_INNER_PRODUCT)
-            numbers.second = vx_round_up(norm * (1 + (double)VX_CODE_SCALE_ERROR) + 1e-30);
-        numbers.tail = vx_round_up(vx_coder_tail(coder, norm, head_norm));
-        if (coder->refined) encode_plane(space, kernels, own, y, numbers.scale, plane);
+    row_numbers numbers = {.scale = NAN};
+    if (lane == 0) memset(group, 0, vx_code_group_bytes(&shape)); /* rows that may not come */
+    if (is_judged(space, &task->measures[r], norm)) {
+        numbers = encode_head(space, kernels, y, norm, &own);
+        store_levels(own.levels, coder->head, group + vx_code_numbers(&shape) * VX_CODE_LINE, lane);
+        if (coder->refined) encode_plane(space, kernels, &own, numbers.scale, norm, plane);
+    } else if (coder->refined) {
+        memset(plane, 0, vx_plane_stride(space->dim));
     }
     store_numbers(&shape, &numbers, group, lane);
 }
 
 void vx_codes_encode(const vx_space *space, const vx_kernels *kernels, const vx_code_task *task) {
-    scratch own = place(space->coder, task->work);
+    const vx_coder *coder = space->coder;
+    scratch own = place(coder, task->work);
     size_t stride = vx_space_stride(space), padded = vx_padded(space->dim);
-    double norms[VX_CODER_ROWS];
-    for (size_t r = 0; r < task->count; r++) {
-        float *v = own.v + r * padded;
-        form_row(space, kernels, (const char *)task->rows + r * stride, &task->measures[r], v);
-        norms[r] = sqrt(kernels->settle_products[VINDEX_F32](NULL, NULL, v, space->dim, 0).square);
-        /* What is never judged may not overflow on its way either. */
-        if (!fits(norms[r])) memset(v, 0, space->dim * sizeof *v);
+    size_t each = coder->matrix ? VX_CODER_ROWS : 1; /* one stays nearest; a matrix wants many */
+    for (size_t first = 0; first < task->count; first += each) {
+        size_t count = VX_MIN(each, task->count - first);
+        double norms[VX_CODER_ROWS];
+        for (size_t i = 0; i < count; i++) {
+            float *v = own.v + i * padded;
+            const char *row = (const char *)task->rows + (first + i) * stride;
+            norms[i] = form_row(space, kernels, row, &task->measures[first + i], v);
+            /* What is never judged may not overflow on its way either. */
+            if (!fits(norms[i])) memset(v, 0, space->dim * sizeof *v);
+        }
+        vx_coder_rotate(coder, kernels, own.v, count, own.y, own.rotation);
+        for (size_t i = 0; i < count; i++)
+            encode_row(space, kernels, task, first + i, own.y + i * vx_padded(coder->head),
+                       norms[i]);
     }
-    vx_coder_rotate(space->coder, kernels, own.v, task->count, own.y, own.rotation);
-    for (size_t r = 0; r < task->count; r++) encode_row(space, kernels, task, r, norms[r], &own);
 }
 
 vx_codes vx_codes_at(const vx_space *space, const unsigned char *codes, size_t first,

@@ -36,6 +36,7 @@ typedef struct vx_code_task {
 } vx_code_task;
 
 VX_SHARED size_t vx_codes_work(const vx_coder *coder);
+/* The first row of a group clears it: encode that before others, and none on another thread. */
 VX_SHARED void vx_codes_encode(const vx_space *space, const vx_kernels *kernels,
                                const vx_code_task *task);
 

@@ -30,20 +30,29 @@ void vx_rotation_free(vx_rotation *rotation) {
     *rotation = (vx_rotation){0};
 }
 
+/* Where the window of a round begins, and where the numbers outside it do. */
+static size_t window_at(const vx_rotation *rotation, int round) {
+    return round % 2 ? rotation->dim - rotation->window : 0;
+}
+static size_t outside_at(const vx_rotation *rotation, int round) {
+    return round % 2 ? 0 : rotation->window;
+}
+
 void vx_rotation_apply(const vx_rotation *rotation, const vx_kernels *kernels, float *values) {
+    size_t outside = rotation->dim - rotation->window;
     for (int round = 0; round < rotation->rounds; round++) {
         const float *signs = rotation->signs + (size_t)round * rotation->dim;
-        for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
-        size_t start = round % 2 ? rotation->dim - rotation->window : 0;
-        kernels->hadamard(values + start, rotation->window, rotation->factor);
+        size_t start = window_at(rotation, round), rest = outside_at(rotation, round);
+        for (size_t i = rest; i < rest + outside; i++) values[i] *= signs[i];
+        kernels->hadamard(values + start, signs + start, rotation->window, rotation->factor);
     }
 }
 
 void vx_rotation_undo(const vx_rotation *rotation, const vx_kernels *kernels, float *values) {
     for (int round = rotation->rounds - 1; round >= 0; round--) {
         const float *signs = rotation->signs + (size_t)round * rotation->dim;
-        size_t start = round % 2 ? rotation->dim - rotation->window : 0;
-        kernels->hadamard(values + start, rotation->window, rotation->factor);
+        kernels->hadamard(values + window_at(rotation, round), NULL, rotation->window,
+                          rotation->factor);
         for (size_t i = 0; i < rotation->dim; i++) values[i] *= signs[i];
     }
 }

@@ -53,6 +53,9 @@ size_t vx_flat_codes_bytes(const vx_flat *flat, size_t rows);
 size_t vx_flat_planes_bytes(const vx_flat *flat, size_t rows);
 /* Gives block b memory of its own for `capacity` rows and moves its rows there. */
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity);
+/* Kernels read a line behind the last second plane, of row count - 1, and multiply it with zeros.
+ */
+void vx_flat_clear_behind(const vx_flat *flat, const vx_block *block, size_t count);
 /* Room for the list of count blocks. */
 vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count);
 

@@ -221,6 +221,11 @@ static char *block_memory(size_t bytes) {
     return vx_alloc(whole - bytes <= bytes / 64 ? whole : bytes, 1);
 }
 
+void vx_flat_clear_behind(const vx_flat *flat, const vx_block *block, size_t count) {
+    if (flat->coder.refined)
+        memset(block->planes + count * vx_plane_stride(flat->space.dim), 0, VX_CODE_LINE);
+}
+
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     size_t stride = vx_flat_stride(flat), data_bytes, bytes;
     capacity = (capacity + VX_CODE_ROWS - 1) / VX_CODE_ROWS * VX_CODE_ROWS;
@@ -236,7 +241,6 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     unsigned char *planes = extra > codes_size ? codes + codes_size : NULL;
     char *data = memory + extra;
     float *aux = (float *)(void *)(data + data_bytes); /* 16 rows: whole floats, aligned */
-    if (codes) memset(codes, 0, extra);
     memset(aux, 0, capacity * sizeof *aux);
     if (block->count) {
         if (flat->space.coder) {
@@ -251,6 +255,7 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     *block = (vx_block){
         .data = data, .aux = aux, .codes = codes, .planes = planes, .count = block->count};
     flat->capacities[b] = capacity;
+    vx_flat_clear_behind(flat, block, block->count);
     return VINDEX_OK;
 }
 
@@ -273,27 +278,46 @@ static vindex_status reserve(vx_flat *flat, size_t total) {
     return VINDEX_OK;
 }
 
+/* What will be stored next comes into the cache while this is encoded. */
+static void fetch(const float *vector, size_t dim) {
+    for (size_t j = 0; j < dim; j += 64 / sizeof *vector) __builtin_prefetch(vector + j, 0, 2);
+}
+
+/* Stores a few vectors from row `to` of a block on, and their codes where there is `work`. */
+static void store_piece(const vx_flat *flat, const vx_block *block, const float *vectors, size_t to,
+                        size_t count, float *work) {
+    size_t stride = vx_flat_stride(flat), dim = flat->space.dim;
+    char *data = (char *)(uintptr_t)block->data + to * stride;
+    float *aux = (float *)(uintptr_t)block->aux + to;
+    vx_measure measures[VX_CODER_ROWS];
+    flat->kernels->narrow[flat->space.dtype](vectors, count * dim, data);
+    for (size_t i = 0; i < count; i++) {
+        if (work) fetch(vectors + (count + i) * dim, dim);
+        measures[i] = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
+        aux[i] = vx_aux_of(&flat->space, &measures[i]);
+    }
+    if (work) vx_flat_encode(flat, block, to, measures, count, work);
+}
+
 /* Stores vectors in reserved rows first ... first+n-1, all of one block, with their codes; work
- * holds vx_codes_work numbers per thread where there are some. */
+ * holds vx_codes_work numbers per thread where there are some. Threads take whole groups of codes.
+ */
 static void store(vx_flat *flat, const float *vectors, size_t first, size_t n, int threads,
                   float *work) {
     const vx_block *block = &flat->blocks[first / flat->block_rows];
-    size_t at = first % flat->block_rows, stride = vx_flat_stride(flat), dim = flat->space.dim;
+    size_t at = first % flat->block_rows, end = at + n, dim = flat->space.dim;
     size_t numbers = work ? vx_codes_work(&flat->coder) : 0;
     if (n * dim < 1 << 16) threads = 1;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (size_t start = 0; start < n; start += VX_CODER_ROWS) {
-        size_t count = VX_MIN(n - start, (size_t)VX_CODER_ROWS), to = at + start;
+    for (size_t piece = at / VX_CODER_ROWS; piece < (end + VX_CODER_ROWS - 1) / VX_CODER_ROWS;
+         piece++) {
+        size_t to = VX_MAX(at, piece * VX_CODER_ROWS);
+        size_t count = VX_MIN(end, (piece + 1) * VX_CODER_ROWS) - to;
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        char *data = (char *)(uintptr_t)block->data + to * stride;
-        vx_measure measures[VX_CODER_ROWS];
-        flat->kernels->narrow[flat->space.dtype](vectors + start * dim, count * dim, data);
-        for (size_t i = 0; i < count; i++) {
-            measures[i] = vx_measure_row(&flat->space, flat->kernels, data + i * stride);
-            ((float *)(uintptr_t)block->aux)[to + i] = vx_aux_of(&flat->space, &measures[i]);
-        }
-        if (work) vx_flat_encode(flat, block, to, measures, count, work + thread * numbers);
+        store_piece(flat, block, vectors + (to - at) * dim, to, count,
+                    work ? work + thread * numbers : NULL);
     }
+    vx_flat_clear_behind(flat, block, end);
 }
 
 static void count_rows(vx_flat *flat, size_t total) {

@@ -214,7 +214,8 @@ static void choose_links(const finder *f, vx_walker *w, size_t row, size_t l, bo
     const vx_hnsw *hnsw = w->hnsw;
     const vx_layer *layer = &hnsw->layers[l];
     size_t own = l ? vx_layer_find(layer, b->starts[l], b->ends[l], (uint32_t)row) : row;
-    const uint64_t *near = b->near[l] + (own - b->starts[l]) * b->near_count[l];
+    const uint64_t *near = b->near[l];
+    if (near) near += (own - b->starts[l]) * b->near_count[l];
     size_t count = merge_candidates(met ? w : NULL, near, b->near_count[l], hnsw->ef_construction,
                                     f->candidates);
     vx_hnsw_select(w, layer, (uint32_t)row, f->candidates, count, hnsw->m,

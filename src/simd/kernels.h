@@ -259,6 +259,14 @@ typedef struct vx_code_sums {
     double dot, units, square;
 } vx_code_sums;
 
+/* Sums of y u and u^2. */
+typedef struct vx_code_fit {
+    double dot, units;
+} vx_code_fit;
+
+/* The longest chain of roundings in what code_centre, code_fit and code_left answer. */
+enum { VX_CODE_FIT_CHAIN = 16 };
+
 typedef struct vx_kernels {
     const char *name;
     size_t tile_rows, tile_queries;
@@ -342,8 +350,9 @@ typedef struct vx_kernels {
      * multiple of 64. Reads up to 63 bytes behind the row. */
     int32_t (*code_refine)(const unsigned char *row, size_t bytes, const int8_t *z);
 
-    /* Walsh-Hadamard transform of n = 2^k numbers, unscaled but for the factor. */
-    void (*hadamard)(float *values, size_t n, float factor);
+    /* Multiplies n = 2^k numbers by signs (NULL: by nothing), transforms them (Walsh-Hadamard) and
+     * multiplies them by the factor. The same bits on every machine. */
+    void (*hadamard)(float *values, const float *signs, size_t n, float factor);
 
     /* Quantises a rotated row, with zeros up to a multiple of eight numbers, whose numbers times
      * `steps` are within +-1e9: a level 0 ... most = 2^bits - 1 per number, padding included;
@@ -351,6 +360,17 @@ typedef struct vx_kernels {
      */
     vx_code_sums (*encode)(const float *values, size_t dim, float steps, int bits,
                            unsigned char *levels);
+
+    /* What certified codes are made of, the same bits on every machine; v, y and rest have zeros up
+     * to vx_padded(dim) numbers, levels room for as many. code_centre: v = x factor - mean, which
+     * takes two roundings; answers |v|^2. code_fit: the level 0 ... 15 of each number of y, times
+     * `steps` and within +-1e9 then; answers sums of y u and u^2 with u = 2 level - 15. code_left:
+     * rest = y - half u, which takes one rounding where half has no more than 20 bits; answers its
+     * square. Sums in single precision pass through no more than VX_CODE_FIT_CHAIN roundings. */
+    double (*code_centre)(const float *x, float factor, const float *mean, size_t dim, float *v);
+    vx_code_fit (*code_fit)(const float *y, size_t dim, float steps, unsigned char *levels);
+    double (*code_left)(const float *y, const unsigned char *levels, size_t dim, float half,
+                        float *rest);
 
     /* The lines of a group of fewer than 8 bits (without its numbers) as lines of bytes. */
     void (*level_expand)(const vx_level_shape *shape, const unsigned char *lines,

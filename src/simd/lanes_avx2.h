@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { LANES = 8, TILE_VECTORS = 2, TILE_QUERIES = 6 };
-enum { CODE_GROUPS = 1, CODE_QUERIES = 4 };
+enum { CODE_GROUPS = 1, CODE_QUERIES = 4, HADAMARD_VECTORS = 8 };
 
 typedef __m256 lanes;
 
@@ -100,6 +100,17 @@ static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
 }
 static inline lanes ints_floats(ints v) {
     return _mm256_cvtepi32_ps(v);
+}
+/* Rounded towards zero; and numbers of 0 to 255 as bytes. */
+static inline ints lanes_ints(lanes v) {
+    return _mm256_cvttps_epi32(v);
+}
+static inline void ints_store_bytes(unsigned char *p, ints v) {
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+}
+static inline ints ints_load_bytes(const unsigned char *p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
 }
 /* The upper and the lower bf16 of each dword. */
 static inline lanes bytes_upper(bytes v) {

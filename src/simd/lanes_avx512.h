@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { LANES = 16, TILE_VECTORS = 2, TILE_QUERIES = 12 };
-enum { CODE_GROUPS = 2, CODE_QUERIES = 12 };
+enum { CODE_GROUPS = 2, CODE_QUERIES = 12, HADAMARD_VECTORS = 16 };
 
 typedef __m512 lanes;
 
@@ -133,6 +133,16 @@ static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
 }
 static inline lanes ints_floats(ints v) {
     return _mm512_cvtepi32_ps(v);
+}
+/* Rounded towards zero; and numbers of 0 to 255 as bytes. */
+static inline ints lanes_ints(lanes v) {
+    return _mm512_cvttps_epi32(v);
+}
+static inline void ints_store_bytes(unsigned char *p, ints v) {
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(v));
+}
+static inline ints ints_load_bytes(const unsigned char *p) {
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 /* The upper and the lower bf16 of each dword. */
 static inline lanes bytes_upper(bytes v) {

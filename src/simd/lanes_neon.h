@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { LANES = 4, TILE_VECTORS = 4, TILE_QUERIES = 6 };
-enum { CODE_GROUPS = 1, CODE_QUERIES = 4 };
+enum { CODE_GROUPS = 1, CODE_QUERIES = 4, HADAMARD_VECTORS = 16 };
 
 typedef float32x4_t lanes;
 
@@ -37,7 +37,8 @@ static inline lanes lanes_fma(lanes a, lanes b, lanes c) {
     return vfmaq_f32(c, a, b);
 }
 static inline float lanes_sum(lanes v) {
-    return vaddvq_f32(v);
+    float32x2_t halves = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(vpadd_f32(halves, halves), 0);
 }
 
 static inline uint32_t lanes_bits(uint32x4_t mask) {
@@ -103,6 +104,22 @@ static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
 }
 static inline lanes ints_floats(ints v) {
     return vcvtq_f32_s32(v);
+}
+/* Rounded towards zero; and numbers of 0 to 255 as bytes. */
+static inline ints lanes_ints(lanes v) {
+    return vcvtq_s32_f32(v);
+}
+static inline void ints_store_bytes(unsigned char *p, ints v) {
+    uint16x4_t words = vmovn_u32(vreinterpretq_u32_s32(v));
+    uint32x2_t four = vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words)));
+    uint32_t stored = vget_lane_u32(four, 0);
+    memcpy(p, &stored, sizeof stored);
+}
+static inline ints ints_load_bytes(const unsigned char *p) {
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    uint16x8_t words = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)));
+    return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(words)));
 }
 /* The upper and the lower bf16 of each dword. */
 static inline lanes bytes_upper(bytes v) {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { LANES = 4, TILE_VECTORS = 2, TILE_QUERIES = 4 };
-enum { CODE_GROUPS = 1, CODE_QUERIES = 2 };
+enum { CODE_GROUPS = 1, CODE_QUERIES = 2, HADAMARD_VECTORS = 8 };
 
 typedef float lanes __attribute__((vector_size(16)));
 
@@ -128,6 +128,16 @@ static inline ints ints_dot_wide(ints sum, bytes codes, bytes query) {
 }
 static inline lanes ints_floats(ints v) {
     return __builtin_convertvector(v, lanes);
+}
+/* Rounded towards zero; and numbers of 0 to 255 as bytes. */
+static inline ints lanes_ints(lanes v) {
+    return __builtin_convertvector(v, ints);
+}
+static inline void ints_store_bytes(unsigned char *p, ints v) {
+    for (int i = 0; i < LANES; i++) p[i] = (unsigned char)v[i];
+}
+static inline ints ints_load_bytes(const unsigned char *p) {
+    return (ints){p[0], p[1], p[2], p[3]};
 }
 /* The upper and the lower bf16 of each dword. */
 static inline lanes bytes_upper(bytes v) {

@@ -105,6 +105,20 @@ START_TEST(rows_beyond_single_precision_are_left_to_settling) {
 }
 END_TEST
 
+START_TEST(rounding_up_finds_the_next_float) {
+    static const double values[] = {
+        0,      -0.0,    1,    -1,    0.1,      -0.1,      1e-50,   -1e-50,   1e-42,    -1e-42,
+        3.4e38, -3.4e38, 1e39, -1e39, 0x1p-149, -0x1p-149, 1.0 / 3, -1.0 / 3, 16777217, -16777217};
+    for (size_t i = 0; i < VX_COUNT(values); i++) {
+        float near = (float)values[i];
+        float up = (double)near < values[i] ? nextafterf(near, INFINITY) : near;
+        float found = vx_round_up(values[i]);
+        ck_each(!memcmp(&found, &up, sizeof up), "%g became %g", values[i], (double)found);
+    }
+    ck_assert_float_nan(vx_round_up(NAN));
+}
+END_TEST
+
 START_TEST(the_largest_aux_knows_nan) {
     static const float sets[][4] = {
         {NAN, 1, 2, 0}, {1, NAN, 2, 3}, {1, 2, 3, NAN}, {0, NAN, NAN, 1}};
@@ -118,4 +132,5 @@ END_TEST
 
 TEST_MAIN_PER_LEVEL("exact/bound", filter_keys_lie_within_their_limits,
                     a_tighter_bound_would_lose_neighbours,
-                    rows_beyond_single_precision_are_left_to_settling, the_largest_aux_knows_nan)
+                    rows_beyond_single_precision_are_left_to_settling,
+                    rounding_up_finds_the_next_float, the_largest_aux_knows_nan)

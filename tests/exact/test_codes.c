@@ -363,6 +363,81 @@ START_TEST(levels_count_alike) {
 }
 END_TEST
 
+/* All that the kernels which make codes answer of a row. */
+typedef struct making {
+    double square, left;
+    vx_code_fit fit;
+    float *numbers; /* v, then the rest, padded */
+    unsigned char *levels;
+} making;
+
+static const float MAKING_FACTOR = 0.75f, MAKING_STEPS = 2.5f, MAKING_HALF = 0.4375f;
+
+static making make_codes(const vx_kernels *kernels, const float *x, const float *mean, size_t dim) {
+    size_t padded = vx_padded(dim);
+    making made = {.numbers = malloc(2 * padded * sizeof(float)), .levels = malloc(padded)};
+    float *v = made.numbers, *rest = v + padded;
+    memset(v, 0xff, 2 * padded * sizeof *v);
+    made.square = kernels->code_centre(x, MAKING_FACTOR, mean, dim, v);
+    made.fit = kernels->code_fit(v, dim, MAKING_STEPS, made.levels);
+    made.left = kernels->code_left(v, made.levels, dim, MAKING_HALF, rest);
+    return made;
+}
+
+/* Against a double loop: numbers bit by bit, sums within the roundings that the bounds count. */
+static void check_making(const making *made, const float *x, const float *mean, size_t dim,
+                         const char *name) {
+    const float *v = made->numbers, *rest = v + vx_padded(dim);
+    double gamma = vx_gamma(VX_CODE_FIT_CHAIN), lost = 1e-36;
+    double square = 0, dot = 0, size = 0, units = 0, left = 0;
+    for (size_t j = 0; j < dim; j++) {
+        float scaled = x[j] * MAKING_FACTOR, place = v[j] * MAKING_STEPS;
+        int level = (int)fmaxf(fminf(place + 8, 15), 0), u = 2 * level - 15;
+        ck_assert_float_eq(v[j], scaled - mean[j]);
+        ck_assert_int_eq(made->levels[j], level);
+        ck_assert_float_eq(rest[j], v[j] - MAKING_HALF * (float)u);
+        square += (double)v[j] * (double)v[j];
+        dot += (double)v[j] * u;
+        size += fabs((double)v[j] * u);
+        units += u * u;
+        left += (double)rest[j] * (double)rest[j];
+    }
+    for (size_t j = dim; j < vx_padded(dim); j++) ck_assert(v[j] == 0 && rest[j] == 0);
+    ck_each(fabs(made->square - square) <= gamma * square + lost, "%s, dim %zu", name, dim);
+    ck_each(fabs(made->fit.dot - dot) <= gamma * size + lost, "%s, dim %zu", name, dim);
+    ck_each(made->fit.units == units, "%s, dim %zu: %g", name, dim, made->fit.units);
+    ck_each(fabs(made->left - left) <= gamma * left + lost, "%s, dim %zu", name, dim);
+}
+
+static void check_levels(size_t dim, vectors_kind kind) {
+    vectors set = {.kind = kind, .dim = dim, .count = 2, .seed = dim};
+    float *rows = vectors_make(&set);
+    making first = make_codes(vx_kernels_at(0), rows, rows + dim, dim);
+    for (size_t level = 0; vx_kernels_at(level); level++) {
+        const vx_kernels *kernels = vx_kernels_at(level);
+        making made = make_codes(kernels, rows, rows + dim, dim);
+        check_making(&made, rows, rows + dim, dim, kernels->name);
+        bool same = made.square == first.square && made.left == first.left &&
+                    made.fit.dot == first.fit.dot && !memcmp(made.levels, first.levels, dim) &&
+                    !memcmp(made.numbers, first.numbers, 2 * vx_padded(dim) * sizeof(float));
+        ck_each(same, "dim %zu: %s differs", dim, kernels->name);
+        free(made.numbers);
+        free(made.levels);
+    }
+    free(first.numbers);
+    free(first.levels);
+    free(rows);
+}
+
+START_TEST(codes_are_made_alike) {
+    static const vectors_kind kinds[] = {VECTORS_NORMAL, VECTORS_ONE_HOT, VECTORS_DENORMAL};
+    for (size_t k = 0; k < VX_COUNT(kinds); k++) {
+        for (size_t dim = 1; dim <= 300; dim++) check_levels(dim, kinds[k]);
+        check_levels(16000, kinds[k]);
+    }
+}
+END_TEST
+
 /* The product of a second plane is the same at every level, whatever lies behind the row. */
 START_TEST(second_planes_multiply_alike) {
     static const size_t lengths[] = {4, 12, 60, 64, 68, 132};
@@ -445,5 +520,5 @@ START_TEST(heads_and_tails_bound_products) {
 END_TEST
 
 TEST_MAIN("exact/codes", rotations_keep_lengths_and_products, no_row_is_ruled_out_by_its_own_key,
-          a_broken_bound_is_caught, levels_count_alike, second_planes_multiply_alike,
-          any_numbers_are_survived, heads_and_tails_bound_products)
+          a_broken_bound_is_caught, levels_count_alike, codes_are_made_alike,
+          second_planes_multiply_alike, any_numbers_are_survived, heads_and_tails_bound_products)

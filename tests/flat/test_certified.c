@@ -95,6 +95,19 @@ START_TEST(every_number_of_rows_is_searched_exactly) {
 }
 END_TEST
 
+/* Kinds of data, metrics and coders in turn. */
+START_TEST(every_dimension_is_searched_exactly) {
+    uint64_t seed = first_seed();
+    for (size_t dim = 1; dim <= 257; dim += (size_t)test_stride()) {
+        vectors rows = {.kind = (vectors_kind)(dim % VECTORS_KINDS),
+                        .dim = dim,
+                        .count = 250 + dim % 50,
+                        .seed = seed + dim};
+        check_set(&rows, (vindex_metric)(dim / 3 % 4), 7);
+    }
+}
+END_TEST
+
 START_TEST(sets_of_several_blocks_are_searched_exactly) {
     static const vectors_kind kinds[] = {VECTORS_NORMAL, VECTORS_TIED, VECTORS_CLUSTERED,
                                          VECTORS_NORMAL};
@@ -274,6 +287,20 @@ START_TEST(memory_is_as_estimated) {
 }
 END_TEST
 
+/* Three tenths of the vectors at most, whichever kind of codes is chosen, but for vectors so short
+ * that the filter's numbers weigh more than codes. */
+START_TEST(codes_take_little_memory) {
+    static const int64_t dim_list[] = {24, 32, 64, 100, 128, 256, 512, 1000, 1536, 16000};
+    for (size_t d = 0; d < sizeof dim_list / sizeof *dim_list; d++) {
+        int64_t dim = dim_list[d], count = 1000000;
+        size_t estimate;
+        ck_ok(vindex_memory_estimate("Flat,Certified", dim, count, &estimate));
+        double share = (double)estimate / ((double)count * (double)dim * sizeof(float)) - 1;
+        ck_assert_msg(share <= 0.3, "%lld dimensions: %.3f", (long long)dim, share);
+    }
+}
+END_TEST
+
 static vindex_search_stats stats_of(const flat_case *c, size_t queries,
                                     vindex_search_params params) {
     vindex_search_stats stats;
@@ -378,9 +405,9 @@ START_TEST(codes_are_learnt_when_there_is_enough) {
 END_TEST
 
 TEST_MAIN_PER_LEVEL("flat/certified", random_sets_are_searched_exactly,
-                    every_number_of_rows_is_searched_exactly,
-                    sets_of_several_blocks_are_searched_exactly, ties_go_to_the_smaller_id,
-                    filters_and_weights_are_answered_exactly, codes_follow_their_rows,
-                    rows_far_from_those_learnt_from_are_searched_exactly, memory_is_as_estimated,
-                    statistics_say_what_was_done, stages_see_less_and_less,
+                    every_number_of_rows_is_searched_exactly, every_dimension_is_searched_exactly,
+                    codes_take_little_memory, sets_of_several_blocks_are_searched_exactly,
+                    ties_go_to_the_smaller_id, filters_and_weights_are_answered_exactly,
+                    codes_follow_their_rows, rows_far_from_those_learnt_from_are_searched_exactly,
+                    memory_is_as_estimated, statistics_say_what_was_done, stages_see_less_and_less,
                     codes_are_learnt_when_there_is_enough)
