@@ -104,26 +104,29 @@ def rank_lines(path):
            f"a brute-force search; {found['add_rows_per_second_all']:,.0f} rows added per second |")
 
 
-def recall_lines(path):
+def recall_lines(folder):
     """Queries per second at a recall, of simulated sets; nothing where they were not measured."""
-    if not path.exists():
-        return
-    rows, levels = flat_rows(path), ["0.80", "0.90", "0.95", "0.99"]
+    rows, levels = [], ["0.80", "0.90", "0.95", "0.99"]
+    for path in sorted(folder.glob("recall-*.csv")):
+        rows += flat_rows(path)
     indexes = {}
     for row in rows:
         if row["settings"].startswith("at "):
-            what = tuple(row[name] for name in ("data", "rows", "dim", "k", "threads", "build_threads", "engine", "spec",
-                                                  "calls"))
-            indexes.setdefault(what, {})[row["settings"][3:]] = row
+            what = tuple(row[name] for name in ("data", "rows", "dim", "k", "threads", "build_threads", "engine", "spec"))
+            indexes.setdefault(what, {})[row["settings"][3:], row["calls"]] = row
+    if not indexes:
+        return
     yield ""
-    yield ("| approximate, queries per second at recall | " + " | ".join(levels) +
+    yield ("| approximate: queries per second at a recall, all in one call / one call each | " + " | ".join(levels) +
            " | train + add, s | bytes per vector |")
     yield "|---|" + "---|" * (len(levels) + 2)
-    for (data, count, dim, k, threads, building, engine, spec, calls), found in indexes.items():
+    for (data, count, dim, k, threads, building, engine, spec), found in indexes.items():
         cells = [f"{engine} {spec}; {data}, {int(count):,} x {dim}, k = {k}, {threads} thread"
-                 f"{'s' if threads != '1' else ''} ({building} to build), queries {calls}"]
-        cells += [f"{float(found[level]['qps']):,.0f}" if float(found[level]["qps"]) else "-" for level in levels]
-        one = found[levels[0]]
+                 f"{'s' if threads != '1' else ''} ({building} to build)"]
+        for level in levels:
+            speeds = [float(row["qps"]) for (at, _), row in sorted(found.items(), reverse=True) if at == level]
+            cells.append(" / ".join(f"{speed:,.0f}" if speed else "-" for speed in speeds))
+        one = next(iter(found.values()))
         cells.append(f"{float(one['train_seconds']) + float(one['add_seconds']):.1f}")
         cells.append(f"{float(one['bytes']) / int(count):.0f}")
         yield "| " + " | ".join(cells) + " |"
@@ -194,7 +197,7 @@ def main():
              "number takes at the memory bandwidth measured in the same run: `Certified` passes 100% because it proves "
              "most vectors away without reading them. GFLOP/s likewise count the operations of the plain method.", ""]
     table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv"))
-    table += list(recall_lines(folder / "recall.csv")) + [""] + list(other_lines(folder, threads))
+    table += list(recall_lines(folder)) + [""] + list(other_lines(folder, threads))
     put(readme, table)
     if (folder / "reductions.csv").exists():
         put(projections, reduction_lines(folder / "reductions.csv"))

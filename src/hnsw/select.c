@@ -6,6 +6,8 @@
 
 #include "hnsw.h"
 
+enum { AHEAD = 6 /* candidates that memory is asked for before they are looked at */ };
+
 void vx_met_sort(uint64_t *met, size_t count) {
     for (size_t gap = count / 2; gap; gap /= 2) /* Shell's: lists are short and nearly sorted */
         for (size_t i = gap; i < count; i++) {
@@ -75,8 +77,6 @@ static size_t fill_up(const uint64_t *left, size_t count, size_t taken, size_t m
     for (size_t i = 0; i < count && taken < most; i++) links[taken++] = vx_met_slot(left[i]);
     return taken;
 }
-
-enum { AHEAD = 6 };
 
 size_t vx_hnsw_select(vx_walker *w, const vx_layer *layer, uint32_t row, uint64_t *candidates,
                       size_t count, size_t most, uint32_t *links) {

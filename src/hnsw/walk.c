@@ -147,12 +147,23 @@ static void settle_odd(const vx_walker *w, const uint32_t *rows, size_t count, f
         }
 }
 
-void vx_walker_keys(vx_walker *w, const uint32_t *rows, size_t count, float *keys) {
+/* Keys of rows that memory was asked for. */
+static void keys_of(vx_walker *w, const uint32_t *rows, size_t count, float *keys) {
     w->scorer->ops->gather(w->scorer, 0, &w->hnsw->rows, rows, count, keys);
     float sum = 0; /* is finite where all are */
     for (size_t i = 0; i < count; i++) sum += keys[i] * 0;
     if (!(sum == 0)) settle_odd(w, rows, count, keys);
     w->compared += (int64_t)count;
+}
+
+void vx_walker_keys(vx_walker *w, const uint32_t *rows, size_t count, float *keys) {
+    enum { TOGETHER = 16 };
+    const vx_codec *codec = w->hnsw->codec;
+    for (size_t first = 0; first < count; first += TOGETHER) {
+        size_t some = VX_MIN(count - first, (size_t)TOGETHER);
+        codec->ops->fetch(codec, &w->hnsw->rows, rows + first, some);
+        keys_of(w, rows + first, some, keys + first);
+    }
 }
 
 double vx_walker_slack(const vx_walker *w, float largest_key) {
@@ -261,7 +272,7 @@ void vx_walker_start(vx_walker *w, const vx_layer *layer, uint32_t start, size_t
 
 /* Puts what was found among the best. */
 static void keep_found(vx_walker *w) {
-    vx_walker_keys(w, rows_found(w, w->layer), w->found, w->keys);
+    keys_of(w, rows_found(w, w->layer), w->found, w->keys);
     for (size_t i = 0; i < w->found; i++) {
         size_t place = keep(w, vx_met(w->keys[i], w->slots[i]), w->ef);
         w->next = VX_MIN(w->next, place);
@@ -350,7 +361,7 @@ static vindex_status keep_found_wide(vx_walker *w, const vx_layer *layer, const 
         return vx_fail_memory(w->heap_count + found, sizeof *w->heap, "search: nodes to follow");
     w->heap = heap;
     w->found = 0;
-    if (found) vx_walker_keys(w, rows_found(w, layer), found, w->keys);
+    if (found) keys_of(w, rows_found(w, layer), found, w->keys);
     for (size_t i = 0; i < found; i++) {
         uint64_t next = vx_met(w->keys[i], w->slots[i]);
         if (!worth(w, next, wide)) continue;
