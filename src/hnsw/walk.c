@@ -6,6 +6,8 @@
 #include "exact/bound.h"
 #include "hnsw.h"
 
+enum { BEAM = 2 /* nodes whose links are followed at once: a walk waits half as often */ };
+
 /* ---- walkers ---- */
 
 size_t vx_walker_bytes(const vx_walker *w) {
@@ -51,7 +53,7 @@ static bool fit_lists(vx_walker *w, size_t widest) {
 vindex_status vx_walker_fit(vx_walker *w, size_t ef, size_t widest) {
     size_t nodes = VX_MAX(w->hnsw->capacity, w->hnsw->rows.count) + 1;
     size_t pool = ef + 1, packed = 2 * w->hnsw->m + 2;
-    bool fits = fit_lists(w, VX_MAX(widest, 2 * w->hnsw->m));
+    bool fits = fit_lists(w, VX_MAX(widest, BEAM * 2 * w->hnsw->m));
     if (fits && w->pool_room < pool) {
         fits = renew((void **)&w->pool, pool, sizeof *w->pool);
         w->pool_room = fits ? pool : w->pool_room;
@@ -216,12 +218,12 @@ static void fetch_found(vx_walker *w, const vx_layer *layer) {
     codec->ops->fetch(codec, &w->hnsw->rows, rows_found(w, layer), w->found);
 }
 
-/* Collects where the links of a slot lead that was not visited yet, and asks memory for the rows. A
- * file that was not verified may hold links to nowhere; they end the row, as its padding does. */
+/* Adds to what was found where the links of a slot lead that was not visited yet. A file that was
+ * not verified may hold links to nowhere; they end the row, as its padding does. */
 static void follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
     const uint32_t *links = vx_layer_links(layer, slot);
     uint32_t count = (uint32_t)layer->count;
-    size_t found = 0;
+    size_t found = w->found;
     w->followed++;
     for (size_t i = 0; i < layer->width; i++) {
         uint32_t next = vx_link_slot(links[i]);
@@ -231,7 +233,6 @@ static void follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
         w->visited[next] = w->epoch;
     }
     w->found = found;
-    fetch_found(w, layer);
 }
 
 /* The place of a node among the best `ef`, where it is put; ef where it has none. */
@@ -280,19 +281,35 @@ static void keep_found(vx_walker *w) {
     w->found = 0;
 }
 
+/* The next node from place `from` on whose links were not followed; pool_count: there is none. */
+static size_t next_open(const vx_walker *w, size_t from) {
+    while (from < w->pool_count && w->pool[from] & 1) from++;
+    return from;
+}
+
+/* Asks memory for the links of the best open nodes; false: none is open. */
+static bool ask_links(vx_walker *w) {
+    size_t place = w->next = next_open(w, w->next);
+    for (size_t i = 0; i < BEAM && place < w->pool_count; i++, place = next_open(w, place + 1))
+        fetch_links(w->layer, vx_met_slot(w->pool[place]));
+    return w->next < w->pool_count;
+}
+
+static void follow_best(vx_walker *w) {
+    for (size_t i = 0; i < BEAM && w->next < w->pool_count; i++, w->next = next_open(w, w->next)) {
+        w->pool[w->next] |= 1;
+        follow(w, w->layer, vx_met_slot(w->pool[w->next]));
+    }
+}
+
 bool vx_walker_step(vx_walker *w) {
     if (w->found) {
         keep_found(w);
     } else {
-        uint32_t slot = vx_met_slot(w->pool[w->next]);
-        w->pool[w->next] |= 1;
-        follow(w, w->layer, slot);
+        follow_best(w);
+        fetch_found(w, w->layer);
     }
-    if (w->found) return true;
-    while (w->next < w->pool_count && w->pool[w->next] & 1) w->next++;
-    if (w->next == w->pool_count) return false;
-    fetch_links(w->layer, vx_met_slot(w->pool[w->next]));
-    return true;
+    return w->found || ask_links(w);
 }
 
 void vx_walker_walk(vx_walker *w, const vx_layer *layer, uint32_t start, size_t ef) {
@@ -380,6 +397,7 @@ vindex_status vx_walker_walk_wide(vx_walker *w, const vx_layer *layer, uint32_t 
         if (!worth(w, met, wide)) break;
         if (w->heap_count) fetch_links(layer, vx_met_slot(w->heap[0]));
         follow(w, layer, vx_met_slot(met));
+        fetch_found(w, layer);
         VX_TRY(keep_found_wide(w, layer, wide));
     }
     return VINDEX_OK;
