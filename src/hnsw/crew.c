@@ -32,6 +32,7 @@ vindex_status vx_crew_walk(vx_walker **crew, size_t count, const vx_errand *erra
     bool busy[VX_CREW], finishing[VX_CREW] = {false};
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
+        crew[i]->beam = errand->beam;
         VX_TRY(send(crew[i], errand, &busy[i]));
         left += busy[i];
     }

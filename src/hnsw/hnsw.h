@@ -111,6 +111,7 @@ struct vx_walker {
     uint8_t epoch;
     const vx_layer *layer;    /* that is walked */
     size_t ef, next;          /* next: no node of the pool before it is still to be followed */
+    size_t beam;              /* nodes whose links are followed at once */
     size_t found;             /* slots whose rows memory was asked for */
     size_t level, wide;       /* of a crew's: the layer, and from which one down the walk is wide */
     size_t task;              /* the errand's own number */
@@ -156,6 +157,7 @@ uint32_t vx_walker_descend(vx_walker *walker, size_t level);
 /* The ef best near `start`, in walker->pool. A walk is a chain of waits for memory: for links, then
  * for the rows they lead to. So it goes in steps, each of which ends by asking for what the next
  * one reads; false: the walk is over. */
+enum { VX_BEAM = 2 /* nodes followed at once, at most: a walk waits half as often */ };
 void vx_walker_start(vx_walker *walker, const vx_layer *layer, uint32_t start, size_t ef);
 bool vx_walker_step(vx_walker *walker);
 void vx_walker_walk(vx_walker *walker, const vx_layer *layer, uint32_t start, size_t ef);
@@ -170,6 +172,7 @@ enum { VX_CREW = 4 };
 /* What a crew is sent for. */
 typedef struct vx_errand {
     size_t ef;
+    size_t beam; /* 1 compares less, VX_BEAM waits less where few take turns */
     /* Loads the next query, sets task and wide; *more false: there is none. */
     vindex_status (*begin)(void *context, vx_walker *walker, bool *more);
     /* A wide walk of layer walker->level is over; then the next layer's begins where it ended. */

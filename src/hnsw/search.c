@@ -220,7 +220,7 @@ static vindex_status finish_query(void *context, vx_walker *w) {
 /* Progress is told on the caller's thread alone. */
 static void search_queries(hnsw_run *run, bool caller) {
     part p = {.run = run, .caller = caller};
-    const vx_errand errand = {run->ef, begin_query, fetch_met, finish_query, &p};
+    const vx_errand errand = {run->ef, VX_BEAM, begin_query, fetch_met, finish_query, &p};
     vindex_status status = open_part(run, &p);
     if (status == VINDEX_OK)
         status = run->wide ? search_each(&p) : vx_crew_walk(p.crew, p.crew_count, &errand);

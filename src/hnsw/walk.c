@@ -6,8 +6,6 @@
 #include "exact/bound.h"
 #include "hnsw.h"
 
-enum { BEAM = 2 /* nodes whose links are followed at once: a walk waits half as often */ };
-
 /* ---- walkers ---- */
 
 size_t vx_walker_bytes(const vx_walker *w) {
@@ -53,7 +51,7 @@ static bool fit_lists(vx_walker *w, size_t widest) {
 vindex_status vx_walker_fit(vx_walker *w, size_t ef, size_t widest) {
     size_t nodes = VX_MAX(w->hnsw->capacity, w->hnsw->rows.count) + 1;
     size_t pool = ef + 1, packed = 2 * w->hnsw->m + 2;
-    bool fits = fit_lists(w, VX_MAX(widest, BEAM * 2 * w->hnsw->m));
+    bool fits = fit_lists(w, VX_MAX(widest, VX_BEAM * 2 * w->hnsw->m));
     if (fits && w->pool_room < pool) {
         fits = renew((void **)&w->pool, pool, sizeof *w->pool);
         w->pool_room = fits ? pool : w->pool_room;
@@ -101,6 +99,7 @@ vindex_status vx_walker_take(const vx_hnsw *hnsw, size_t ef, vx_walker **result)
         return status;
     }
     w->compared = w->followed = 0;
+    w->beam = VX_BEAM;
     *result = w;
     return VINDEX_OK;
 }
@@ -290,13 +289,14 @@ static size_t next_open(const vx_walker *w, size_t from) {
 /* Asks memory for the links of the best open nodes; false: none is open. */
 static bool ask_links(vx_walker *w) {
     size_t place = w->next = next_open(w, w->next);
-    for (size_t i = 0; i < BEAM && place < w->pool_count; i++, place = next_open(w, place + 1))
+    for (size_t i = 0; i < w->beam && place < w->pool_count; i++, place = next_open(w, place + 1))
         fetch_links(w->layer, vx_met_slot(w->pool[place]));
     return w->next < w->pool_count;
 }
 
 static void follow_best(vx_walker *w) {
-    for (size_t i = 0; i < BEAM && w->next < w->pool_count; i++, w->next = next_open(w, w->next)) {
+    for (size_t i = 0; i < w->beam && w->next < w->pool_count;
+         i++, w->next = next_open(w, w->next)) {
         w->pool[w->next] |= 1;
         follow(w, w->layer, vx_met_slot(w->pool[w->next]));
     }
