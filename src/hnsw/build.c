@@ -12,7 +12,10 @@
 #include "exact/nearest.h"
 #include "hnsw.h"
 
-enum { TOLD_EVERY = 32 /* rows between two words of progress */ };
+enum {
+    TOLD_EVERY = 32, /* rows between two words of progress */
+    NEAR_LEAST = 8   /* candidates of its batch that every row has */
+};
 
 typedef struct addition {
     vx_hnsw *hnsw;
@@ -140,12 +143,13 @@ static void keep_nearest(void *context, size_t query, const vx_hit *hits, size_t
 }
 
 /* Of the candidates that a row wants, as many from its batch as their share of the graph lets
- * expect, and half again. */
+ * expect, and some more: in a large graph these are further away than all that a walk meets, and
+ * the long links that lead out of a cluster come from them. */
 static size_t near_wanted(const vx_hnsw *hnsw, size_t frozen, size_t members) {
     size_t ef = hnsw->ef_construction;
     if (members < 2) return 0;
     double share = (double)members / (double)(frozen + members);
-    size_t wanted = (size_t)((double)ef * share) + 16;
+    size_t wanted = (size_t)((double)ef * share) + NEAR_LEAST;
     return VX_MIN(VX_MIN(wanted, ef), members - 1);
 }
 
@@ -187,10 +191,29 @@ static vindex_status find_near(const addition *a, batch *b, size_t level) {
 
 /* ---- neighbours in the graph ---- */
 
-/* The best of what a walk met (none: NULL) and of the row's batch, best first. */
-static size_t merge_candidates(const vx_walker *w, const uint64_t *near, size_t near_count,
-                               size_t most, uint64_t *merged) {
-    size_t i = 0, j = 0, count = 0, met = w ? w->pool_count : 0;
+/* Rows that come a few at a time have hardly anybody beside them: their walks must find all. */
+static bool is_crowd(const batch *b) {
+    return b->count >= VX_HNSW_BATCH / 8;
+}
+
+/* Nodes that a walk for a new row keeps at hand. In a crowd half of ef_construction will do: the
+ * nearest are met long before such a walk ends, and those of the batch, where all were compared
+ * with all, come on top. */
+static size_t walk_width(const vx_hnsw *hnsw, const batch *b) {
+    size_t ef = hnsw->ef_construction;
+    return is_crowd(b) ? VX_MAX((ef + 1) / 2, hnsw->m) : ef;
+}
+
+/* How many of them are candidates: behind 4 m of the nearest, which lie all around, others are
+ * covered by what was taken; what the batch adds is not. */
+static size_t walk_share(const vx_hnsw *hnsw, const batch *b) {
+    return is_crowd(b) ? 4 * hnsw->m : hnsw->ef_construction;
+}
+
+/* The best of the first `met` of a walk's and of the row's batch, best first. */
+static size_t merge_candidates(const vx_walker *w, size_t met, const uint64_t *near,
+                               size_t near_count, size_t most, uint64_t *merged) {
+    size_t i = 0, j = 0, count = 0;
     while (count < most && (i < met || (j < near_count && near[j] != UINT64_MAX))) {
         bool from_near = j < near_count && near[j] != UINT64_MAX &&
                          (i == met || near[j] < (w->pool[i] & ~(uint64_t)1));
@@ -216,8 +239,9 @@ static void choose_links(const finder *f, vx_walker *w, size_t row, size_t l, bo
     size_t own = l ? vx_layer_find(layer, b->starts[l], b->ends[l], (uint32_t)row) : row;
     const uint64_t *near = b->near[l];
     if (near) near += (own - b->starts[l]) * b->near_count[l];
-    size_t count = merge_candidates(met ? w : NULL, near, b->near_count[l], hnsw->ef_construction,
-                                    f->candidates);
+    size_t share = met ? VX_MIN(w->pool_count, walk_share(hnsw, b)) : 0;
+    size_t count =
+        merge_candidates(w, share, near, b->near_count[l], hnsw->ef_construction, f->candidates);
     vx_hnsw_select(w, layer, (uint32_t)row, f->candidates, count, hnsw->m,
                    vx_layer_links(layer, own));
 }
@@ -258,14 +282,6 @@ static vindex_status arrive_near(void *context, vx_walker *w) {
 }
 
 /* ---- batches ---- */
-
-/* Nodes that a walk for a new row keeps at hand. In a crowd half of ef_construction will do: the
- * nearest are met long before such a walk ends, and those of the batch, where all were compared
- * with all, come on top. Rows that come a few at a time have nobody beside them. */
-static size_t walk_width(const vx_hnsw *hnsw, const batch *b) {
-    size_t ef = hnsw->ef_construction;
-    return b->count < VX_HNSW_BATCH / 8 ? ef : VX_MAX((ef + 1) / 2, hnsw->m);
-}
 
 static vindex_status find_all(const addition *a, const batch *b, const vindex_call *call) {
     int threads = b->count < 16 ? 1 : a->threads, failed = VINDEX_OK;

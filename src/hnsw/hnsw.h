@@ -106,16 +106,18 @@ struct vx_walker {
     size_t pool_count, pool_room;
     uint64_t *heap; /* wide walks: met and to be followed, the best first */
     size_t heap_count, heap_room;
-    uint8_t *visited; /* per slot the epoch of the last visit */
+    uint64_t *visited; /* a bit per slot */
     size_t visited_room;
-    uint8_t epoch;
-    const vx_layer *layer;    /* that is walked */
-    size_t ef, next;          /* next: no node of the pool before it is still to be followed */
-    size_t beam;              /* nodes whose links are followed at once */
-    size_t found;             /* slots whose rows memory was asked for */
-    size_t level, wide;       /* of a crew's: the layer, and from which one down the walk is wide */
-    size_t task;              /* the errand's own number */
-    uint32_t *slots, *listed; /* links at hand, and their rows */
+    const vx_layer *layer; /* that is walked */
+    size_t ef, next;       /* next: no node of the pool before it is still to be followed */
+    size_t beam;           /* nodes whose links are followed at once */
+    size_t found;          /* slots whose rows memory was asked for */
+    size_t marked;         /* slots visited before these */
+    bool crowded;          /* some of those are not in the list any more */
+    size_t level, wide;    /* of a crew's: the layer, and from which one down the walk is wide */
+    size_t task;           /* the errand's own number */
+    uint32_t *slots;       /* visited, those found last */
+    uint32_t *listed;      /* rows of these */
     float *keys;
     size_t listed_room;
     float *packed; /* width + 2 rows as vx_walker_unpack makes them */

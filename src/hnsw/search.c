@@ -132,10 +132,10 @@ static void scan(part *p) {
     for (uint32_t row = 0; row < rows;) {
         size_t count = 0;
         for (; row < rows && count < SCAN_ROWS; row++)
-            if (allowed(run, row)) w->slots[count++] = row;
-        if (count) vx_walker_keys(w, w->slots, count, w->keys);
+            if (allowed(run, row)) w->listed[count++] = row;
+        if (count) vx_walker_keys(w, w->listed, count, w->keys);
         for (size_t i = 0; i < count; i++)
-            vx_walker_keep(w, vx_met(w->keys[i], w->slots[i]), run->ef);
+            vx_walker_keep(w, vx_met(w->keys[i], w->listed[i]), run->ef);
     }
 }
 

@@ -6,11 +6,13 @@
 #include "exact/bound.h"
 #include "hnsw.h"
 
+enum { MARKED = 4096 /* visited slots that are listed */ };
+
 /* ---- walkers ---- */
 
 size_t vx_walker_bytes(const vx_walker *w) {
-    return sizeof *w + (w->pool_room + w->heap_room) * sizeof(uint64_t) + w->visited_room +
-           w->listed_room * (2 * sizeof(uint32_t) + sizeof(float)) +
+    return sizeof *w + (w->pool_room + w->heap_room + w->visited_room) * sizeof(uint64_t) +
+           w->listed_room * (2 * sizeof(uint32_t) + sizeof(float)) + MARKED * sizeof(uint32_t) +
            (w->packed_room + 1) * vx_padded(w->hnsw->base.dim) * sizeof(float);
 }
 
@@ -40,7 +42,9 @@ static bool renew(void **array, size_t need, size_t size) {
 static bool fit_lists(vx_walker *w, size_t widest) {
     if (w->listed_room >= widest) return true;
     w->listed_room = 0;
-    if (!renew((void **)&w->slots, widest, sizeof *w->slots) ||
+    w->marked = 0;
+    w->crowded = true;
+    if (!renew((void **)&w->slots, MARKED + widest, sizeof *w->slots) ||
         !renew((void **)&w->listed, widest, sizeof *w->listed) ||
         !renew((void **)&w->keys, widest, sizeof *w->keys))
         return false;
@@ -49,23 +53,24 @@ static bool fit_lists(vx_walker *w, size_t widest) {
 }
 
 vindex_status vx_walker_fit(vx_walker *w, size_t ef, size_t widest) {
-    size_t nodes = VX_MAX(w->hnsw->capacity, w->hnsw->rows.count) + 1;
+    size_t words = VX_MAX(w->hnsw->capacity, w->hnsw->rows.count) / 64 + 1;
     size_t pool = ef + 1, packed = 2 * w->hnsw->m + 2;
     bool fits = fit_lists(w, VX_MAX(widest, VX_BEAM * 2 * w->hnsw->m));
     if (fits && w->pool_room < pool) {
         fits = renew((void **)&w->pool, pool, sizeof *w->pool);
         w->pool_room = fits ? pool : w->pool_room;
     }
-    if (fits && w->visited_room < nodes) {
-        fits = renew((void **)&w->visited, nodes, 1);
-        w->visited_room = fits ? nodes : w->visited_room;
-        w->epoch = 0;
+    if (fits && w->visited_room < words) {
+        fits = renew((void **)&w->visited, words, sizeof *w->visited);
+        w->visited_room = fits ? words : w->visited_room;
+        w->marked = 0;
     }
     if (fits && w->packed_room < packed) {
         fits = renew((void **)&w->packed, packed, vx_padded(w->hnsw->base.dim) * sizeof *w->packed);
         w->packed_room = fits ? packed : w->packed_room;
     }
-    return fits ? VINDEX_OK : vx_fail_memory(nodes + 8 * pool, 1, "a walk over the graph");
+    return fits ? VINDEX_OK
+                : vx_fail_memory(words + pool, sizeof *w->pool, "a walk over the graph");
 }
 
 static vindex_status make(const vx_hnsw *hnsw, vx_walker **result) {
@@ -192,12 +197,35 @@ double vx_walker_slack(const vx_walker *w, float largest_key) {
 
 /* ---- the plain walk ---- */
 
+/* Marks are a bit each, for they are read all over memory and the walkers of a crew share a cache.
+ * They are taken back one by one, from a list; of a walk that overran it all are. */
 void vx_walker_begin(vx_walker *w) {
-    if (++w->epoch == 0) {
-        memset(w->visited, 0, w->visited_room);
-        w->epoch = 1;
-    }
-    w->pool_count = w->heap_count = 0;
+    if (w->crowded) memset(w->visited, 0, w->visited_room * sizeof *w->visited);
+    for (size_t i = 0; i < w->marked + w->found && !w->crowded; i++)
+        w->visited[w->slots[i] / 64] = 0;
+    w->crowded = false;
+    w->pool_count = w->heap_count = w->marked = w->found = 0;
+}
+
+/* Whether a slot was not visited yet; now it is. */
+static inline bool mark(vx_walker *w, uint32_t slot) {
+    uint64_t *word = &w->visited[slot / 64], bit = (uint64_t)1 << (slot % 64);
+    bool fresh = !(*word & bit);
+    *word |= bit;
+    return fresh;
+}
+
+static const uint32_t *slots_found(const vx_walker *w) {
+    return w->slots + w->marked;
+}
+
+/* What was found is done with. */
+static void leave_found(vx_walker *w) {
+    w->marked += w->found;
+    w->found = 0;
+    if (w->marked <= MARKED) return;
+    w->marked = 0;
+    w->crowded = true;
 }
 
 static inline void fetch_links(const vx_layer *layer, uint32_t slot) {
@@ -208,12 +236,13 @@ static inline void fetch_links(const vx_layer *layer, uint32_t slot) {
 
 /* The rows of the slots found. */
 static const uint32_t *rows_found(const vx_walker *w, const vx_layer *layer) {
-    return layer->nodes ? w->listed : w->slots;
+    return layer->nodes ? w->listed : slots_found(w);
 }
 
 static void fetch_found(vx_walker *w, const vx_layer *layer) {
     const vx_codec *codec = w->hnsw->codec;
-    for (size_t i = 0; layer->nodes && i < w->found; i++) w->listed[i] = layer->nodes[w->slots[i]];
+    for (size_t i = 0; layer->nodes && i < w->found; i++)
+        w->listed[i] = layer->nodes[slots_found(w)[i]];
     codec->ops->fetch(codec, &w->hnsw->rows, rows_found(w, layer), w->found);
 }
 
@@ -221,15 +250,14 @@ static void fetch_found(vx_walker *w, const vx_layer *layer) {
  * not verified may hold links to nowhere; they end the row, as its padding does. */
 static void follow(vx_walker *w, const vx_layer *layer, uint32_t slot) {
     const uint32_t *links = vx_layer_links(layer, slot);
-    uint32_t count = (uint32_t)layer->count;
+    uint32_t count = (uint32_t)layer->count, *slots = w->slots + w->marked;
     size_t found = w->found;
     w->followed++;
     for (size_t i = 0; i < layer->width; i++) {
         uint32_t next = vx_link_slot(links[i]);
         if (next >= count) break;
-        w->slots[found] = next;
-        found += w->visited[next] != w->epoch;
-        w->visited[next] = w->epoch;
+        slots[found] = next;
+        found += mark(w, next);
     }
     w->found = found;
 }
@@ -257,7 +285,7 @@ void vx_walker_keep(vx_walker *w, uint64_t met, size_t ef) {
 /* The first node met. */
 static void meet(vx_walker *w, const vx_layer *layer, uint32_t slot) {
     vx_walker_begin(w);
-    w->visited[slot] = w->epoch;
+    mark(w, slot);
     w->slots[0] = slot;
     w->found = 1;
     fetch_found(w, layer);
@@ -274,10 +302,10 @@ void vx_walker_start(vx_walker *w, const vx_layer *layer, uint32_t start, size_t
 static void keep_found(vx_walker *w) {
     keys_of(w, rows_found(w, w->layer), w->found, w->keys);
     for (size_t i = 0; i < w->found; i++) {
-        size_t place = keep(w, vx_met(w->keys[i], w->slots[i]), w->ef);
+        size_t place = keep(w, vx_met(w->keys[i], slots_found(w)[i]), w->ef);
         w->next = VX_MIN(w->next, place);
     }
-    w->found = 0;
+    leave_found(w);
 }
 
 /* The next node from place `from` on whose links were not followed; pool_count: there is none. */
@@ -373,18 +401,19 @@ static bool worth(const vx_walker *w, uint64_t met, const vx_wide *wide) {
 
 static vindex_status keep_found_wide(vx_walker *w, const vx_layer *layer, const vx_wide *wide) {
     void *heap = w->heap;
+    const uint32_t *slots = slots_found(w);
     size_t found = w->found;
     if (!vx_grow(&heap, &w->heap_room, w->heap_count + found, sizeof *w->heap))
         return vx_fail_memory(w->heap_count + found, sizeof *w->heap, "search: nodes to follow");
     w->heap = heap;
-    w->found = 0;
     if (found) keys_of(w, rows_found(w, layer), found, w->keys);
     for (size_t i = 0; i < found; i++) {
-        uint64_t next = vx_met(w->keys[i], w->slots[i]);
+        uint64_t next = vx_met(w->keys[i], slots[i]);
         if (!worth(w, next, wide)) continue;
         heap_push(w, next);
         VX_TRY(keep_wide(w, layer, next, wide));
     }
+    leave_found(w);
     return VINDEX_OK;
 }
 
