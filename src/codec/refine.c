@@ -251,6 +251,7 @@ vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **
                    .residual = coarse->residual,
                    .coarse = coarse,
                    .aux_each = coarse->aux_each,
+                   .group = coarse->group,
                    .rerank = coarse->rerank,
                    .own_bytes = sizeof *codec + coarse->own_bytes,
                    .query_bytes = coarse->query_bytes + vx_padded(coarse->space.dim) *

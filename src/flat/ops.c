@@ -85,6 +85,11 @@ vindex_status vindex_flat_coding_of(const vindex_index *index, vindex_flat_codin
     return VINDEX_OK;
 }
 
+static const float *floats(const vindex_index *index, size_t row) {
+    const vx_flat *flat = (const vx_flat *)index;
+    return flat->space.dtype == VINDEX_F32 ? vx_flat_row(flat, row) : NULL;
+}
+
 const vx_index_kind vx_flat_kind = {
     .word = "Flat",
     .help = "Flat[,f32|f16|bf16][,Certified|Certified4|Certified8|CertifiedPCA<n>]",
@@ -109,5 +114,6 @@ const vx_index_ops vx_flat_ops = {
     .describe = vx_flat_describe,
     .section_count = vx_flat_section_count,
     .save = vx_flat_save,
+    .floats = floats,
     .merge = vx_flat_merge,
 };

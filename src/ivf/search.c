@@ -50,8 +50,10 @@ static const vx_list *list_of(const part *p, uint64_t where) {
 static bool admit(void *context, size_t query, uint64_t where) {
     const part *p = context;
     const vx_ids *ids = &p->run->ivf->ids;
-    uint32_t row = list_of(p, where)->rows[(uint32_t)where];
+    const vx_list *list = list_of(p, where);
     (void)query;
+    if ((uint32_t)where < list->first) return false; /* another list's */
+    uint32_t row = list->rows[(uint32_t)where];
     if (row >= ids->count || !vx_ids_alive(ids, row)) return false;
     const vindex_filter *filter = p->run->request->filter;
     return !filter || vx_filter_allows(filter, vx_ids_of(ids, row));
@@ -160,7 +162,7 @@ static vindex_status load_queries(part *p, size_t first, size_t count) {
 /* Whether a list can hold an answer. Under L2 no row of it is nearer to the query than the centroid
  * less the list's radius. */
 static bool worth(const part *p, size_t query, const vx_list *list, double centroid_key) {
-    if (!list->run.count) return false;
+    if (!vx_list_size(list)) return false;
     if (p->run->ivf->base.metric != VINDEX_L2) return true;
     const vx_pool *pool = &p->pools.each[query];
     double gap = sqrt(centroid_key) * (1 - 0x1p-40) - (double)list->radius;
@@ -187,7 +189,8 @@ static void scan_piece(part *p, size_t l, size_t first, size_t count) {
     vx_block piece = piece_of(ivf->codec, run, first, rows);
     p->scorer->ops->choose(p->scorer, p->queries, count);
     p->scorer->ops->scan(p->scorer, &piece, (uint64_t)l << 32 | first, &p->pools);
-    p->judged += (int64_t)(rows * count);
+    size_t foreign = first ? 0 : ivf->lists[l].first;
+    p->judged += (int64_t)((rows - foreign) * count);
     p->bytes += (int64_t)ivf->codec->ops->bytes(ivf->codec, rows);
 }
 

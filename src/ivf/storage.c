@@ -1,11 +1,15 @@
-/* How lists hold their rows: laid out one after the other by the first add and by compaction, moved
- * to memory of their own when they grow. */
+/* How lists hold their rows: side by side in segments of lists, without a gap. A segment is laid
+ * out anew when one of its lists must grow. */
 #include <math.h>
 #include <omp.h>
 
 #include "ivf.h"
 
-enum { PIECE_ROWS = 2048 }; /* encoded by one thread at a time */
+enum {
+    PIECE_ROWS = 2048, /* encoded by one thread at a time */
+    SPARE_SHARE = 16,  /* of a list's rows as many again in one part of so many, */
+    SPARE_LEAST = 4    /* and that many, when few rows are added at a time */
+};
 
 static size_t whole_groups(size_t rows) {
     return (rows + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
@@ -17,87 +21,140 @@ static bool take(char *memory, size_t *used, size_t bytes, void **taken) {
     return vx_add(bytes, 63, &bytes) && vx_add(*used, bytes / 64 * 64, used);
 }
 
-size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, char *memory,
+/* Lays out lists with room for so many rows each, one behind the other from memory on (NULL only
+ * measures), with no row in them; answers the bytes, 0 where they overflow. */
+static size_t lay_out(const vx_codec *codec, const size_t *rooms, size_t lists, char *memory,
                       vx_list *laid) {
-    size_t used = 0;
-    for (size_t l = 0; l < lists; l++) {
-        void *data, *aux, *rows;
-        size_t room = whole_groups(sizes[l]);
-        if (!take(memory, &used, codec->ops->bytes(codec, room), &data) ||
-            !take(memory, &used, room * sizeof(float), &aux) ||
-            !take(memory, &used, room * sizeof(uint32_t), &rows))
-            return 0;
-        if (memory) laid[l] = (vx_list){.run = {.data = data, .aux = aux}, .rows = rows};
-    }
-    for (size_t l = 0; l < lists; l++) { /* behind all that scans read */
-        void *fine;
-        if (!take(memory, &used, vx_codec_fine_bytes(codec, whole_groups(sizes[l])), &fine))
-            return 0;
-        if (memory) laid[l].run.fine = fine;
+    size_t used = 0, total = 0, start = 0;
+    void *data, *aux, *rows, *fine;
+    for (size_t l = 0; l < lists; l++)
+        if (!vx_add(total, rooms[l], &total)) return 0;
+    if (total > UINT32_MAX) return 0;
+    size_t all = whole_groups(total), fine_bytes = vx_codec_fine_bytes(codec, all);
+    if (!take(memory, &used, codec->ops->bytes(codec, all), &data) ||
+        !take(memory, &used, all * sizeof(float), &aux) ||
+        !take(memory, &used, all * sizeof(uint32_t), &rows) ||
+        !take(memory, &used, fine_bytes, &fine))
+        return 0;
+    for (size_t l = 0; memory && l < lists; start += rooms[l++]) {
+        size_t first = start % codec->group, at = start - first;
+        vx_block run = {.data = (char *)data + codec->ops->bytes(codec, at),
+                        .aux = (float *)aux + at,
+                        .count = first};
+        if (fine_bytes) run.fine = (char *)fine + vx_codec_fine_bytes(codec, at);
+        laid[l] = (vx_list){
+            .run = run, .rows = (uint32_t *)rows + at, .first = first, .room = first + rooms[l]};
     }
     return VX_MAX(used, (size_t)64);
 }
 
+static size_t segments_of(const vx_ivf *ivf) {
+    return VX_MIN(ivf->list_count, (size_t)VX_IVF_SEGMENTS);
+}
+
+/* The first list of a segment. */
+static size_t segment_start(const vx_ivf *ivf, size_t s) {
+    return s * ivf->list_count / segments_of(ivf);
+}
+
 size_t vx_ivf_memory(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
-    size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids) + ivf->arena_bytes;
+    size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids);
     bytes += ivf->codec->own_bytes;
     if (ivf->centroids) bytes += ivf->list_count * ivf->base.dim * sizeof(float);
-    if (!ivf->lists) return bytes;
-    bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
-    for (size_t l = 0; l < ivf->list_count; l++)
-        if (ivf->lists[l].capacity)
-            bytes += vx_ivf_lay_out(ivf->codec, &ivf->lists[l].capacity, 1, NULL, NULL);
+    if (ivf->lists) bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
+    for (size_t s = 0; s < VX_IVF_SEGMENTS; s++) bytes += ivf->segments[s].bytes;
     return bytes;
 }
 
-void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to) {
-    size_t count = from->run.count;
-    if (count) { /* an empty list may have no arrays */
-        memcpy((void *)(uintptr_t)to->run.data, from->run.data, codec->ops->bytes(codec, count));
-        memcpy((float *)(uintptr_t)to->run.aux, from->run.aux, count * sizeof(float));
-        if (codec->ops->fine_bytes)
-            memcpy(to->run.fine, from->run.fine, codec->ops->fine_bytes(codec, count));
-        memcpy(to->rows, from->rows, count * sizeof *to->rows);
-    }
-    to->run.count = count;
-    to->run.centre = from->run.centre;
-    to->radius = from->radius;
+void vx_ivf_append(const vx_codec *codec, const vx_list *from, size_t at, uint32_t number,
+                   vx_list *to) {
+    size_t place = to->run.count++;
+    codec->ops->move(codec, (vx_coded){&from->run, at}, (vx_coded){&to->run, place});
+    ((float *)(uintptr_t)to->run.aux)[place] = from->run.aux[at];
+    to->rows[place] = number;
 }
 
 void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists) {
-    for (size_t l = 0; ivf->centroids && l < ivf->list_count; l++)
-        lists[l].run.centre = ivf->centroids + l * ivf->base.dim;
+    for (size_t l = 0; ivf->codec->residual && l < ivf->list_count; l++)
+        lists[l].run.centre = ivf->centroids ? ivf->centroids + l * ivf->base.dim
+                                             : ivf->coarse->ops->floats(ivf->coarse, l);
 }
 
-static void free_list(vx_list *list) {
-    if (list->capacity) vx_free((void *)(uintptr_t)list->run.data);
-}
-
-/* Moves a list to memory of its own with room for `need` rows and a sixteenth more. */
-static vindex_status grow_list(vx_ivf *ivf, vx_list *list, size_t need) {
-    size_t capacity = whole_groups(need + need / 16), bytes;
-    vx_list grown;
-    if (need <= list->capacity) return VINDEX_OK;
-    bytes = vx_ivf_lay_out(ivf->codec, &capacity, 1, NULL, NULL);
-    char *memory = bytes ? vx_alloc_zero(bytes, 1) : NULL;
-    if (!memory) return vx_fail_memory(bytes, 1, "add: a list");
-    vx_ivf_lay_out(ivf->codec, &capacity, 1, memory, &grown);
-    vx_ivf_copy_list(ivf->codec, list, &grown);
-    free_list(list);
-    *list = grown;
-    list->capacity = capacity;
+/* Memory for the lists of a segment that are to have so much room (of all lists), with no row in
+ * them. */
+static vindex_status make_segment(const vx_ivf *ivf, size_t s, const size_t *rooms,
+                                  vx_segment *made, vx_list *laid) {
+    size_t first = segment_start(ivf, s), lists = segment_start(ivf, s + 1) - first;
+    made->bytes = lay_out(ivf->codec, rooms + first, lists, NULL, NULL);
+    made->memory = made->bytes ? vx_alloc_zero(made->bytes, 1) : NULL;
+    if (!made->memory) return vx_fail_memory(made->bytes, 1, "the lists");
+    lay_out(ivf->codec, rooms + first, lists, made->memory, laid);
+    for (size_t l = 0; l < lists; l++) {
+        laid[l].run.centre = ivf->lists[first + l].run.centre;
+        laid[l].radius = ivf->lists[first + l].radius;
+    }
     return VINDEX_OK;
 }
 
-vindex_status vx_ivf_lay_out_all(const vx_ivf *ivf, const size_t *sizes, vx_list *laid,
-                                 void **arena, size_t *bytes) {
-    *bytes = vx_ivf_lay_out(ivf->codec, sizes, ivf->list_count, NULL, NULL);
-    *arena = *bytes ? vx_alloc_zero(*bytes, 1) : NULL;
-    if (!*arena) return vx_fail_memory(*bytes, 1, "the lists");
-    vx_ivf_lay_out(ivf->codec, sizes, ivf->list_count, *arena, laid);
-    vx_ivf_centre(ivf, laid);
+static void replace_segment(vx_ivf *ivf, size_t s, vx_segment made, const vx_list *laid) {
+    size_t first = segment_start(ivf, s), lists = segment_start(ivf, s + 1) - first;
+    memcpy(ivf->lists + first, laid, lists * sizeof *laid);
+    vx_free(ivf->segments[s].memory);
+    ivf->segments[s] = made;
+}
+
+/* Moves the lists of a segment to new memory. laid has room for them. */
+static vindex_status move_segment(vx_ivf *ivf, size_t s, const size_t *rooms, vx_list *laid) {
+    size_t first = segment_start(ivf, s), end = segment_start(ivf, s + 1);
+    vx_segment made;
+    VX_TRY(make_segment(ivf, s, rooms, &made, laid));
+    for (size_t l = first; l < end; l++) {
+        const vx_list *from = &ivf->lists[l];
+        for (size_t i = from->first; i < from->run.count; i++)
+            vx_ivf_append(ivf->codec, from, i, from->rows[i], &laid[l - first]);
+    }
+    replace_segment(ivf, s, made, laid);
     return VINDEX_OK;
+}
+
+/* Room for what is there and what comes (ends NULL: nothing) to the lists of a segment; answers
+ * whether some have less. Few new rows bring some room for more with them, many do not. */
+static bool wants_room(const vx_ivf *ivf, size_t s, const size_t *ends, size_t *rooms) {
+    size_t first = segment_start(ivf, s), end = segment_start(ivf, s + 1), total = 0;
+    bool wants = false;
+    size_t before = ends && first ? ends[first - 1] : 0, coming = ends ? ends[end - 1] - before : 0;
+    for (size_t l = first; l < end; l++) {
+        const vx_list *list = &ivf->lists[l];
+        rooms[l] = vx_list_size(list) + (ends ? ends[l] - (l ? ends[l - 1] : 0) : 0);
+        wants |= list->first + rooms[l] > list->room;
+        total += rooms[l];
+    }
+    if (coming < total / SPARE_SHARE)
+        for (size_t l = first; l < end; l++) rooms[l] += rooms[l] / SPARE_SHARE + SPARE_LEAST;
+    return wants;
+}
+
+/* Moves the segments that want room, or all of them. */
+static vindex_status move_segments(vx_ivf *ivf, const size_t *ends, bool all) {
+    size_t most = ivf->list_count / segments_of(ivf) + 1;
+    size_t *rooms = vx_alloc(ivf->list_count, sizeof *rooms);
+    vx_list *laid = vx_alloc(most, sizeof *laid);
+    vindex_status status = VINDEX_OK;
+    if (!rooms || !laid) status = vx_fail_memory(ivf->list_count, sizeof *rooms, "the lists");
+    for (size_t s = 0; status == VINDEX_OK && s < segments_of(ivf); s++)
+        if (wants_room(ivf, s, ends, rooms) || all) status = move_segment(ivf, s, rooms, laid);
+    vx_free(rooms);
+    vx_free(laid);
+    return status;
+}
+
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends) {
+    return move_segments(ivf, ends, false);
+}
+
+vindex_status vx_ivf_own(vx_ivf *ivf) {
+    return move_segments(ivf, NULL, true);
 }
 
 /* Vectors on their way into their lists. */
@@ -137,29 +194,6 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
         start += size;
     }
     for (size_t i = 0; i < new->n; i++) new->order[new->ends[new->nearest[i]]++] = (uint32_t)i;
-    return VINDEX_OK;
-}
-
-vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty) {
-    if (empty) { /* what was reserved before was not used */
-        for (size_t l = 0; l < ivf->list_count; l++) free_list(&ivf->lists[l]);
-        vx_free(ivf->arena);
-        ivf->arena = NULL;
-        ivf->arena_bytes = 0;
-        memset(ivf->lists, 0, ivf->list_count * sizeof *ivf->lists);
-        vx_ivf_centre(ivf, ivf->lists);
-        size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes);
-        if (!sizes) return vx_fail_memory(ivf->list_count, sizeof *sizes, "add");
-        for (size_t l = 0; l < ivf->list_count; l++) sizes[l] = share_of(ends, l);
-        vindex_status status =
-            vx_ivf_lay_out_all(ivf, sizes, ivf->lists, &ivf->arena, &ivf->arena_bytes);
-        vx_free(sizes);
-        return status;
-    }
-    for (size_t l = 0; l < ivf->list_count; l++) {
-        size_t more = share_of(ends, l);
-        if (more) VX_TRY(grow_list(ivf, &ivf->lists[l], ivf->lists[l].run.count + more));
-    }
     return VINDEX_OK;
 }
 
@@ -258,7 +292,7 @@ vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, co
     vindex_status status = vx_ids_append(&ivf->ids, ids, n);
     bool appended = status == VINDEX_OK;
     if (appended) status = sort_additions(ivf, &new, call);
-    if (status == VINDEX_OK) status = vx_ivf_reserve(ivf, new.ends, !new.first_row);
+    if (status == VINDEX_OK) status = vx_ivf_reserve(ivf, new.ends);
     if (status == VINDEX_OK) status = encode_all(ivf, &new, vx_threads(call->threads));
     if (status == VINDEX_OK) status = vx_progress(call->progress, call->progress_context, "add", 1);
     for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++)
@@ -268,31 +302,17 @@ vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, co
     return status;
 }
 
-/* Moves the rows that stay, under their new numbers, to the lists laid out for them. */
-static void keep_rows(const vx_ivf *ivf, const uint32_t *numbers, vx_list *laid) {
-    for (size_t l = 0; l < ivf->list_count; l++) {
-        const vx_list *from = &ivf->lists[l];
-        vx_list *to = &laid[l];
-        for (size_t i = 0; i < from->run.count; i++) {
-            uint32_t number = from->rows[i] < ivf->ids.count ? numbers[from->rows[i]] : UINT32_MAX;
-            if (number == UINT32_MAX) continue;
-            size_t at = to->run.count++;
-            ivf->codec->ops->move(ivf->codec, (vx_coded){&from->run, i}, (vx_coded){&to->run, at});
-            ((float *)(uintptr_t)to->run.aux)[at] = from->run.aux[i];
-            to->rows[at] = number;
-        }
-        to->radius = from->radius;
-    }
-}
-
 /* What a compaction needs, all of it allocated before anything changes. */
 typedef struct compaction {
     size_t *sizes, *keep;
     uint32_t *numbers; /* of each row now; UINT32_MAX: it goes */
     vx_list *laid;
-    void *arena;
-    size_t bytes;
+    vx_segment segments[VX_IVF_SEGMENTS];
 } compaction;
+
+static bool stays(const vx_ivf *ivf, const compaction *plan, uint32_t row) {
+    return row < ivf->ids.count && plan->numbers[row] != UINT32_MAX;
+}
 
 static vindex_status plan_compaction(vx_ivf *ivf, compaction *plan) {
     size_t kept = ivf->ids.count - ivf->ids.removed;
@@ -304,12 +324,25 @@ static vindex_status plan_compaction(vx_ivf *ivf, compaction *plan) {
         return vx_fail_memory(ivf->ids.count, sizeof(uint32_t) + sizeof(size_t), "compact");
     for (size_t row = 0, number = 0; row < ivf->ids.count; row++)
         plan->numbers[row] = vx_ids_alive(&ivf->ids, row) ? (uint32_t)number++ : UINT32_MAX;
-    for (size_t l = 0; l < ivf->list_count; l++)
-        for (size_t i = 0; i < ivf->lists[l].run.count; i++) {
-            uint32_t row = ivf->lists[l].rows[i];
-            plan->sizes[l] += row < ivf->ids.count && plan->numbers[row] != UINT32_MAX;
-        }
-    return vx_ivf_lay_out_all(ivf, plan->sizes, plan->laid, &plan->arena, &plan->bytes);
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        const vx_list *list = &ivf->lists[l];
+        for (size_t i = list->first; i < list->run.count; i++)
+            plan->sizes[l] += stays(ivf, plan, list->rows[i]);
+    }
+    for (size_t s = 0; s < segments_of(ivf); s++)
+        VX_TRY(make_segment(ivf, s, plan->sizes, &plan->segments[s],
+                            plan->laid + segment_start(ivf, s)));
+    return VINDEX_OK;
+}
+
+/* Moves the rows that stay, under their new numbers, to the lists laid out for them. */
+static void keep_rows(const vx_ivf *ivf, const compaction *plan) {
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        const vx_list *from = &ivf->lists[l];
+        for (size_t i = from->first; i < from->run.count; i++)
+            if (stays(ivf, plan, from->rows[i]))
+                vx_ivf_append(ivf->codec, from, i, plan->numbers[from->rows[i]], &plan->laid[l]);
+    }
 }
 
 vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call) {
@@ -319,18 +352,14 @@ vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call) {
     VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
     vindex_status status = plan_compaction(ivf, &plan);
     if (status == VINDEX_OK) {
-        keep_rows(ivf, plan.numbers, plan.laid);
+        keep_rows(ivf, &plan);
         status = vx_ids_compact(&ivf->ids, plan.keep);
     }
-    if (status == VINDEX_OK) {
-        for (size_t l = 0; l < ivf->list_count; l++) free_list(&ivf->lists[l]);
-        memcpy(ivf->lists, plan.laid, ivf->list_count * sizeof *ivf->lists);
-        vx_free(ivf->arena);
-        ivf->arena = plan.arena;
-        ivf->arena_bytes = plan.bytes;
-        plan.arena = NULL;
-    }
-    vx_free(plan.arena);
+    for (size_t s = 0; s < segments_of(ivf); s++)
+        if (status == VINDEX_OK)
+            replace_segment(ivf, s, plan.segments[s], plan.laid + segment_start(ivf, s));
+        else
+            vx_free(plan.segments[s].memory);
     vx_free(plan.sizes);
     vx_free(plan.keep);
     vx_free(plan.numbers);
