@@ -30,12 +30,14 @@ static inline size_t vx_list_size(const vx_list *list) {
     return list->run.count - list->first;
 }
 
-/* The memory of some lists that follow each other; NULL while they are empty or mapped. They grow
- * together: so no more than this share of an index is ever there twice. */
-enum { VX_IVF_SEGMENTS = 64 };
+/* The memory of some lists that follow each other, which grow together. Lists are shared out evenly
+ * among slots, and a segment has one or several of these: so few that not much of an index is there
+ * twice while it moves, so many that its pages can be huge. */
+enum { VX_IVF_SLOTS = 64 };
 typedef struct vx_segment {
-    void *memory;
+    void *memory; /* NULL: the lists are mapped, or have had no row yet */
     size_t bytes;
+    size_t slots;
 } vx_segment;
 
 typedef struct vx_ivf {
@@ -48,7 +50,7 @@ typedef struct vx_ivf {
                              has no floats to point to; else NULL */
     size_t list_count;
     bool alone; /* codes without lists: there is one, and its centroid is 0 */
-    vx_segment segments[VX_IVF_SEGMENTS];
+    vx_segment segments[VX_IVF_SLOTS]; /* each in its first slot */
     vx_ids ids;
     float largest;             /* of what the codec answered for each row, for the filters */
     vx_kmeans_params training; /* k is list_count */

@@ -104,6 +104,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     ivf->list_count = lists;
     ivf->links = links;
     ivf->alone = alone;
+    ivf->segments[0].slots = VX_MIN(lists, (size_t)VX_IVF_SLOTS);
     vx_ids_init(&ivf->ids);
     vx_kmeans_init(&ivf->training, lists);
     ivf->training.balance = defaults.balance;
@@ -127,7 +128,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
 
 void vx_ivf_free(vindex_index *index) {
     vx_ivf *ivf = (vx_ivf *)index;
-    for (size_t s = 0; s < VX_IVF_SEGMENTS; s++) vx_free(ivf->segments[s].memory);
+    for (size_t s = 0; s < VX_IVF_SLOTS; s++) vx_free(ivf->segments[s].memory);
     vx_free(ivf->lists);
     vx_free(ivf->centroids);
     vx_ids_free(&ivf->ids);

@@ -313,6 +313,14 @@ static size_t most_pieces(const vx_ivf *ivf) {
     return (most + PIECE_ROWS - 1) / PIECE_ROWS;
 }
 
+/* Asks memory for the beginning of a list: from there on it is read forward. */
+static void fetch_list(const vx_list *list) {
+    enum { FETCHED = 512 };
+    if (!vx_list_size(list)) return;
+    vx_fetch(list->run.data, FETCHED);
+    vx_fetch(list->run.aux, FETCHED / 4);
+}
+
 /* Takes pieces of pairs, nearest lists first, until none is left. found: the part that knows the
  * lists. */
 static void scan_shared(part *p, const part *found, bool caller) {
@@ -324,6 +332,8 @@ static void scan_shared(part *p, const part *found, bool caller) {
         if (i >= total) break;
         size_t query = i / pieces % found->count, first = i % pieces * PIECE_ROWS;
         size_t pair = query * run->nprobe + i / pieces / found->count, l = found->lists[pair];
+        if (found->count == 1 && i / pieces + 1 < run->nprobe)
+            fetch_list(&run->ivf->lists[found->lists[pair + 1]]);
         if (first >= run->ivf->lists[l].run.count) continue;
         if (!worth(p, query, &run->ivf->lists[l], found->keys[pair])) continue;
         p->queries[0] = (uint32_t)query;

@@ -7,8 +7,9 @@
 
 enum {
     PIECE_ROWS = 2048, /* encoded by one thread at a time */
-    SPARE_SHARE = 16,  /* of a list's rows as many again in one part of so many, */
-    SPARE_LEAST = 4    /* and that many, when few rows are added at a time */
+    SEGMENT_BYTES = 4 << 20,
+    SPARE_SHARE = 16, /* of a list's rows as many again in one part of so many, */
+    SPARE_LEAST = 4   /* and that many, when few rows are added at a time */
 };
 
 static size_t whole_groups(size_t rows) {
@@ -48,13 +49,27 @@ static size_t lay_out(const vx_codec *codec, const size_t *rooms, size_t lists, 
     return VX_MAX(used, (size_t)64);
 }
 
-static size_t segments_of(const vx_ivf *ivf) {
-    return VX_MIN(ivf->list_count, (size_t)VX_IVF_SEGMENTS);
+static size_t share_of(const size_t *ends, size_t l) {
+    return ends[l] - (l ? ends[l - 1] : 0);
 }
 
-/* The first list of a segment. */
-static size_t segment_start(const vx_ivf *ivf, size_t s) {
-    return s * ivf->list_count / segments_of(ivf);
+/* The first list of a slot. */
+static size_t slot_start(const vx_ivf *ivf, size_t slot) {
+    return slot * ivf->list_count / VX_MIN(ivf->list_count, (size_t)VX_IVF_SLOTS);
+}
+
+/* The lists of `slots` slots from `slot` on. */
+typedef struct stretch {
+    size_t slot, slots, first, end;
+} stretch;
+
+static stretch stretch_at(const vx_ivf *ivf, size_t slot, size_t slots) {
+    return (stretch){slot, slots, slot_start(ivf, slot), slot_start(ivf, slot + slots)};
+}
+
+/* The stretch of the segment that begins there. */
+static stretch segment_at(const vx_ivf *ivf, size_t slot) {
+    return stretch_at(ivf, slot, ivf->segments[slot].slots);
 }
 
 size_t vx_ivf_memory(const vindex_index *index) {
@@ -63,7 +78,7 @@ size_t vx_ivf_memory(const vindex_index *index) {
     bytes += ivf->codec->own_bytes;
     if (ivf->centroids) bytes += ivf->list_count * ivf->base.dim * sizeof(float);
     if (ivf->lists) bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
-    for (size_t s = 0; s < VX_IVF_SEGMENTS; s++) bytes += ivf->segments[s].bytes;
+    for (size_t s = 0; s < VX_IVF_SLOTS; s++) bytes += ivf->segments[s].bytes;
     return bytes;
 }
 
@@ -81,69 +96,89 @@ void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists) {
                                              : ivf->coarse->ops->floats(ivf->coarse, l);
 }
 
-/* Memory for the lists of a segment that are to have so much room (of all lists), with no row in
- * them. */
-static vindex_status make_segment(const vx_ivf *ivf, size_t s, const size_t *rooms,
+/* Memory for lists that are to have so much room (of all lists), with no row in them. */
+static vindex_status make_segment(const vx_ivf *ivf, stretch at, const size_t *rooms,
                                   vx_segment *made, vx_list *laid) {
-    size_t first = segment_start(ivf, s), lists = segment_start(ivf, s + 1) - first;
-    made->bytes = lay_out(ivf->codec, rooms + first, lists, NULL, NULL);
+    size_t lists = at.end - at.first;
+    made->slots = at.slots;
+    made->bytes = lay_out(ivf->codec, rooms + at.first, lists, NULL, NULL);
     made->memory = made->bytes ? vx_alloc_zero(made->bytes, 1) : NULL;
     if (!made->memory) return vx_fail_memory(made->bytes, 1, "the lists");
-    lay_out(ivf->codec, rooms + first, lists, made->memory, laid);
+    lay_out(ivf->codec, rooms + at.first, lists, made->memory, laid);
     for (size_t l = 0; l < lists; l++) {
-        laid[l].run.centre = ivf->lists[first + l].run.centre;
-        laid[l].radius = ivf->lists[first + l].radius;
+        laid[l].run.centre = ivf->lists[at.first + l].run.centre;
+        laid[l].radius = ivf->lists[at.first + l].radius;
     }
     return VINDEX_OK;
 }
 
-static void replace_segment(vx_ivf *ivf, size_t s, vx_segment made, const vx_list *laid) {
-    size_t first = segment_start(ivf, s), lists = segment_start(ivf, s + 1) - first;
-    memcpy(ivf->lists + first, laid, lists * sizeof *laid);
-    vx_free(ivf->segments[s].memory);
-    ivf->segments[s] = made;
+/* Lets the first slots of a segment be one of their own. */
+static void replace_segment(vx_ivf *ivf, stretch at, vx_segment made, const vx_list *laid) {
+    vx_segment before = ivf->segments[at.slot];
+    memcpy(ivf->lists + at.first, laid, (at.end - at.first) * sizeof *laid);
+    ivf->segments[at.slot] = made;
+    before.slots -= at.slots;
+    if (before.slots)
+        ivf->segments[at.slot + at.slots] = before;
+    else
+        vx_free(before.memory);
 }
 
-/* Moves the lists of a segment to new memory. laid has room for them. */
-static vindex_status move_segment(vx_ivf *ivf, size_t s, const size_t *rooms, vx_list *laid) {
-    size_t first = segment_start(ivf, s), end = segment_start(ivf, s + 1);
+/* Moves lists to new memory; laid has room for them. */
+static vindex_status move_lists(vx_ivf *ivf, stretch at, const size_t *rooms, vx_list *laid) {
     vx_segment made;
-    VX_TRY(make_segment(ivf, s, rooms, &made, laid));
-    for (size_t l = first; l < end; l++) {
+    VX_TRY(make_segment(ivf, at, rooms, &made, laid));
+    for (size_t l = at.first; l < at.end; l++) {
         const vx_list *from = &ivf->lists[l];
         for (size_t i = from->first; i < from->run.count; i++)
-            vx_ivf_append(ivf->codec, from, i, from->rows[i], &laid[l - first]);
+            vx_ivf_append(ivf->codec, from, i, from->rows[i], &laid[l - at.first]);
     }
-    replace_segment(ivf, s, made, laid);
+    replace_segment(ivf, at, made, laid);
     return VINDEX_OK;
 }
 
-/* Room for what is there and what comes (ends NULL: nothing) to the lists of a segment; answers
- * whether some have less. Few new rows bring some room for more with them, many do not. */
-static bool wants_room(const vx_ivf *ivf, size_t s, const size_t *ends, size_t *rooms) {
-    size_t first = segment_start(ivf, s), end = segment_start(ivf, s + 1), total = 0;
+/* Moves the lists of a segment, in several where one would be large. */
+static vindex_status move_segment(vx_ivf *ivf, stretch at, const size_t *rooms, vx_list *laid) {
+    size_t bytes = lay_out(ivf->codec, rooms + at.first, at.end - at.first, NULL, NULL);
+    size_t pieces = VX_MIN(VX_MAX(bytes / SEGMENT_BYTES, (size_t)1), at.slots), slots = at.slots;
+    for (size_t i = 0, slot = at.slot; i < pieces; i++) {
+        size_t end = at.slot + (i + 1) * slots / pieces;
+        VX_TRY(move_lists(ivf, stretch_at(ivf, slot, end - slot), rooms, laid));
+        slot = end;
+    }
+    return VINDEX_OK;
+}
+
+/* Room for what is there and what comes (ends NULL: nothing) to lists; answers whether some have
+ * less. Few new rows bring some room for more with them, many do not. */
+static bool wants_room(const vx_ivf *ivf, stretch at, const size_t *ends, size_t *rooms) {
+    size_t total = 0, coming = 0;
     bool wants = false;
-    size_t before = ends && first ? ends[first - 1] : 0, coming = ends ? ends[end - 1] - before : 0;
-    for (size_t l = first; l < end; l++) {
+    for (size_t l = at.first; l < at.end; l++) {
         const vx_list *list = &ivf->lists[l];
-        rooms[l] = vx_list_size(list) + (ends ? ends[l] - (l ? ends[l - 1] : 0) : 0);
+        size_t more = ends ? share_of(ends, l) : 0;
+        rooms[l] = vx_list_size(list) + more;
         wants |= list->first + rooms[l] > list->room;
         total += rooms[l];
+        coming += more;
     }
-    if (coming < total / SPARE_SHARE)
-        for (size_t l = first; l < end; l++) rooms[l] += rooms[l] / SPARE_SHARE + SPARE_LEAST;
+    if (coming && coming < total / SPARE_SHARE)
+        for (size_t l = at.first; l < at.end; l++) rooms[l] += rooms[l] / SPARE_SHARE + SPARE_LEAST;
     return wants;
 }
 
 /* Moves the segments that want room, or all of them. */
 static vindex_status move_segments(vx_ivf *ivf, const size_t *ends, bool all) {
-    size_t most = ivf->list_count / segments_of(ivf) + 1;
     size_t *rooms = vx_alloc(ivf->list_count, sizeof *rooms);
-    vx_list *laid = vx_alloc(most, sizeof *laid);
+    vx_list *laid = vx_alloc(ivf->list_count, sizeof *laid);
     vindex_status status = VINDEX_OK;
-    if (!rooms || !laid) status = vx_fail_memory(ivf->list_count, sizeof *rooms, "the lists");
-    for (size_t s = 0; status == VINDEX_OK && s < segments_of(ivf); s++)
-        if (wants_room(ivf, s, ends, rooms) || all) status = move_segment(ivf, s, rooms, laid);
+    if (!rooms || !laid)
+        status = vx_fail_memory(ivf->list_count, sizeof *rooms + sizeof *laid, "the lists");
+    for (size_t slot = 0; status == VINDEX_OK && slot_start(ivf, slot) < ivf->list_count;) {
+        stretch at = segment_at(ivf, slot);
+        slot += at.slots;
+        if (wants_room(ivf, at, ends, rooms) || all) status = move_segment(ivf, at, rooms, laid);
+    }
     vx_free(rooms);
     vx_free(laid);
     return status;
@@ -164,10 +199,6 @@ typedef struct additions {
     uint32_t *nearest, *order; /* order: the vectors list by list, as they came */
     size_t *ends;              /* of each list's share of order */
 } additions;
-
-static size_t share_of(const size_t *ends, size_t l) {
-    return ends[l] - (l ? ends[l - 1] : 0);
-}
 
 static size_t share_start(const additions *new, size_t l) {
     return l ? new->ends[l - 1] : 0;
@@ -307,7 +338,7 @@ typedef struct compaction {
     size_t *sizes, *keep;
     uint32_t *numbers; /* of each row now; UINT32_MAX: it goes */
     vx_list *laid;
-    vx_segment segments[VX_IVF_SEGMENTS];
+    vx_segment segments[VX_IVF_SLOTS];
 } compaction;
 
 static bool stays(const vx_ivf *ivf, const compaction *plan, uint32_t row) {
@@ -329,9 +360,11 @@ static vindex_status plan_compaction(vx_ivf *ivf, compaction *plan) {
         for (size_t i = list->first; i < list->run.count; i++)
             plan->sizes[l] += stays(ivf, plan, list->rows[i]);
     }
-    for (size_t s = 0; s < segments_of(ivf); s++)
-        VX_TRY(make_segment(ivf, s, plan->sizes, &plan->segments[s],
-                            plan->laid + segment_start(ivf, s)));
+    for (size_t slot = 0; slot_start(ivf, slot) < ivf->list_count;) {
+        stretch at = segment_at(ivf, slot);
+        VX_TRY(make_segment(ivf, at, plan->sizes, &plan->segments[slot], plan->laid + at.first));
+        slot += at.slots;
+    }
     return VINDEX_OK;
 }
 
@@ -355,11 +388,12 @@ vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call) {
         keep_rows(ivf, &plan);
         status = vx_ids_compact(&ivf->ids, plan.keep);
     }
-    for (size_t s = 0; s < segments_of(ivf); s++)
-        if (status == VINDEX_OK)
-            replace_segment(ivf, s, plan.segments[s], plan.laid + segment_start(ivf, s));
-        else
-            vx_free(plan.segments[s].memory);
+    for (size_t slot = 0; slot < VX_IVF_SLOTS; slot++)
+        if (status != VINDEX_OK)
+            vx_free(plan.segments[slot].memory);
+        else if (plan.segments[slot].slots)
+            replace_segment(ivf, segment_at(ivf, slot), plan.segments[slot],
+                            plan.laid + segment_at(ivf, slot).first);
     vx_free(plan.sizes);
     vx_free(plan.keep);
     vx_free(plan.numbers);
