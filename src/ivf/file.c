@@ -12,7 +12,7 @@
 enum { FACTS = 64, TRAINED = 1, COARSE = '~', STAGED_ROWS = 64 * VX_CODEC_ROWS };
 
 /* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
- * largest f32; zeros behind. */
+ * largest f32; 48 learnt_from, 56 offered u64. */
 static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint64_t word;
     memset(bytes, 0, FACTS);
@@ -27,6 +27,8 @@ static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint32_t half;
     memcpy(&half, &ivf->largest, sizeof half);
     vx_put_u32(bytes + 44, half);
+    vx_put_u64(bytes + 48, ivf->learnt_from);
+    vx_put_u64(bytes + 56, ivf->offered);
 }
 
 /* Answers false for numbers that no index can have. */
@@ -43,8 +45,9 @@ static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
     memcpy(&ivf->loss, &word, sizeof word);
     half = vx_get_u32(bytes + 44);
     memcpy(&ivf->largest, &half, sizeof half);
-    for (size_t i = 48; i < FACTS; i++)
-        if (bytes[i]) return false;
+    ivf->learnt_from = vx_get_u64(bytes + 48);
+    ivf->offered = vx_get_u64(bytes + 56);
+    if (ivf->learnt_from > ivf->offered || ivf->offered > INT64_MAX) return false;
     if (ivf->training.iterations > INT32_MAX || ivf->training.points_each > INT32_MAX) return false;
     return flags <= TRAINED && ivf->largest >= 0 && ivf->training.balance >= 0 &&
            ivf->training.balance <= 1 && !isnan(ivf->loss);

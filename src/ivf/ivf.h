@@ -55,6 +55,7 @@ typedef struct vx_ivf {
     float largest;             /* of what the codec answered for each row, for the filters */
     vx_kmeans_params training; /* k is list_count */
     double loss;
+    size_t learnt_from, offered; /* training vectors */
 } vx_ivf;
 
 /* Codes without lists are an index of one list, about which nothing is learnt. */

@@ -306,7 +306,10 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
         return vx_fail(VINDEX_ERR_ARGUMENT, "ivf stats: '%s' is no IVF index", index->spec);
     const vx_ivf *ivf = (const vx_ivf *)index;
     double squares = 0, all = 0;
-    *stats = (vindex_ivf_stats){.lists = (int64_t)ivf->list_count, .loss = ivf->loss};
+    *stats = (vindex_ivf_stats){.lists = (int64_t)ivf->list_count,
+                                .loss = ivf->loss,
+                                .learnt_from = (int64_t)ivf->learnt_from,
+                                .offered = (int64_t)ivf->offered};
     for (size_t l = 0; ivf->lists && l < ivf->list_count; l++) {
         int64_t size = (int64_t)vx_list_size(&ivf->lists[l]);
         stats->empty += !size;

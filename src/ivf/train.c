@@ -182,6 +182,10 @@ vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const v
     if (drawn.points_each) drawn.points_each = VX_MAX(drawn.points_each, wanted);
     VX_TRY(vx_kmeans_sample(rows, &drawn, &sample, &owned, &count));
     vindex_status status = learn(ivf, sample, count, &params, call);
+    if (status == VINDEX_OK) {
+        ivf->learnt_from = count;
+        ivf->offered = (size_t)rows->count;
+    }
     vx_free(owned);
     return status;
 }
