@@ -1,6 +1,7 @@
 /* Saving and loading. Sections: "index"; "ivf" (see put_facts); once trained "centroid" (lists x
  * dim floats; where a graph finds the lists instead its sections, each with a '~' before its tag),
- * "sizes" (rows of each list, u64), "radii" (a float each), then list by list "rows"
+ * "sizes" (rows of each list, u64), "radii" or, but under L2, "angles" (a float each, of inner
+ * products followed by those of the longest rows), then list by list "rows"
  * (their numbers, u32), "aux" (a float each), "vectors" ("codes" where the codec groups rows: the
  * last group is filled up with zeros) and, where the codec has such, "fine", without a gap between
  * lists; what the codec learnt; and those of the ids. */
@@ -87,6 +88,15 @@ static const char *data_tag(const vx_ivf *ivf) {
     return ivf->codec->group > 1 ? "codes" : "vectors";
 }
 
+/* The section of how far lists reach; of inner products also of how long their rows are. */
+static const char *radii_tag(const vx_ivf *ivf) {
+    return ivf->base.metric == VINDEX_L2 ? "radii" : "angles";
+}
+
+static bool has_lengths(const vx_ivf *ivf) {
+    return ivf->base.metric == VINDEX_INNER_PRODUCT;
+}
+
 /* The codes of all rows, one group after the other whichever lists they belong to. */
 typedef struct stager {
     const vx_codec *codec; /* the one that groups */
@@ -149,9 +159,11 @@ static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
         VX_TRY(vx_container_append(writer, size, sizeof size));
     }
     VX_TRY(vx_container_end(writer));
-    VX_TRY(vx_container_begin(writer, "radii"));
+    VX_TRY(vx_container_begin(writer, radii_tag(ivf)));
     for (size_t l = 0; l < ivf->list_count; l++)
         VX_TRY(vx_container_append(writer, &ivf->lists[l].radius, sizeof(float)));
+    for (size_t l = 0; has_lengths(ivf) && l < ivf->list_count; l++)
+        VX_TRY(vx_container_append(writer, &ivf->lists[l].longest, sizeof(float)));
     VX_TRY(vx_container_end(writer));
     VX_TRY(vx_container_begin(writer, "rows"));
     for (size_t l = 0; l < ivf->list_count; l++)
@@ -263,7 +275,8 @@ static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
 static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, bool verify,
                                 sections *found) {
     VX_TRY(find(file, "sizes", ivf->list_count, 8, &found->sizes));
-    VX_TRY(find(file, "radii", ivf->list_count, sizeof(float), &found->radii));
+    VX_TRY(find(file, radii_tag(ivf), ivf->list_count, sizeof(float) * (1 + has_lengths(ivf)),
+                &found->radii));
     VX_TRY(find(file, "rows", ivf->ids.count, sizeof(uint32_t), &found->rows));
     VX_TRY(find(file, "aux", ivf->ids.count, sizeof(float), &found->aux));
     VX_TRY(vx_container_find(file, data_tag(ivf), false, &found->vectors));
@@ -289,6 +302,9 @@ static void map_lists(vx_ivf *ivf, const sections *found) {
         list->rows = (uint32_t *)(uintptr_t)(found->rows.bytes + 4 * at);
         list->first = first;
         memcpy(&list->radius, found->radii.bytes + sizeof(float) * l, sizeof(float));
+        if (has_lengths(ivf))
+            memcpy(&list->longest, found->radii.bytes + sizeof(float) * (ivf->list_count + l),
+                   sizeof(float));
         start += size;
     }
     vx_ivf_centre(ivf, ivf->lists);

@@ -14,6 +14,9 @@ enum {
     VX_IVF_ASSIGN_EF = 64    /* a coarse graph keeps that many nodes at hand for a new row */
 };
 
+/* Cosines are off by less than this, however they were rounded; docs/exactness.md. */
+#define VX_IVF_ANGLE_SLACK 0x1p-25
+
 /* One list. Its rows lie side by side with those of other lists: it begins where the one before
  * ends, in the middle of a group where codes lie in groups, so that no list ends in room of its
  * own. The places before `first` are another's. */
@@ -23,7 +26,9 @@ typedef struct vx_list {
     uint32_t *rows; /* per place the row's number in the ids, rising */
     size_t first;   /* place of its first row: less than a group */
     size_t room;    /* places up to where the next list begins */
-    float radius;   /* L2: no decoded row is farther from the centroid */
+    float radius;  /* no decoded row is farther from the centroid: under L2 in space, else by angle,
+                      which this is 1 less the cosine of */
+    float longest; /* inner products: no decoded row is longer */
 } vx_list;
 
 static inline size_t vx_list_size(const vx_list *list) {

@@ -65,7 +65,9 @@ static void take_list(vx_ivf *ivf, const vx_ivf *from, const merger *m, size_t l
     for (size_t i = source->first; i < source->run.count; i++)
         if (comes(m, from, source->rows[i]))
             vx_ivf_append(ivf->codec, source, i, m->numbers[source->rows[i]], list);
-    if (list->run.count > first) list->radius = VX_MAX(list->radius, source->radius);
+    if (list->run.count == first) return;
+    list->radius = VX_MAX(list->radius, source->radius);
+    list->longest = VX_MAX(list->longest, source->longest);
 }
 
 vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *other,

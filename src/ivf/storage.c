@@ -108,6 +108,7 @@ static vindex_status make_segment(const vx_ivf *ivf, stretch at, const size_t *r
     for (size_t l = 0; l < lists; l++) {
         laid[l].run.centre = ivf->lists[at.first + l].run.centre;
         laid[l].radius = ivf->lists[at.first + l].radius;
+        laid[l].longest = ivf->lists[at.first + l].longest;
     }
     return VINDEX_OK;
 }
@@ -228,22 +229,32 @@ static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vin
     return VINDEX_OK;
 }
 
-/* One thread's: two vectors, and the largest number that the codec has answered. */
+/* One thread's: the centroid of the list at hand as a query, a vector, and the largest number that
+ * the codec has answered. */
 typedef struct encoder {
-    double *centroid;
-    float *decoded;
+    vx_group centroid;
+    float *vector;
     float largest;
-    char *memory;
 } encoder;
 
 static vindex_status open_encoder(const vx_ivf *ivf, encoder *e) {
-    size_t padded = vx_padded(ivf->base.dim);
+    vx_space space = {.metric = ivf->base.metric, .dtype = VINDEX_F32, .dim = ivf->base.dim};
+    if (space.metric == VINDEX_INNER_PRODUCT) space.metric = VINDEX_COSINE; /* for angles */
     *e = (encoder){.largest = ivf->largest};
-    e->memory = vx_alloc_zero(padded, sizeof(double) + sizeof(float));
-    if (!e->memory) return vx_fail_memory(padded, sizeof(double) + sizeof(float), "add");
-    e->centroid = (double *)(void *)e->memory;
-    e->decoded = (float *)(void *)(e->centroid + padded);
-    return VINDEX_OK;
+    e->vector = vx_alloc(ivf->base.dim, sizeof *e->vector);
+    if (!e->vector) return vx_fail_memory(ivf->base.dim, sizeof *e->vector, "add");
+    return vx_group_create(&space, 1, false, &e->centroid);
+}
+
+static void close_encoder(encoder *e) {
+    vx_group_free(&e->centroid);
+    vx_free(e->vector);
+}
+
+/* How far the rows of a list are that have that key to its centroid; more than what is rounded. */
+static float radius_of(vindex_metric metric, double key) {
+    double radius = metric == VINDEX_L2 ? sqrt(key) : 1 + key + VX_IVF_ANGLE_SLACK;
+    return (float)(radius * (1 + 0x1p-20));
 }
 
 /* Encodes additions first ... end-1 in order, all of list l, behind its rows; its count stays as it
@@ -255,21 +266,27 @@ static vindex_status encode_some(vx_ivf *ivf, const additions *new, size_t first
     const vx_codec *codec = ivf->codec;
     size_t at = list->run.count + first - share_start(new, l);
     int64_t id = (int64_t)l;
-    double farthest = 0;
-    VX_TRY(vindex_reconstruct(ivf->coarse, &id, 1, e->decoded));
-    for (size_t j = 0; j < dim; j++) e->centroid[j] = (double)e->decoded[j];
+    vindex_metric metric = ivf->base.metric;
+    double farthest = metric == VINDEX_L2 ? 0 : -1, square = 0;
+    VX_TRY(vindex_reconstruct(ivf->coarse, &id, 1, e->vector));
+    VX_TRY(vx_group_load(&e->centroid, e->vector, 1, 1));
     for (size_t i = first; i < end; i++, at++) {
         vx_coded place = {&list->run, at};
         float number = codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
         e->largest = VX_MAX(e->largest, number);
         list->rows[at] = (uint32_t)(new->first_row + new->order[i]);
-        codec->ops->decode(codec, place, e->decoded);
-        farthest = fmax(farthest,
-                        codec->kernels->settle_l2[VINDEX_F32](e->centroid, NULL, e->decoded, dim));
+        codec->ops->decode(codec, place, e->vector);
+        farthest = fmax(farthest, vx_group_settle(&e->centroid, 0, e->vector));
+        if (metric == VINDEX_INNER_PRODUCT)
+            square =
+                fmax(square, vx_measure_row(&e->centroid.space, codec->kernels, e->vector).square);
     }
-    float radius = (float)(sqrt(farthest) * (1 + 0x1p-20));
+    float radius = radius_of(metric, farthest), longest = (float)(sqrt(square) * (1 + 0x1p-20));
 #pragma omp critical(vx_ivf_radius)
-    list->radius = VX_MAX(list->radius, radius);
+    {
+        list->radius = VX_MAX(list->radius, radius);
+        list->longest = VX_MAX(list->longest, longest);
+    }
     return VINDEX_OK;
 }
 
@@ -300,7 +317,7 @@ static vindex_status encode_all(vx_ivf *ivf, const additions *new, int threads) 
             if (status != VINDEX_OK) failed = status;
             largest = VX_MAX(largest, e.largest);
         }
-        vx_free(e.memory);
+        close_encoder(&e);
     }
     if (failed != VINDEX_OK)
         return vx_fail((vindex_status)failed, "add: no memory to encode vectors in; free some");
