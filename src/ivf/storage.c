@@ -197,8 +197,9 @@ vindex_status vx_ivf_own(vx_ivf *ivf) {
 typedef struct additions {
     const float *vectors;
     size_t n, first_row;
-    uint32_t *nearest, *order; /* order: the vectors list by list, as they came */
-    size_t *ends;              /* of each list's share of order */
+    uint32_t *nearest; /* the list of each, until the lists have their numbers */
+    size_t *ends;      /* list by list, as they came, the end of each list's share */
+    size_t *numbered;  /* of each list's share */
 } additions;
 
 static size_t share_start(const additions *new, size_t l) {
@@ -207,26 +208,32 @@ static size_t share_start(const additions *new, size_t l) {
 
 static void free_additions(additions *new) {
     vx_free(new->nearest);
-    vx_free(new->order);
     vx_free(new->ends);
+    vx_free(new->numbered);
 }
 
-/* Finds the list of each vector and sorts them. */
-static vindex_status sort_additions(const vx_ivf *ivf, additions *new, const vindex_call *call) {
+/* Finds the list of each vector. */
+static vindex_status assign_additions(const vx_ivf *ivf, additions *new, const vindex_call *call) {
     new->nearest = vx_alloc(new->n, sizeof *new->nearest);
-    new->order = vx_alloc(new->n, sizeof *new->order);
     new->ends = vx_alloc_zero(ivf->list_count, sizeof *new->ends);
-    if (!new->nearest || !new->order || !new->ends)
-        return vx_fail_memory(new->n, 2 * sizeof(uint32_t), "add");
+    new->numbered = vx_alloc_zero(ivf->list_count, sizeof *new->numbered);
+    if (!new->nearest || !new->ends || !new->numbered)
+        return vx_fail_memory(new->n, sizeof(uint32_t), "add");
     VX_TRY(vx_ivf_assign(ivf->coarse, new->vectors, new->n, call, new->nearest));
     for (size_t i = 0; i < new->n; i++) new->ends[new->nearest[i]]++;
-    for (size_t l = 0, start = 0; l < ivf->list_count; l++) {
-        size_t size = new->ends[l];
-        new->ends[l] = start;
-        start += size;
-    }
-    for (size_t i = 0; i < new->n; i++) new->order[new->ends[new->nearest[i]]++] = (uint32_t)i;
+    for (size_t l = 1; l < ivf->list_count; l++) new->ends[l] += new->ends[l - 1];
     return VINDEX_OK;
+}
+
+/* Writes behind the rows of each list, which has room, the numbers of those to come. */
+static void number_additions(const vx_ivf *ivf, additions *new) {
+    for (size_t i = 0; i < new->n; i++) {
+        size_t l = new->nearest[i];
+        const vx_list *list = &ivf->lists[l];
+        list->rows[list->run.count + new->numbered[l]++] = (uint32_t)(new->first_row + i);
+    }
+    vx_free(new->nearest);
+    new->nearest = NULL;
 }
 
 /* One thread's: the centroid of the list at hand as a query, a vector, and the largest number that
@@ -259,9 +266,9 @@ static float radius_of(vindex_metric metric, double key) {
 
 /* Encodes additions first ... end-1 in order, all of list l, behind its rows; its count stays as it
  * is for now. */
-static vindex_status encode_some(vx_ivf *ivf, const additions *new, size_t first, size_t end,
-                                 encoder *e) {
-    size_t l = new->nearest[new->order[first]], dim = ivf->base.dim;
+static vindex_status encode_some(vx_ivf *ivf, const additions *new, size_t l, size_t first,
+                                 size_t end, encoder *e) {
+    size_t dim = ivf->base.dim;
     vx_list *list = &ivf->lists[l];
     const vx_codec *codec = ivf->codec;
     size_t at = list->run.count + first - share_start(new, l);
@@ -272,9 +279,9 @@ static vindex_status encode_some(vx_ivf *ivf, const additions *new, size_t first
     VX_TRY(vx_group_load(&e->centroid, e->vector, 1, 1));
     for (size_t i = first; i < end; i++, at++) {
         vx_coded place = {&list->run, at};
-        float number = codec->ops->encode(codec, new->vectors + new->order[i] * dim, place);
+        const float *vector = new->vectors + (list->rows[at] - new->first_row) * dim;
+        float number = codec->ops->encode(codec, vector, place);
         e->largest = VX_MAX(e->largest, number);
-        list->rows[at] = (uint32_t)(new->first_row + new->order[i]);
         codec->ops->decode(codec, place, e->vector);
         farthest = fmax(farthest, vx_group_settle(&e->centroid, 0, e->vector));
         if (metric == VINDEX_INNER_PRODUCT)
@@ -290,12 +297,25 @@ static vindex_status encode_some(vx_ivf *ivf, const additions *new, size_t first
     return VINDEX_OK;
 }
 
+/* The list whose share has that addition. */
+static size_t list_at(const additions *new, size_t i, size_t lists) {
+    size_t low = 0, high = lists;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (new->ends[middle] <= i)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Encodes additions from `first` on, list by list. */
 static vindex_status encode_piece(vx_ivf *ivf, const additions *new, size_t first, encoder *e) {
     size_t last = VX_MIN(first + PIECE_ROWS, new->n);
-    while (first < last) {
-        size_t end = VX_MIN(new->ends[new->nearest[new->order[first]]], last);
-        VX_TRY(encode_some(ivf, new, first, end, e));
+    for (size_t l = list_at(new, first, ivf->list_count); first < last; l++) {
+        size_t end = VX_MIN(new->ends[l], last);
+        if (first < end) VX_TRY(encode_some(ivf, new, l, first, end, e));
         first = end;
     }
     return VINDEX_OK;
@@ -339,8 +359,9 @@ vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, co
     if (!n) return VINDEX_OK;
     vindex_status status = vx_ids_append(&ivf->ids, ids, n);
     bool appended = status == VINDEX_OK;
-    if (appended) status = sort_additions(ivf, &new, call);
+    if (appended) status = assign_additions(ivf, &new, call);
     if (status == VINDEX_OK) status = vx_ivf_reserve(ivf, new.ends);
+    if (status == VINDEX_OK) number_additions(ivf, &new);
     if (status == VINDEX_OK) status = encode_all(ivf, &new, vx_threads(call->threads));
     if (status == VINDEX_OK) status = vx_progress(call->progress, call->progress_context, "add", 1);
     for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++)
