@@ -346,6 +346,7 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         sizeof *codec - sizeof codec->base + (2 * use->dim + signs) * sizeof(float);
     codec->base.query_bytes = 3 * vx_padded(use->dim) * sizeof(float);
     codec->base.useful = USEFUL;
+    codec->base.learn_bytes = vx_scalar_learn_bytes(use->dim, USEFUL);
     *result = &codec->base;
     return VINDEX_OK;
 }

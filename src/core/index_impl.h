@@ -112,6 +112,9 @@ typedef struct vx_index_kind {
     vindex_status (*create)(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index);
     vindex_status (*estimate)(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+    /* The most that building takes at once. NULL: nobody knows. */
+    vindex_status (*build_estimate)(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                    size_t *bytes);
     /* Takes over the container on success. */
     vindex_status (*load)(const vx_spec *spec, const vx_index_header *header, vx_container *file,
                           bool map, bool verify, vindex_index **index);

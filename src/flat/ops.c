@@ -90,11 +90,19 @@ static const float *floats(const vindex_index *index, size_t row) {
     return flat->space.dtype == VINDEX_F32 ? vx_flat_row(flat, row) : NULL;
 }
 
+/* Vectors go to where they stay. */
+static vindex_status build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                    size_t *bytes) {
+    (void)threads;
+    return vx_flat_estimate(spec, dim, n, bytes);
+}
+
 const vx_index_kind vx_flat_kind = {
     .word = "Flat",
     .help = "Flat[,f32|f16|bf16][,Certified|Certified4|Certified8|CertifiedPCA<n>]",
     .create = create,
     .estimate = vx_flat_estimate,
+    .build_estimate = build_estimate,
     .load = vx_flat_load,
 };
 

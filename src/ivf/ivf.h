@@ -102,6 +102,13 @@ size_t vx_ivf_memory(const vindex_index *index);
  * failure may leave unused room behind, nothing else. */
 vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends);
 
+/* estimate.c */
+/* Of a stored vector, with its aux and its number. */
+double vx_ivf_bytes_each(const vx_codec *codec);
+vindex_status vx_ivf_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+vindex_status vx_ivf_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                    size_t *bytes);
+
 /* merge.c */
 vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
 

@@ -145,34 +145,6 @@ static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metri
     return VINDEX_OK;
 }
 
-/* Of a stored vector, with its aux and its number. */
-static double bytes_each(const vx_codec *codec) {
-    size_t group = codec->ops->bytes(codec, VX_CODEC_ROWS);
-    group += vx_codec_fine_bytes(codec, VX_CODEC_ROWS);
-    return (double)group / VX_CODEC_ROWS + sizeof(float) + sizeof(uint32_t);
-}
-
-/* Lists without a gap. */
-static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
-    vx_ivf *ivf;
-    size_t coarse, lists;
-    char coarse_spec[VX_IVF_COARSE_SPEC];
-    VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
-    lists = ivf->list_count;
-    vx_ivf_coarse_spec(ivf, coarse_spec);
-    double each = bytes_each(ivf->codec);
-    size_t learnt = ivf->codec->own_bytes;
-    if (ivf->codec->residual && ivf->links) learnt += lists * dim * sizeof(float);
-    vx_ivf_free(&ivf->base);
-    VX_TRY(vindex_memory_estimate(coarse_spec, (int64_t)dim, (int64_t)lists, &coarse));
-    double all = (double)coarse + (double)learnt + (double)(sizeof *ivf + sizeof(vx_codec)) +
-                 (double)(lists * sizeof(vx_list)) + (double)n * each;
-    if (!(all < (double)(SIZE_MAX / 2)))
-        return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
-    *bytes = (size_t)all;
-    return VINDEX_OK;
-}
-
 static size_t count(const vindex_index *index) {
     const vx_ids *ids = &((const vx_ivf *)index)->ids;
     return ids->count - ids->removed;
@@ -319,7 +291,7 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
     }
     stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
     const vx_codec *coded = ivf->codec->coarse ? ivf->codec->coarse : ivf->codec;
-    stats->bytes_each = bytes_each(ivf->codec);
+    stats->bytes_each = vx_ivf_bytes_each(ivf->codec);
     stats->distortion = coded->distortion;
     return VINDEX_OK;
 }
@@ -330,7 +302,8 @@ const vx_index_kind vx_ivf_kind = {
             "IVF<lists>[_HNSW<m>],<codes>[,Refine[(f16|bf16)]]",
     .begins = begins,
     .create = create,
-    .estimate = estimate,
+    .estimate = vx_ivf_estimate,
+    .build_estimate = vx_ivf_build_estimate,
     .load = vx_ivf_load,
 };
 
@@ -339,7 +312,8 @@ const vx_index_kind vx_codes_kind = {
     .help = "<codes>: SQ8|6|4[v]|RaBitQ<1 to 8>|PQ<parts>[x4|x6|x8]",
     .begins = vx_codec_stands_alone,
     .create = create,
-    .estimate = estimate,
+    .estimate = vx_ivf_estimate,
+    .build_estimate = vx_ivf_build_estimate,
     .load = vx_ivf_load,
 };
 

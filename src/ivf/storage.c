@@ -159,7 +159,7 @@ static bool wants_room(const vx_ivf *ivf, stretch at, const size_t *ends, size_t
         const vx_list *list = &ivf->lists[l];
         size_t more = ends ? share_of(ends, l) : 0;
         rooms[l] = vx_list_size(list) + more;
-        wants |= list->first + rooms[l] > list->room;
+        wants |= more && list->first + rooms[l] > list->room;
         total += rooms[l];
         coming += more;
     }

@@ -122,25 +122,26 @@ static vindex_status train_codec(vx_ivf *ivf, const vindex_index *coarse, const 
     return status;
 }
 
-/* The same from no more vectors than are of use to it, evenly spread. */
+/* The same from no more vectors than are of use to it, evenly spread; owned: these vectors where
+ * they may be overwritten, else NULL. */
 static vindex_status train_codec_on_some(vx_ivf *ivf, const vindex_index *coarse,
-                                         const vx_sample *given) {
+                                         const vx_sample *given, float *owned) {
     vx_sample sample = *given;
     size_t dim = ivf->base.dim, useful = ivf->codec->useful;
     if (!useful || given->n <= useful) return train_codec(ivf, coarse, given);
-    float *some = vx_alloc(useful, dim * sizeof *some);
+    float *some = owned ? owned : vx_alloc(useful, dim * sizeof *some);
     if (!some) return vx_fail_memory(useful, dim * sizeof *some, "train");
     for (size_t i = 0; i < useful; i++)
-        memcpy(some + i * dim, given->vectors + i * given->n / useful * dim, dim * sizeof *some);
+        memmove(some + i * dim, given->vectors + i * given->n / useful * dim, dim * sizeof *some);
     sample.vectors = some;
     sample.n = useful;
     vindex_status status = train_codec(ivf, coarse, &sample);
-    vx_free(some);
+    if (!owned) vx_free(some);
     return status;
 }
 
-/* Learns from n vectors. */
-static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
+/* Learns from n vectors, which may be overwritten where they are owned. */
+static vindex_status learn(vx_ivf *ivf, const float *vectors, float *owned, size_t n,
                            const vx_kmeans_params *params, const vindex_call *call) {
     vx_kmeans_report report = {0};
     vx_sample sample = {.vectors = vectors,
@@ -157,7 +158,7 @@ static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
     if (!ivf->alone) status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
     if (status == VINDEX_OK) status = open_lists(ivf, centroids, call, &new);
     if (ivf->codec->residual) sample.centres = centroids;
-    if (status == VINDEX_OK) status = train_codec_on_some(ivf, new.coarse, &sample);
+    if (status == VINDEX_OK) status = train_codec_on_some(ivf, new.coarse, &sample, owned);
     if (status == VINDEX_OK) {
         commit(ivf, &new);
         ivf->loss = report.loss;
@@ -181,7 +182,7 @@ vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const v
     size_t wanted = (ivf->codec->useful + ivf->list_count - 1) / ivf->list_count;
     if (drawn.points_each) drawn.points_each = VX_MAX(drawn.points_each, wanted);
     VX_TRY(vx_kmeans_sample(rows, &drawn, &sample, &owned, &count));
-    vindex_status status = learn(ivf, sample, count, &params, call);
+    vindex_status status = learn(ivf, sample, owned, count, &params, call);
     if (status == VINDEX_OK) {
         ivf->learnt_from = count;
         ivf->offered = (size_t)rows->count;

@@ -262,6 +262,8 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
         .useful = vx_pq_useful(&shape),
+        .learn_bytes = vx_pq_useful(&shape) * (use->dim * sizeof(float) + sizeof(double) + 1) +
+                       vx_pq_memory(&shape),
         .rerank = VX_PQ_RERANK,
     };
     codec->refined = use->refined;
