@@ -8,8 +8,8 @@
 enum {
     PIECE_ROWS = 2048, /* encoded by one thread at a time */
     SEGMENT_BYTES = 4 << 20,
-    SPARE_SHARE = 16, /* of a list's rows as many again in one part of so many, */
-    SPARE_LEAST = 4   /* and that many, when few rows are added at a time */
+    SPARE_SHARE = 32, /* of a list's rows as many again in one part of so many, */
+    SPARE_LEAST = 2   /* and that many, when few rows are added at a time */
 };
 
 static size_t whole_groups(size_t rows) {
