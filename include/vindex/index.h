@@ -138,6 +138,14 @@ vindex_memory(const vindex_index *index); /* bytes held, mapped ones not counted
 VINDEX_API vindex_status vindex_memory_estimate(const char *spec, int64_t dim, int64_t n,
                                                 size_t *bytes);
 
+/* The most bytes at once while such an index is built, by that many threads (0: every core the
+ * process may use): trained on n vectors that lie in memory and filled with them in one call. The
+ * index is counted, the vectors are not, nor what malloc keeps of memory that was freed (see
+ * M_MMAP_THRESHOLD of mallopt). VINDEX_ERR_UNSUPPORTED for graphs and behind projections, of whose
+ * building this is not known. Reentrant. */
+VINDEX_API vindex_status vindex_build_memory_estimate(const char *spec, int64_t dim, int64_t n,
+                                                      int32_t threads, size_t *bytes);
+
 /* Learns from n sample vectors what the index needs before the first add; kinds that need nothing
  * accept it and do nothing. Exclusive. */
 VINDEX_API vindex_status vindex_train(vindex_index *index, const float *vectors, int64_t n,

@@ -78,6 +78,9 @@ typedef struct vindex_ivf_stats {
     double distortion; /* mean squared distance of training vectors (of length 1 under cosine and
                           Pearson) to what codes of them decode to; 0: vectors are stored as they
                           are, or it was not measured */
+    int64_t learnt_from, offered; /* training vectors that were of use, of so many given: more than
+                                     points_each per list, and than codes can use, are left out; 0
+                                     in a file that does not say */
 } vindex_ivf_stats;
 
 /* Fills *stats, also of lists behind a projection; VINDEX_ERR_ARGUMENT for an index of another

@@ -85,6 +85,10 @@ static void report_lists(const vindex_index *index, struct cli_report *report) {
     cli_report_real(report, "training_loss", "loss", stats.loss, 6, "");
     if (stats.distortion > 0)
         cli_report_real(report, "distortion", "distortion", stats.distortion, 6, "");
+    if (stats.offered > 0) {
+        cli_report_int(report, "learnt_from", "learnt from", stats.learnt_from);
+        cli_report_int(report, "offered", "of", stats.offered);
+    }
 }
 
 /* The codes of a certified index, and what was predicted of them. */

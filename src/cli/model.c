@@ -38,12 +38,16 @@ int cli_check_output(const char *path) {
     return answer;
 }
 
-/* Below this many vectors per list their centroids follow chance more than they follow the data. */
-static void note_few(const vindex_index *index, int64_t rows) {
+/* What was left out; and below that many vectors per list their centroids follow chance more than
+ * they follow the data. */
+static void note_training(const vindex_index *index, int64_t rows) {
     enum { EACH = 39 };
     vindex_ivf_stats stats;
-    if (vindex_ivf_stats_get(index, &stats) != VINDEX_OK || stats.lists < 2) return;
-    if (rows / EACH < stats.lists)
+    if (vindex_ivf_stats_get(index, &stats) != VINDEX_OK) return;
+    if (stats.learnt_from < stats.offered)
+        cli_note("vindex: note: trained on %lld of %lld vectors; more would hardly change it",
+                 (long long)stats.learnt_from, (long long)stats.offered);
+    if (stats.lists > 1 && rows / EACH < stats.lists)
         cli_note(
             "vindex: note: %lld vectors for %lld lists, fewer than %d each; fewer lists, or more "
             "vectors, would serve better",
@@ -57,7 +61,7 @@ int cli_train(vindex_index *index, const struct cli_rows *rows) {
     cli_rows_source(rows, &source);
     vindex_call call = cli_call(&(struct cli_span){"training", 0, 1});
     int answer = cli_status(vindex_train_rows(index, &source, &call));
-    if (answer == CLI_DONE) note_few(index, rows->rows);
+    if (answer == CLI_DONE) note_training(index, rows->rows);
     return answer;
 }
 

@@ -91,9 +91,11 @@ struct vx_codec {
     size_t rerank;
     char word[48];      /* the factory words, "Flat" or "SQ8,Refine(f16)" */
     size_t aux_each;    /* floats per row of a run's aux */
+    size_t group;       /* rows that are coded together: runs begin at whole groups */
     size_t own_bytes;   /* of what it has learnt */
     size_t query_bytes; /* that a scorer needs per query, beside the query itself */
     size_t useful;      /* training vectors that are of use to it */
+    size_t learn_bytes; /* that it takes on the way to learn from as many */
     double distortion;  /* mean squared error of training vectors, as the metric sees them; 0: none,
                            or  not measured */
 };

@@ -251,11 +251,13 @@ vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **
                    .residual = coarse->residual,
                    .coarse = coarse,
                    .aux_each = coarse->aux_each,
+                   .group = coarse->group,
                    .rerank = coarse->rerank,
                    .own_bytes = sizeof *codec + coarse->own_bytes,
                    .query_bytes = coarse->query_bytes + vx_padded(coarse->space.dim) *
                                                             (3 * sizeof(float) + sizeof(double)),
-                   .useful = coarse->useful};
+                   .useful = coarse->useful,
+                   .learn_bytes = coarse->learn_bytes};
     codec->base.space.dtype = dtype;
     codec->row_bytes = (vx_space_stride(&codec->base.space) + 3) / 4 * 4;
     codec->stride =

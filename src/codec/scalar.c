@@ -320,7 +320,8 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
         .residual = use->metric != VINDEX_INNER_PRODUCT,
-        .aux_each = use->scattered ? 2 : 1};
+        .aux_each = use->scattered ? 2 : 1,
+        .group = use->scattered ? 1 : VX_LEVEL_ROWS};
     snprintf(codec->base.word, sizeof codec->base.word, "%s", word);
     codec->kind = kind;
     codec->refined = use->refined;
@@ -345,6 +346,7 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         sizeof *codec - sizeof codec->base + (2 * use->dim + signs) * sizeof(float);
     codec->base.query_bytes = 3 * vx_padded(use->dim) * sizeof(float);
     codec->base.useful = USEFUL;
+    codec->base.learn_bytes = vx_scalar_learn_bytes(use->dim, USEFUL);
     *result = &codec->base;
     return VINDEX_OK;
 }

@@ -110,7 +110,8 @@ static inline void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float
     *reach = vx_bf16_value(pair & 0xffff);
 }
 
-/* scalar_train.c */
+/* scalar_train.c; the bytes are those that learning takes from that many vectors. */
+size_t vx_scalar_learn_bytes(size_t dim, size_t vectors);
 vindex_status vx_scalar_train(vx_codec *codec, const vx_sample *sample);
 
 /* scalar_score.c */

@@ -22,9 +22,20 @@ static const float *centre_of(const vx_sample *sample, size_t dim, size_t i) {
     return sample->centres ? sample->centres + sample->nearest[i] * dim : NULL;
 }
 
+/* Every so many-th of n vectors is learnt from. */
+static size_t step_for(size_t dim, size_t n) {
+    size_t most = VX_MAX(NUMBERS_MOST / dim, (size_t)ROWS_LEAST);
+    return (n + most - 1) / most;
+}
+
+size_t vx_scalar_learn_bytes(size_t dim, size_t vectors) {
+    size_t step = step_for(dim, vectors);
+    return (vectors + step - 1) / step * dim * sizeof(float);
+}
+
 static vindex_status gather(const vx_scalar *codec, const vx_sample *sample, residuals *all) {
-    size_t dim = codec->shape.dim, most = VX_MAX(NUMBERS_MOST / dim, (size_t)ROWS_LEAST);
-    *all = (residuals){.sample = sample, .step = (sample->n + most - 1) / most};
+    size_t dim = codec->shape.dim;
+    *all = (residuals){.sample = sample, .step = step_for(dim, sample->n)};
     all->count = (sample->n + all->step - 1) / all->step;
     all->numbers = vx_alloc(all->count, dim * sizeof(float));
     if (!all->numbers) return vx_fail_memory(all->count, dim * sizeof(float), "train");

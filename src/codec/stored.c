@@ -132,6 +132,7 @@ vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_c
     *codec = (vx_codec){.ops = &stored_ops,
                         .kernels = vx_kernels_get(),
                         .aux_each = 1,
+                        .group = 1,
                         .space = {.metric = use->metric, .dtype = dtype, .dim = use->dim}};
     bool plain = dtype == VINDEX_F32;
     snprintf(codec->word, sizeof codec->word, "Flat%s%s", plain ? "" : ",",

@@ -59,16 +59,39 @@ vindex_status vindex_create(const char *text, int64_t dim, vindex_metric metric,
     return kind->create(&spec, (size_t)dim, metric, index);
 }
 
-vindex_status vindex_memory_estimate(const char *text, int64_t dim, int64_t n, size_t *bytes) {
-    vx_spec spec;
-    const vx_index_kind *kind;
+static vindex_status check_estimate(const char *text, int64_t dim, int64_t n, const size_t *bytes,
+                                    vx_spec *spec, const vx_index_kind **kind) {
     if (!text || !bytes) return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: NULL argument");
     VX_TRY(check_shape(dim, VINDEX_L2));
     if (n < 0)
         return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: n is %lld; give 0 or more",
                        (long long)n);
-    VX_TRY(vx_spec_parse(text, &spec, &kind));
+    return vx_spec_parse(text, spec, kind);
+}
+
+vindex_status vindex_memory_estimate(const char *text, int64_t dim, int64_t n, size_t *bytes) {
+    vx_spec spec;
+    const vx_index_kind *kind;
+    VX_TRY(check_estimate(text, dim, n, bytes, &spec, &kind));
     return kind->estimate(&spec, (size_t)dim, (size_t)n, bytes);
+}
+
+vindex_status vindex_build_memory_estimate(const char *text, int64_t dim, int64_t n,
+                                           int32_t threads, size_t *bytes) {
+    vx_spec spec;
+    const vx_index_kind *kind;
+    VX_TRY(check_estimate(text, dim, n, bytes, &spec, &kind));
+    if (threads < 0)
+        return vx_fail(VINDEX_ERR_ARGUMENT,
+                       "memory estimate: threads is %d; give 0 for all cores or more",
+                       (int)threads);
+    if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
+    if (!kind->build_estimate)
+        return vx_fail(VINDEX_ERR_UNSUPPORTED,
+                       "memory estimate: what building '%s' takes is not known; estimate the "
+                       "index itself",
+                       text);
+    return kind->build_estimate(&spec, (size_t)dim, (size_t)n, vx_threads(threads), bytes);
 }
 
 void vindex_free(vindex_index *index) {

@@ -75,6 +75,9 @@ typedef struct vx_index_ops {
     size_t (*knobs)(const vindex_index *index, vx_knob knobs[VX_KNOBS_MOST]);
     /* The index behind this one, which does the searching; NULL: there is none. */
     const vindex_index *(*inner)(const vindex_index *index);
+    /* The numbers of the row-th vector, counted from the first added, where they lie as floats;
+     * they stay there until the index changes. NULL: they do not. */
+    const float *(*floats)(const vindex_index *index, size_t row);
     /* Takes over copies of the vectors of an index of the same kind, dimension and metric under
      * their ids, none of which is there already. NULL: it cannot. */
     vindex_status (*merge)(vindex_index *index, const vindex_index *from, const vindex_call *call);
@@ -109,6 +112,9 @@ typedef struct vx_index_kind {
     vindex_status (*create)(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index);
     vindex_status (*estimate)(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+    /* The most that building takes at once. NULL: nobody knows. */
+    vindex_status (*build_estimate)(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                    size_t *bytes);
     /* Takes over the container on success. */
     vindex_status (*load)(const vx_spec *spec, const vx_index_header *header, vx_container *file,
                           bool map, bool verify, vindex_index **index);

@@ -105,12 +105,22 @@ static size_t place(vx_group *group, char *memory, bool weighted) {
     return used;
 }
 
+static vx_group group_of(const vx_space *space, size_t capacity) {
+    return (vx_group){.space = *space,
+                      .kernels = vx_kernels_get(),
+                      .capacity = capacity,
+                      .padded = vx_padded(space->dim)};
+}
+
+size_t vx_group_bytes(const vx_space *space, size_t capacity) {
+    vx_group group = group_of(space, capacity);
+    return place(&group, NULL, false);
+}
+
 vindex_status vx_group_create(const vx_space *space, size_t capacity, bool weighted,
                               vx_group *group) {
-    const vx_kernels *kernels = vx_kernels_get();
-    if (!kernels) return VINDEX_ERR_UNSUPPORTED;
-    *group = (vx_group){
-        .space = *space, .kernels = kernels, .capacity = capacity, .padded = vx_padded(space->dim)};
+    *group = group_of(space, capacity);
+    if (!group->kernels) return VINDEX_ERR_UNSUPPORTED;
     size_t bytes = place(group, NULL, weighted);
     char *memory = vx_alloc_zero(bytes, 1);
     if (!memory) return vx_fail_memory(bytes, 1, "search: preparing queries");

@@ -76,6 +76,8 @@ typedef struct vx_group {
 } vx_group;
 
 /* Allocates a group for up to capacity queries. */
+/* Bytes of a group without weights. */
+size_t vx_group_bytes(const vx_space *space, size_t capacity);
 VX_SHARED vindex_status vx_group_create(const vx_space *space, size_t capacity, bool weighted,
                                         vx_group *group);
 VX_SHARED void vx_group_free(vx_group *group);

@@ -15,9 +15,18 @@ static void *take(char **memory, size_t bytes) {
     return taken;
 }
 
+/* Hits of a query. */
+static size_t hits_each(size_t k) {
+    return k ? pending_capacity(k) + vx_topk_capacity(k) : 0;
+}
+
+size_t vx_pools_bytes(size_t capacity, size_t k) {
+    return capacity * (hits_each(k) * sizeof(vx_hit) + sizeof(vx_pool) + sizeof(float)) + 3 * 64;
+}
+
 vindex_status vx_pools_create(vx_pools *pools, const vx_pool_rows *rows, size_t capacity, size_t k,
                               double radius_key) {
-    size_t hits = k ? pending_capacity(k) + vx_topk_capacity(k) : 0, each, bytes;
+    size_t hits = hits_each(k), each, bytes;
     *pools = (vx_pools){.rows = *rows, .k = k, .radius_key = radius_key, .capacity = capacity};
     if (vx_mul(hits, sizeof(vx_hit), &each) &&
         vx_mul(capacity, each + sizeof(vx_pool) + sizeof(float), &bytes) &&

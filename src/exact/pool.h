@@ -51,6 +51,7 @@ typedef struct vx_pools {
 } vx_pools;
 
 /* Room for that many queries; k 0: a range search. */
+size_t vx_pools_bytes(size_t capacity, size_t k);
 VX_SHARED vindex_status vx_pools_create(vx_pools *pools, const vx_pool_rows *rows, size_t capacity,
                                         size_t k, double radius_key);
 VX_SHARED void vx_pools_free(vx_pools *pools);

@@ -26,6 +26,11 @@ static size_t place(vx_sweep *sweep, char *memory) {
     return used;
 }
 
+size_t vx_sweep_bytes(const vx_group *group) {
+    vx_sweep sweep = {.group = group};
+    return place(&sweep, NULL);
+}
+
 vindex_status vx_sweep_create(const vx_group *group, vx_sweep *sweep) {
     *sweep = (vx_sweep){.group = group};
     size_t bytes = place(sweep, NULL);

@@ -19,6 +19,7 @@ typedef struct vx_sweep {
 } vx_sweep;
 
 /* Scratch for a group of any number of queries up to its capacity. */
+size_t vx_sweep_bytes(const vx_group *group);
 VX_SHARED vindex_status vx_sweep_create(const vx_group *group, vx_sweep *sweep);
 VX_SHARED void vx_sweep_free(vx_sweep *sweep);
 

@@ -85,11 +85,24 @@ vindex_status vindex_flat_coding_of(const vindex_index *index, vindex_flat_codin
     return VINDEX_OK;
 }
 
+static const float *floats(const vindex_index *index, size_t row) {
+    const vx_flat *flat = (const vx_flat *)index;
+    return flat->space.dtype == VINDEX_F32 ? vx_flat_row(flat, row) : NULL;
+}
+
+/* Vectors go to where they stay. */
+static vindex_status build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                    size_t *bytes) {
+    (void)threads;
+    return vx_flat_estimate(spec, dim, n, bytes);
+}
+
 const vx_index_kind vx_flat_kind = {
     .word = "Flat",
     .help = "Flat[,f32|f16|bf16][,Certified|Certified4|Certified8|CertifiedPCA<n>]",
     .create = create,
     .estimate = vx_flat_estimate,
+    .build_estimate = build_estimate,
     .load = vx_flat_load,
 };
 
@@ -109,5 +122,6 @@ const vx_index_ops vx_flat_ops = {
     .describe = vx_flat_describe,
     .section_count = vx_flat_section_count,
     .save = vx_flat_save,
+    .floats = floats,
     .merge = vx_flat_merge,
 };

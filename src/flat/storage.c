@@ -22,10 +22,10 @@ static size_t block_rows_for(size_t each) {
     return VX_MAX(rows, (size_t)BLOCK_ROWS_LEAST);
 }
 
-/* Rows that the last block has room for once it holds `rows`: it grows by half. */
+/* Rows that the last block has room for once it holds `rows`: it grows by an eighth. */
 static size_t capacity_for(size_t rows, size_t block_rows) {
     size_t capacity = FIRST_ROWS;
-    while (capacity < rows) capacity += capacity / 2 / VX_CODE_ROWS * VX_CODE_ROWS;
+    while (capacity < rows) capacity += (capacity / 8 / VX_CODE_ROWS + 1) * VX_CODE_ROWS;
     return VX_MIN(capacity, block_rows);
 }
 

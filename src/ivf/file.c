@@ -1,17 +1,19 @@
 /* Saving and loading. Sections: "index"; "ivf" (see put_facts); once trained "centroid" (lists x
  * dim floats; where a graph finds the lists instead its sections, each with a '~' before its tag),
- * "sizes" (rows of each list, u64), "radii" (a float each), then list by list "rows"
- * (their numbers, u32), "aux" (a float each), "vectors" (whole groups) and, where the codec has
- * such, "fine"; what the codec learnt; and those of the ids. */
+ * "sizes" (rows of each list, u64), "radii" or, but under L2, "angles" (a float each, of inner
+ * products followed by those of the longest rows), then list by list "rows"
+ * (their numbers, u32), "aux" (a float each), "vectors" ("codes" where the codec groups rows: the
+ * last group is filled up with zeros) and, where the codec has such, "fine", without a gap between
+ * lists; what the codec learnt; and those of the ids. */
 #include <math.h>
 #include <stdio.h>
 
 #include "ivf.h"
 
-enum { FACTS = 64, TRAINED = 1, COARSE = '~' };
+enum { FACTS = 64, TRAINED = 1, COARSE = '~', STAGED_ROWS = 64 * VX_CODEC_ROWS };
 
 /* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
- * largest f32; zeros behind. */
+ * largest f32; 48 learnt_from, 56 offered u64. */
 static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint64_t word;
     memset(bytes, 0, FACTS);
@@ -26,6 +28,8 @@ static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint32_t half;
     memcpy(&half, &ivf->largest, sizeof half);
     vx_put_u32(bytes + 44, half);
+    vx_put_u64(bytes + 48, ivf->learnt_from);
+    vx_put_u64(bytes + 56, ivf->offered);
 }
 
 /* Answers false for numbers that no index can have. */
@@ -42,8 +46,9 @@ static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
     memcpy(&ivf->loss, &word, sizeof word);
     half = vx_get_u32(bytes + 44);
     memcpy(&ivf->largest, &half, sizeof half);
-    for (size_t i = 48; i < FACTS; i++)
-        if (bytes[i]) return false;
+    ivf->learnt_from = vx_get_u64(bytes + 48);
+    ivf->offered = vx_get_u64(bytes + 56);
+    if (ivf->learnt_from > ivf->offered || ivf->offered > INT64_MAX) return false;
     if (ivf->training.iterations > INT32_MAX || ivf->training.points_each > INT32_MAX) return false;
     return flags <= TRAINED && ivf->largest >= 0 && ivf->training.balance >= 0 &&
            ivf->training.balance <= 1 && !isnan(ivf->loss);
@@ -78,11 +83,69 @@ static vindex_status save_graph(const vx_ivf *ivf, vx_container_writer *writer,
     return status;
 }
 
+/* The section of what scans read. */
+static const char *data_tag(const vx_ivf *ivf) {
+    return ivf->codec->group > 1 ? "codes" : "vectors";
+}
+
+/* The section of how far lists reach; of inner products also of how long their rows are. */
+static const char *radii_tag(const vx_ivf *ivf) {
+    return ivf->base.metric == VINDEX_L2 ? "radii" : "angles";
+}
+
+static bool has_lengths(const vx_ivf *ivf) {
+    return ivf->base.metric == VINDEX_INNER_PRODUCT;
+}
+
+/* The codes of all rows, one group after the other whichever lists they belong to. */
+typedef struct stager {
+    const vx_codec *codec; /* the one that groups */
+    vx_block groups;
+    vx_container_writer *writer;
+} stager;
+
+static vindex_status flush(stager *s) {
+    size_t bytes = s->codec->ops->bytes(s->codec, s->groups.count);
+    VX_TRY(vx_container_append(s->writer, s->groups.data, bytes));
+    memset((void *)(uintptr_t)s->groups.data, 0, bytes);
+    s->groups.count = 0;
+    return VINDEX_OK;
+}
+
+static vindex_status stage_list(stager *s, const vx_list *list) {
+    for (size_t i = list->first; i < list->run.count; i++) {
+        vx_coded to = {&s->groups, s->groups.count++};
+        s->codec->ops->move(s->codec, (vx_coded){&list->run, i}, to);
+        if (s->groups.count == STAGED_ROWS) VX_TRY(flush(s));
+    }
+    return VINDEX_OK;
+}
+
+static vindex_status save_vectors(const vx_ivf *ivf, vx_container_writer *writer,
+                                  const vindex_call *call) {
+    stager s = {.codec = ivf->codec->coarse ? ivf->codec->coarse : ivf->codec, .writer = writer};
+    size_t bytes = s.codec->ops->bytes(s.codec, STAGED_ROWS);
+    s.groups.data = vx_alloc_zero(bytes, 1);
+    if (!s.groups.data) return vx_fail_memory(bytes, 1, "save");
+    vindex_status status = vx_container_begin(writer, data_tag(ivf));
+    for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++) {
+        status = stage_list(&s, &ivf->lists[l]);
+        if (status == VINDEX_OK)
+            status = vx_progress(call->progress, call->progress_context, "save",
+                                 (double)(l + 1) / (double)ivf->list_count);
+    }
+    if (status == VINDEX_OK) status = flush(&s);
+    vx_free((void *)(uintptr_t)s.groups.data);
+    return status == VINDEX_OK ? vx_container_end(writer) : status;
+}
+
 static vindex_status save_fine(const vx_ivf *ivf, vx_container_writer *writer) {
     VX_TRY(vx_container_begin(writer, "fine"));
     for (size_t l = 0; l < ivf->list_count; l++) {
-        const vx_block *run = &ivf->lists[l].run;
-        VX_TRY(vx_container_append(writer, run->fine, vx_codec_fine_bytes(ivf->codec, run->count)));
+        const vx_list *list = &ivf->lists[l];
+        size_t before = vx_codec_fine_bytes(ivf->codec, list->first);
+        VX_TRY(vx_container_append(writer, (const char *)list->run.fine + before,
+                                   vx_codec_fine_bytes(ivf->codec, list->run.count) - before));
     }
     return vx_container_end(writer);
 }
@@ -92,33 +155,27 @@ static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
     VX_TRY(vx_container_begin(writer, "sizes"));
     for (size_t l = 0; l < ivf->list_count; l++) {
         unsigned char size[8];
-        vx_put_u64(size, ivf->lists[l].run.count);
+        vx_put_u64(size, vx_list_size(&ivf->lists[l]));
         VX_TRY(vx_container_append(writer, size, sizeof size));
     }
     VX_TRY(vx_container_end(writer));
-    VX_TRY(vx_container_begin(writer, "radii"));
+    VX_TRY(vx_container_begin(writer, radii_tag(ivf)));
     for (size_t l = 0; l < ivf->list_count; l++)
         VX_TRY(vx_container_append(writer, &ivf->lists[l].radius, sizeof(float)));
+    for (size_t l = 0; has_lengths(ivf) && l < ivf->list_count; l++)
+        VX_TRY(vx_container_append(writer, &ivf->lists[l].longest, sizeof(float)));
     VX_TRY(vx_container_end(writer));
     VX_TRY(vx_container_begin(writer, "rows"));
     for (size_t l = 0; l < ivf->list_count; l++)
-        VX_TRY(vx_container_append(writer, ivf->lists[l].rows,
-                                   ivf->lists[l].run.count * sizeof(uint32_t)));
+        VX_TRY(vx_container_append(writer, ivf->lists[l].rows + ivf->lists[l].first,
+                                   vx_list_size(&ivf->lists[l]) * sizeof(uint32_t)));
     VX_TRY(vx_container_end(writer));
     VX_TRY(vx_container_begin(writer, "aux"));
     for (size_t l = 0; l < ivf->list_count; l++)
-        VX_TRY(vx_container_append(writer, ivf->lists[l].run.aux,
-                                   ivf->lists[l].run.count * sizeof(float)));
+        VX_TRY(vx_container_append(writer, ivf->lists[l].run.aux + ivf->lists[l].first,
+                                   vx_list_size(&ivf->lists[l]) * sizeof(float)));
     VX_TRY(vx_container_end(writer));
-    VX_TRY(vx_container_begin(writer, "vectors"));
-    for (size_t l = 0; l < ivf->list_count; l++) {
-        const vx_block *run = &ivf->lists[l].run;
-        VX_TRY(
-            vx_container_append(writer, run->data, ivf->codec->ops->bytes(ivf->codec, run->count)));
-        VX_TRY(vx_progress(call->progress, call->progress_context, "save",
-                           (double)(l + 1) / (double)ivf->list_count));
-    }
-    VX_TRY(vx_container_end(writer));
+    VX_TRY(save_vectors(ivf, writer, call));
     return ivf->codec->ops->fine_bytes ? save_fine(ivf, writer) : VINDEX_OK;
 }
 
@@ -174,23 +231,20 @@ typedef struct sections {
     vx_section sizes, radii, rows, aux, vectors, fine;
 } sections;
 
-/* Sizes of lists that add up to the rows, to the bytes of the vectors, and to nothing that
- * overflows. */
+/* Sizes of lists that add up to the rows, which the bytes of the vectors are those of. */
 static vindex_status check_sizes(const vx_ivf *ivf, const vx_container *file,
                                  const sections *found) {
-    size_t rows = 0, bytes = 0, fine = 0;
+    size_t rows = 0;
     for (size_t l = 0; l < ivf->list_count; l++) {
         uint64_t size = vx_get_u64(found->sizes.bytes + 8 * l);
-        if (size > ivf->ids.count || !vx_add(rows, size, &rows) ||
-            !vx_add(bytes, ivf->codec->ops->bytes(ivf->codec, size), &bytes) ||
-            !vx_add(fine, vx_codec_fine_bytes(ivf->codec, size), &fine))
+        if (size > ivf->ids.count || !vx_add(rows, size, &rows))
             return damaged(file, "a list is larger than the index");
     }
     if (rows != ivf->ids.count)
         return damaged(file, "its lists do not hold as many rows as it has");
-    if (bytes != found->vectors.length)
-        return damaged(file, "section 'vectors' is not as long as its lists say");
-    if (fine != found->fine.length)
+    if (ivf->codec->ops->bytes(ivf->codec, rows) != found->vectors.length)
+        return damaged(file, "the section of its codes or vectors is not as long as its lists say");
+    if (vx_codec_fine_bytes(ivf->codec, rows) != found->fine.length)
         return damaged(file, "section 'fine' is not as long as its lists say");
     return VINDEX_OK;
 }
@@ -221,10 +275,11 @@ static vindex_status check_rows(const vx_ivf *ivf, const vx_container *file,
 static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, bool verify,
                                 sections *found) {
     VX_TRY(find(file, "sizes", ivf->list_count, 8, &found->sizes));
-    VX_TRY(find(file, "radii", ivf->list_count, sizeof(float), &found->radii));
+    VX_TRY(find(file, radii_tag(ivf), ivf->list_count, sizeof(float) * (1 + has_lengths(ivf)),
+                &found->radii));
     VX_TRY(find(file, "rows", ivf->ids.count, sizeof(uint32_t), &found->rows));
     VX_TRY(find(file, "aux", ivf->ids.count, sizeof(float), &found->aux));
-    VX_TRY(vx_container_find(file, "vectors", false, &found->vectors));
+    VX_TRY(vx_container_find(file, data_tag(ivf), false, &found->vectors));
     found->fine = (vx_section){0};
     if (ivf->codec->ops->fine_bytes) VX_TRY(vx_container_find(file, "fine", false, &found->fine));
     VX_TRY(check_sizes(ivf, file, found));
@@ -233,40 +288,26 @@ static vindex_status find_lists(const vx_ivf *ivf, const vx_container *file, boo
 
 /* Points the lists into the map. */
 static void map_lists(vx_ivf *ivf, const sections *found) {
-    size_t row = 0, byte = 0, fine = 0;
-    for (size_t l = 0; l < ivf->list_count; l++) {
-        size_t size = vx_get_u64(found->sizes.bytes + 8 * l);
+    const vx_codec *codec = ivf->codec;
+    for (size_t l = 0, start = 0; l < ivf->list_count; l++) {
+        size_t size = vx_get_u64(found->sizes.bytes + 8 * l), first = start % codec->group;
+        size_t at = start - first;
         vx_list *list = &ivf->lists[l];
-        list->run = (vx_block){.data = found->vectors.bytes + byte,
-                               .aux = (const float *)(const void *)found->aux.bytes + row,
-                               .count = size};
-        if (found->fine.bytes) list->run.fine = (void *)(uintptr_t)(found->fine.bytes + fine);
-        list->rows = (uint32_t *)(uintptr_t)(found->rows.bytes + 4 * row);
+        list->run = (vx_block){.data = found->vectors.bytes + codec->ops->bytes(codec, at),
+                               .aux = (const float *)(const void *)found->aux.bytes + at,
+                               .count = first + size};
+        if (found->fine.bytes)
+            list->run.fine =
+                (void *)(uintptr_t)(found->fine.bytes + vx_codec_fine_bytes(codec, at));
+        list->rows = (uint32_t *)(uintptr_t)(found->rows.bytes + 4 * at);
+        list->first = first;
         memcpy(&list->radius, found->radii.bytes + sizeof(float) * l, sizeof(float));
-        row += size;
-        byte += ivf->codec->ops->bytes(ivf->codec, size);
-        fine += vx_codec_fine_bytes(ivf->codec, size);
+        if (has_lengths(ivf))
+            memcpy(&list->longest, found->radii.bytes + sizeof(float) * (ivf->list_count + l),
+                   sizeof(float));
+        start += size;
     }
     vx_ivf_centre(ivf, ivf->lists);
-}
-
-/* Copies the lists out of the map. */
-static vindex_status own_lists(vx_ivf *ivf) {
-    size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes);
-    vx_list *laid = vx_alloc(ivf->list_count, sizeof *laid);
-    vindex_status status = VINDEX_OK;
-    if (!sizes || !laid) status = vx_fail_memory(ivf->list_count, sizeof *laid, "load");
-    for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++)
-        sizes[l] = ivf->lists[l].run.count;
-    if (status == VINDEX_OK)
-        status = vx_ivf_lay_out_all(ivf, sizes, laid, &ivf->arena, &ivf->arena_bytes);
-    for (size_t l = 0; status == VINDEX_OK && l < ivf->list_count; l++) {
-        vx_ivf_copy_list(ivf->codec, &ivf->lists[l], &laid[l]);
-        ivf->lists[l] = laid[l];
-    }
-    vx_free(sizes);
-    vx_free(laid);
-    return status;
 }
 
 /* A graph of as many nodes as there are lists, each under the number of its list. */
@@ -340,7 +381,7 @@ static vindex_status load_trained(vx_ivf *ivf, const vx_container *file, bool ma
     if (ivf->codec->ops->load) VX_TRY(ivf->codec->ops->load(ivf->codec, file, verify));
     VX_TRY(find_lists(ivf, file, verify, &found));
     map_lists(ivf, &found);
-    return map ? VINDEX_OK : own_lists(ivf);
+    return map ? VINDEX_OK : vx_ivf_own(ivf);
 }
 
 static vindex_status load_into(vx_ivf *ivf, const vx_index_header *header, const vx_container *file,

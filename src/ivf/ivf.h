@@ -14,14 +14,36 @@ enum {
     VX_IVF_ASSIGN_EF = 64    /* a coarse graph keeps that many nodes at hand for a new row */
 };
 
-/* One list. Its arrays lie in memory of its own, in the arena, or in a mapped file; those that are
- * not its own are copied before they change. */
+/* Cosines are off by less than this, however they were rounded; docs/exactness.md. */
+#define VX_IVF_ANGLE_SLACK 0x1p-25
+
+/* One list. Its rows lie side by side with those of other lists: it begins where the one before
+ * ends, in the middle of a group where codes lie in groups, so that no list ends in room of its
+ * own. The places before `first` are another's. */
 typedef struct vx_list {
-    vx_block run;    /* data, fine, aux, centre and count; whole groups of VX_CODEC_ROWS */
-    uint32_t *rows;  /* number of each row in the ids, rising */
-    size_t capacity; /* of memory of its own; 0: the arena's or the map's */
-    float radius;    /* L2: no decoded row is farther from the centroid */
+    vx_block run;   /* data, fine, aux and centre from a whole group on; count: the places up to the
+                       last row */
+    uint32_t *rows; /* per place the row's number in the ids, rising */
+    size_t first;   /* place of its first row: less than a group */
+    size_t room;    /* places up to where the next list begins */
+    float radius;  /* no decoded row is farther from the centroid: under L2 in space, else by angle,
+                      which this is 1 less the cosine of */
+    float longest; /* inner products: no decoded row is longer */
 } vx_list;
+
+static inline size_t vx_list_size(const vx_list *list) {
+    return list->run.count - list->first;
+}
+
+/* The memory of some lists that follow each other, which grow together. Lists are shared out evenly
+ * among slots, and a segment has one or several of these: so few that not much of an index is there
+ * twice while it moves, so many that its pages can be huge. */
+enum { VX_IVF_SLOTS = 64 };
+typedef struct vx_segment {
+    void *memory; /* NULL: the lists are mapped, or have had no row yet */
+    size_t bytes;
+    size_t slots;
+} vx_segment;
 
 typedef struct vx_ivf {
     vindex_index base;
@@ -29,15 +51,16 @@ typedef struct vx_ivf {
     vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
     size_t links;         /* per node of the graph that the coarse index is; 0: it is flat */
     vx_list *lists;       /* NULL until trained */
-    float *centroids;     /* lists x dim, where rows are coded relative to them; else NULL */
+    float *centroids;     /* lists x dim where rows are coded relative to them and the coarse index
+                             has no floats to point to; else NULL */
     size_t list_count;
-    bool alone;         /* codes without lists: there is one, and its centroid is 0 */
-    void *arena;        /* what the first add or a compaction has laid out */
-    size_t arena_bytes; /* of it */
+    bool alone; /* codes without lists: there is one, and its centroid is 0 */
+    vx_segment segments[VX_IVF_SLOTS]; /* each in its first slot */
     vx_ids ids;
     float largest;             /* of what the codec answered for each row, for the filters */
     vx_kmeans_params training; /* k is list_count */
     double loss;
+    size_t learnt_from, offered; /* training vectors */
 } vx_ivf;
 
 /* Codes without lists are an index of one list, about which nothing is learnt. */
@@ -65,22 +88,26 @@ vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, si
 vindex_status vx_ivf_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                          const vindex_call *call);
 vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call);
-/* Lays out lists of those sizes one after the other from memory on (NULL only measures), with no
- * row in them; answers the bytes, 0 where they overflow. */
-size_t vx_ivf_lay_out(const vx_codec *codec, const size_t *sizes, size_t lists, char *memory,
-                      vx_list *laid);
-/* The same for all lists of an index, in an arena of that many bytes. */
-vindex_status vx_ivf_lay_out_all(const vx_ivf *ivf, const size_t *sizes, vx_list *laid,
-                                 void **arena, size_t *bytes);
 /* Tells the lists their centroids, where rows are coded relative to them. */
 void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists);
-/* Copies the rows of one list to another, whose arrays have room. */
-void vx_ivf_copy_list(const vx_codec *codec, const vx_list *from, vx_list *to);
+/* Behind the last row of a list that has room: a row of another list of the same centre, under that
+ * number. */
+void vx_ivf_append(const vx_codec *codec, const vx_list *from, size_t at, uint32_t number,
+                   vx_list *to);
+/* Memory of its own for every list, of no more than it takes. */
+vindex_status vx_ivf_own(vx_ivf *ivf);
 size_t vx_ivf_memory(const vindex_index *index);
 
-/* Room for what comes to each list, where ends counts the vectors up to and including list l;
- * empty: there are none yet. A failure may leave unused room behind, nothing else. */
-vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends, bool empty);
+/* Room for what comes to each list, where ends counts the vectors up to and including list l. A
+ * failure may leave unused room behind, nothing else. */
+vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends);
+
+/* estimate.c */
+/* Of a stored vector, with its aux and its number. */
+double vx_ivf_bytes_each(const vx_codec *codec);
+vindex_status vx_ivf_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+vindex_status vx_ivf_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                    size_t *bytes);
 
 /* merge.c */
 vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);

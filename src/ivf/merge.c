@@ -50,8 +50,8 @@ static vindex_status plan(const vx_ivf *ivf, const vx_ivf *from, merger *m) {
         m->numbers[row] = (uint32_t)(ivf->ids.count + m->count++);
     }
     for (size_t l = 0, end = 0; l < from->list_count; l++) {
-        for (size_t i = 0; i < from->lists[l].run.count; i++)
-            end += comes(m, from, from->lists[l].rows[i]);
+        const vx_list *list = &from->lists[l];
+        for (size_t i = list->first; i < list->run.count; i++) end += comes(m, from, list->rows[i]);
         m->ends[l] = end;
     }
     return VINDEX_OK;
@@ -62,14 +62,12 @@ static void take_list(vx_ivf *ivf, const vx_ivf *from, const merger *m, size_t l
     const vx_list *source = &from->lists[l];
     vx_list *list = &ivf->lists[l];
     size_t first = list->run.count;
-    for (size_t i = 0; i < source->run.count; i++) {
-        if (!comes(m, from, source->rows[i])) continue;
-        size_t at = list->run.count++;
-        ivf->codec->ops->move(ivf->codec, (vx_coded){&source->run, i}, (vx_coded){&list->run, at});
-        ((float *)(uintptr_t)list->run.aux)[at] = source->run.aux[i];
-        list->rows[at] = m->numbers[source->rows[i]];
-    }
-    if (list->run.count > first) list->radius = VX_MAX(list->radius, source->radius);
+    for (size_t i = source->first; i < source->run.count; i++)
+        if (comes(m, from, source->rows[i]))
+            vx_ivf_append(ivf->codec, source, i, m->numbers[source->rows[i]], list);
+    if (list->run.count == first) return;
+    list->radius = VX_MAX(list->radius, source->radius);
+    list->longest = VX_MAX(list->longest, source->longest);
 }
 
 vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *other,
@@ -77,7 +75,7 @@ vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *other,
     vx_ivf *ivf = (vx_ivf *)index;
     const vx_ivf *from = (const vx_ivf *)other;
     int64_t largest = ivf->ids.largest;
-    bool same = false, empty = !ivf->ids.count, appended = false;
+    bool same = false, appended = false;
     VX_TRY(compare_training(ivf, from, &same));
     if (!same)
         return vx_fail(VINDEX_ERR_ARGUMENT,
@@ -92,7 +90,7 @@ vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *other,
     vindex_status status = plan(ivf, from, &m);
     if (status == VINDEX_OK) status = vx_ids_append(&ivf->ids, m.ids, m.count);
     appended = status == VINDEX_OK;
-    if (appended) status = vx_ivf_reserve(ivf, m.ends, empty);
+    if (appended) status = vx_ivf_reserve(ivf, m.ends);
     if (status == VINDEX_OK) {
         for (size_t l = 0; l < ivf->list_count; l++) take_list(ivf, from, &m, l);
         ivf->largest = VX_MAX(ivf->largest, from->largest);

@@ -104,6 +104,7 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
     ivf->list_count = lists;
     ivf->links = links;
     ivf->alone = alone;
+    ivf->segments[0].slots = VX_MIN(lists, (size_t)VX_IVF_SLOTS);
     vx_ids_init(&ivf->ids);
     vx_kmeans_init(&ivf->training, lists);
     ivf->training.balance = defaults.balance;
@@ -127,11 +128,9 @@ vindex_status vx_ivf_make(const vx_spec *spec, size_t dim, vindex_metric metric,
 
 void vx_ivf_free(vindex_index *index) {
     vx_ivf *ivf = (vx_ivf *)index;
-    for (size_t l = 0; ivf->lists && l < ivf->list_count; l++)
-        if (ivf->lists[l].capacity) vx_free((void *)(uintptr_t)ivf->lists[l].run.data);
+    for (size_t s = 0; s < VX_IVF_SLOTS; s++) vx_free(ivf->segments[s].memory);
     vx_free(ivf->lists);
     vx_free(ivf->centroids);
-    vx_free(ivf->arena);
     vx_ids_free(&ivf->ids);
     vindex_free(ivf->coarse);
     vx_codec_free(ivf->codec);
@@ -143,35 +142,6 @@ static vindex_status create(const vx_spec *spec, size_t dim, vindex_metric metri
     vx_ivf *ivf = NULL;
     VX_TRY(vx_ivf_make(spec, dim, metric, &ivf));
     *index = &ivf->base;
-    return VINDEX_OK;
-}
-
-/* Of a stored vector, with its aux and its number. */
-static double bytes_each(const vx_codec *codec) {
-    size_t group = codec->ops->bytes(codec, VX_CODEC_ROWS);
-    group += vx_codec_fine_bytes(codec, VX_CODEC_ROWS);
-    return (double)group / VX_CODEC_ROWS + sizeof(float) + sizeof(uint32_t);
-}
-
-/* Lists that are filled evenly and end in half a group of room each. */
-static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
-    vx_ivf *ivf;
-    size_t coarse, rows, lists;
-    char coarse_spec[VX_IVF_COARSE_SPEC];
-    VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
-    lists = ivf->list_count;
-    vx_ivf_coarse_spec(ivf, coarse_spec);
-    rows = n + lists * VX_CODEC_ROWS / 2;
-    double each = bytes_each(ivf->codec);
-    size_t centroids = ivf->codec->residual ? lists * dim * sizeof(float) : 0;
-    centroids += ivf->codec->own_bytes;
-    vx_ivf_free(&ivf->base);
-    VX_TRY(vindex_memory_estimate(coarse_spec, (int64_t)dim, (int64_t)lists, &coarse));
-    double all = (double)coarse + (double)centroids + (double)(sizeof *ivf + sizeof(vx_codec)) +
-                 (double)(lists * sizeof(vx_list)) + (double)rows * each;
-    if (!(all < (double)(SIZE_MAX / 2)))
-        return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
-    *bytes = (size_t)all;
     return VINDEX_OK;
 }
 
@@ -234,7 +204,7 @@ static bool are_few(const vx_ivf *ivf, size_t n) {
 static void decode_one(const vx_ivf *ivf, wanted *row, float *vectors) {
     for (size_t l = 0; l < ivf->list_count && !row->found; l++) {
         const vx_list *list = &ivf->lists[l];
-        size_t low = 0, high = list->run.count;
+        size_t low = list->first, high = list->run.count;
         while (low < high) {
             size_t middle = low + (high - low) / 2;
             if (list->rows[middle] < row->row)
@@ -251,9 +221,10 @@ static void decode_one(const vx_ivf *ivf, wanted *row, float *vectors) {
 
 /* Decodes the rows asked for, which are sorted, in one pass over all lists. */
 static void decode_wanted(const vx_ivf *ivf, wanted *rows, size_t n, float *vectors) {
-    for (size_t l = 0; l < ivf->list_count; l++)
-        for (size_t i = 0; i < ivf->lists[l].run.count; i++) {
-            size_t row = ivf->lists[l].rows[i], low = 0, high = n;
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        const vx_list *list = &ivf->lists[l];
+        for (size_t i = list->first; i < list->run.count; i++) {
+            size_t row = list->rows[i], low = 0, high = n;
             while (low < high) {
                 size_t middle = low + (high - low) / 2;
                 if (rows[middle].row < row)
@@ -262,11 +233,12 @@ static void decode_wanted(const vx_ivf *ivf, wanted *rows, size_t n, float *vect
                     high = middle;
             }
             for (; low < n && rows[low].row == row; low++) {
-                ivf->codec->ops->decode(ivf->codec, (vx_coded){&ivf->lists[l].run, i},
+                ivf->codec->ops->decode(ivf->codec, (vx_coded){&list->run, i},
                                         vectors + rows[low].place * ivf->base.dim);
                 rows[low].found = true;
             }
         }
+    }
 }
 
 static vindex_status reconstruct(const vindex_index *index, const int64_t *ids, size_t n,
@@ -306,9 +278,12 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
         return vx_fail(VINDEX_ERR_ARGUMENT, "ivf stats: '%s' is no IVF index", index->spec);
     const vx_ivf *ivf = (const vx_ivf *)index;
     double squares = 0, all = 0;
-    *stats = (vindex_ivf_stats){.lists = (int64_t)ivf->list_count, .loss = ivf->loss};
+    *stats = (vindex_ivf_stats){.lists = (int64_t)ivf->list_count,
+                                .loss = ivf->loss,
+                                .learnt_from = (int64_t)ivf->learnt_from,
+                                .offered = (int64_t)ivf->offered};
     for (size_t l = 0; ivf->lists && l < ivf->list_count; l++) {
-        int64_t size = (int64_t)ivf->lists[l].run.count;
+        int64_t size = (int64_t)vx_list_size(&ivf->lists[l]);
         stats->empty += !size;
         stats->largest = VX_MAX(stats->largest, size);
         all += (double)size;
@@ -316,7 +291,7 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
     }
     stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
     const vx_codec *coded = ivf->codec->coarse ? ivf->codec->coarse : ivf->codec;
-    stats->bytes_each = bytes_each(ivf->codec);
+    stats->bytes_each = vx_ivf_bytes_each(ivf->codec);
     stats->distortion = coded->distortion;
     return VINDEX_OK;
 }
@@ -327,7 +302,8 @@ const vx_index_kind vx_ivf_kind = {
             "IVF<lists>[_HNSW<m>],<codes>[,Refine[(f16|bf16)]]",
     .begins = begins,
     .create = create,
-    .estimate = estimate,
+    .estimate = vx_ivf_estimate,
+    .build_estimate = vx_ivf_build_estimate,
     .load = vx_ivf_load,
 };
 
@@ -336,7 +312,8 @@ const vx_index_kind vx_codes_kind = {
     .help = "<codes>: SQ8|6|4[v]|RaBitQ<1 to 8>|PQ<parts>[x4|x6|x8]",
     .begins = vx_codec_stands_alone,
     .create = create,
-    .estimate = estimate,
+    .estimate = vx_ivf_estimate,
+    .build_estimate = vx_ivf_build_estimate,
     .load = vx_ivf_load,
 };
 

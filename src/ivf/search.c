@@ -39,6 +39,7 @@ typedef struct part {
     uint32_t *pairs;     /* by list */
     size_t *ends;        /* per list its share of pairs */
     uint32_t *queries;   /* of the list at hand */
+    double *norms;       /* per query its length */
     int64_t judged, bytes;
 } part;
 
@@ -50,8 +51,10 @@ static const vx_list *list_of(const part *p, uint64_t where) {
 static bool admit(void *context, size_t query, uint64_t where) {
     const part *p = context;
     const vx_ids *ids = &p->run->ivf->ids;
-    uint32_t row = list_of(p, where)->rows[(uint32_t)where];
+    const vx_list *list = list_of(p, where);
     (void)query;
+    if ((uint32_t)where < list->first) return false; /* another list's */
+    uint32_t row = list->rows[(uint32_t)where];
     if (row >= ids->count || !vx_ids_alive(ids, row)) return false;
     const vindex_filter *filter = p->run->request->filter;
     return !filter || vx_filter_allows(filter, vx_ids_of(ids, row));
@@ -84,7 +87,9 @@ static vindex_status open_part(ivf_run *run, bool finds, bool sorts, part *p) {
     if (sorts) p->pairs = vx_alloc(pairs, sizeof *p->pairs);
     if (sorts) p->ends = vx_alloc(run->ivf->list_count, sizeof *p->ends);
     p->queries = vx_alloc(run->chunk, sizeof *p->queries);
-    if ((finds && (!p->lists || !p->keys)) || (sorts && (!p->pairs || !p->ends)) || !p->queries)
+    p->norms = vx_alloc(run->chunk, sizeof *p->norms);
+    if ((finds && (!p->lists || !p->keys)) || (sorts && (!p->pairs || !p->ends)) || !p->queries ||
+        !p->norms)
         return vx_fail_memory(pairs, 2 * sizeof(uint32_t) + sizeof(double), "search");
     VX_TRY(run->ivf->codec->ops->score(run->ivf->codec, run->chunk, &p->scorer));
     VX_TRY(vx_pools_create(&p->pools, &rows, run->chunk, run->k, run->request->radius_key));
@@ -104,6 +109,7 @@ static void close_part(part *p) {
     vx_free(p->pairs);
     vx_free(p->ends);
     vx_free(p->queries);
+    vx_free(p->norms);
 }
 
 static bool is_among(const uint32_t *lists, size_t count, uint32_t list) {
@@ -148,24 +154,48 @@ static vindex_status find_lists(part *p, size_t first, size_t count, int threads
     return VINDEX_OK;
 }
 
+static double length_of(const float *vector, size_t dim) {
+    double square = 0;
+    for (size_t j = 0; j < dim; j++) square += (double)vector[j] * (double)vector[j];
+    return sqrt(square);
+}
+
 static vindex_status load_queries(part *p, size_t first, size_t count) {
     const vx_ivf *ivf = p->run->ivf;
     p->first = first;
     p->count = count;
     p->pools.found_count = 0;
+    for (size_t q = 0; ivf->base.metric == VINDEX_INNER_PRODUCT && q < count; q++)
+        p->norms[q] =
+            length_of(p->run->request->queries + (first + q) * ivf->base.dim, ivf->base.dim);
     return p->scorer->ops->load(p->scorer, p->run->request->queries + first * ivf->base.dim, count,
                                 ivf->largest, &p->pools);
 }
 
-/* Whether a list can hold an answer. Under L2 no row of it is nearer to the query than the centroid
- * less the list's radius. */
+/* No row of a list is nearer to the query than its centroid less the list's radius, be that a
+ * length or an angle: the least key that it can have. */
+static double least_key(const part *p, size_t query, const vx_list *list, double centroid_key) {
+    vindex_metric metric = p->run->ivf->base.metric;
+    double radius = (double)list->radius;
+    if (metric == VINDEX_L2) {
+        double gap = sqrt(centroid_key) * (1 - 0x1p-40) - radius;
+        return gap > 0 ? gap * gap * (1 - 0x1p-40) : -INFINITY;
+    }
+    bool products = metric == VINDEX_INNER_PRODUCT;
+    double norm = products ? p->norms[query] : 1;
+    /* Centroids have length 1 where inner products are compared, in single precision. */
+    double near = -centroid_key / norm + (products ? 0x1p-20 : VX_IVF_ANGLE_SLACK);
+    if (!(near < 1 - radius)) return -INFINITY;
+    double most = near * (1 - radius) + sqrt(fmax(1 - near * near, 0) * radius * (2 - radius)) +
+                  VX_IVF_ANGLE_SLACK;
+    return products ? -norm * (double)list->longest * fmax(most, 0) * (1 + 0x1p-30) : -most;
+}
+
+/* Whether a list can hold an answer. */
 static bool worth(const part *p, size_t query, const vx_list *list, double centroid_key) {
-    if (!list->run.count) return false;
-    if (p->run->ivf->base.metric != VINDEX_L2) return true;
     const vx_pool *pool = &p->pools.each[query];
-    double gap = sqrt(centroid_key) * (1 - 0x1p-40) - (double)list->radius;
-    if (!(gap > 0)) return true;
-    return !(gap * gap * (1 - 0x1p-40) - pool->offset - pool->slack >
+    if (!vx_list_size(list)) return false;
+    return !(least_key(p, query, list, centroid_key) - pool->offset - pool->slack >
              (double)p->pools.limits[query]);
 }
 
@@ -187,7 +217,8 @@ static void scan_piece(part *p, size_t l, size_t first, size_t count) {
     vx_block piece = piece_of(ivf->codec, run, first, rows);
     p->scorer->ops->choose(p->scorer, p->queries, count);
     p->scorer->ops->scan(p->scorer, &piece, (uint64_t)l << 32 | first, &p->pools);
-    p->judged += (int64_t)(rows * count);
+    size_t foreign = first ? 0 : ivf->lists[l].first;
+    p->judged += (int64_t)((rows - foreign) * count);
     p->bytes += (int64_t)ivf->codec->ops->bytes(ivf->codec, rows);
 }
 
@@ -310,6 +341,14 @@ static size_t most_pieces(const vx_ivf *ivf) {
     return (most + PIECE_ROWS - 1) / PIECE_ROWS;
 }
 
+/* Asks memory for the beginning of a list: from there on it is read forward. */
+static void fetch_list(const vx_list *list) {
+    enum { FETCHED = 512 };
+    if (!vx_list_size(list)) return;
+    vx_fetch(list->run.data, FETCHED);
+    vx_fetch(list->run.aux, FETCHED / 4);
+}
+
 /* Takes pieces of pairs, nearest lists first, until none is left. found: the part that knows the
  * lists. */
 static void scan_shared(part *p, const part *found, bool caller) {
@@ -321,6 +360,8 @@ static void scan_shared(part *p, const part *found, bool caller) {
         if (i >= total) break;
         size_t query = i / pieces % found->count, first = i % pieces * PIECE_ROWS;
         size_t pair = query * run->nprobe + i / pieces / found->count, l = found->lists[pair];
+        if (found->count == 1 && i / pieces + 1 < run->nprobe)
+            fetch_list(&run->ivf->lists[found->lists[pair + 1]]);
         if (first >= run->ivf->lists[l].run.count) continue;
         if (!worth(p, query, &run->ivf->lists[l], found->keys[pair])) continue;
         p->queries[0] = (uint32_t)query;
@@ -395,7 +436,8 @@ static size_t chunk_for(const ivf_run *run) {
     size_t queries = run->request->query_count, threads = (size_t)run->threads;
     size_t each = vx_padded(run->ivf->base.dim) * (3 * sizeof(float) + sizeof(double)) +
                   run->nprobe * (2 * sizeof(uint32_t) + sizeof(double)) +
-                  2 * vx_topk_capacity(run->k) * sizeof(vx_hit) + run->ivf->codec->query_bytes;
+                  2 * vx_topk_capacity(run->k) * sizeof(vx_hit) + sizeof(double) +
+                  run->ivf->codec->query_bytes;
     if (run->ivf->codec->coarse)
         each += vx_shortlist_bytes(run->k, run->request->rerank, run->ivf->ids.count);
     size_t chunk = VX_MIN(CHUNK_BYTES / each / threads, (size_t)CHUNK_MOST);

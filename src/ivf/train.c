@@ -9,7 +9,7 @@
 typedef struct opened {
     vindex_index *coarse;
     vx_list *lists;
-    float *centroids; /* NULL where rows are coded as they are */
+    float *centroids; /* NULL where rows are coded as they are, or the coarse index has floats */
 } opened;
 
 static void free_opened(opened *new) {
@@ -35,26 +35,33 @@ static vindex_status make_coarse(const vx_ivf *ivf, const float *centroids, cons
     return vindex_add(*coarse, centroids, (int64_t)ivf->list_count, &quiet);
 }
 
+/* Whether a coarse index is all that centroids need be kept in. */
+static bool has_floats(const vindex_index *coarse) {
+    return coarse->ops->floats && coarse->ops->floats(coarse, 0);
+}
+
 static vindex_status open_lists(const vx_ivf *ivf, const float *centroids, const vindex_call *call,
                                 opened *new) {
     size_t lists = ivf->list_count, dim = ivf->base.dim;
     if (!new->coarse) VX_TRY(make_coarse(ivf, centroids, call, &new->coarse));
     new->lists = vx_alloc_zero(lists, sizeof *new->lists);
     if (!new->lists) return vx_fail_memory(lists, sizeof *new->lists, "the lists");
-    if (!ivf->codec->residual) return VINDEX_OK;
+    if (!ivf->codec->residual || has_floats(new->coarse)) return VINDEX_OK;
     new->centroids = vx_alloc(lists, dim * sizeof(float));
     if (!new->centroids) return vx_fail_memory(lists, dim * sizeof(float), "the lists");
     memcpy(new->centroids, centroids, lists * dim * sizeof(float));
     return VINDEX_OK;
 }
 
-static float longest(const vx_ivf *ivf, const float *centroids) {
+/* Of the lists' centroids. */
+static float longest(const vx_ivf *ivf) {
     const vx_kernels *kernels = vx_kernels_get();
     double square = 0;
     size_t dim = ivf->base.dim;
-    for (size_t l = 0; centroids && l < ivf->list_count; l++) {
-        vx_products products =
-            kernels->settle_products[VINDEX_F32](NULL, NULL, centroids + l * dim, dim, 0);
+    for (size_t l = 0; l < ivf->list_count; l++) {
+        const float *centre = ivf->lists[l].run.centre;
+        if (!centre) continue;
+        vx_products products = kernels->settle_products[VINDEX_F32](NULL, NULL, centre, dim, 0);
         square = fmax(square, products.square);
     }
     return vx_round_up(sqrt(square));
@@ -67,8 +74,8 @@ static void commit(vx_ivf *ivf, opened *new) {
     ivf->lists = new->lists;
     ivf->centroids = new->centroids;
     ivf->coarse = new->coarse;
-    vx_codec_centres(ivf->codec, longest(ivf, ivf->centroids));
     vx_ivf_centre(ivf, ivf->lists);
+    vx_codec_centres(ivf->codec, longest(ivf));
     *new = (opened){0};
 }
 
@@ -96,19 +103,18 @@ static vx_kmeans_params params_of(const vx_ivf *ivf, const vindex_call *call) {
 }
 
 /* What the codec learns: how vectors lie around the centroids. */
-static vindex_status train_codec(vx_ivf *ivf, const opened *new, const vx_sample *given) {
+static vindex_status train_codec(vx_ivf *ivf, const vindex_index *coarse, const vx_sample *given) {
     vx_sample sample = *given;
     uint32_t *nearest = NULL;
     vindex_status status = VINDEX_OK;
     if (!ivf->codec->ops->train) return VINDEX_OK;
-    if (new->centroids) {
+    if (sample.centres) {
         vindex_call call;
         vindex_call_init(&call);
         call.threads = sample.threads;
         nearest = vx_alloc(sample.n, sizeof *nearest);
         if (!nearest) return vx_fail_memory(sample.n, sizeof *nearest, "train");
-        status = vx_ivf_assign(new->coarse, sample.vectors, sample.n, &call, nearest);
-        sample.centres = new->centroids;
+        status = vx_ivf_assign(coarse, sample.vectors, sample.n, &call, nearest);
         sample.nearest = nearest;
     }
     if (status == VINDEX_OK) status = ivf->codec->ops->train(ivf->codec, &sample);
@@ -116,24 +122,26 @@ static vindex_status train_codec(vx_ivf *ivf, const opened *new, const vx_sample
     return status;
 }
 
-/* The same from no more vectors than are of use to it, evenly spread. */
-static vindex_status train_codec_on_some(vx_ivf *ivf, const opened *new, const vx_sample *given) {
+/* The same from no more vectors than are of use to it, evenly spread; owned: these vectors where
+ * they may be overwritten, else NULL. */
+static vindex_status train_codec_on_some(vx_ivf *ivf, const vindex_index *coarse,
+                                         const vx_sample *given, float *owned) {
     vx_sample sample = *given;
     size_t dim = ivf->base.dim, useful = ivf->codec->useful;
-    if (!useful || given->n <= useful) return train_codec(ivf, new, given);
-    float *some = vx_alloc(useful, dim * sizeof *some);
+    if (!useful || given->n <= useful) return train_codec(ivf, coarse, given);
+    float *some = owned ? owned : vx_alloc(useful, dim * sizeof *some);
     if (!some) return vx_fail_memory(useful, dim * sizeof *some, "train");
     for (size_t i = 0; i < useful; i++)
-        memcpy(some + i * dim, given->vectors + i * given->n / useful * dim, dim * sizeof *some);
+        memmove(some + i * dim, given->vectors + i * given->n / useful * dim, dim * sizeof *some);
     sample.vectors = some;
     sample.n = useful;
-    vindex_status status = train_codec(ivf, new, &sample);
-    vx_free(some);
+    vindex_status status = train_codec(ivf, coarse, &sample);
+    if (!owned) vx_free(some);
     return status;
 }
 
-/* Learns from n vectors. */
-static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
+/* Learns from n vectors, which may be overwritten where they are owned. */
+static vindex_status learn(vx_ivf *ivf, const float *vectors, float *owned, size_t n,
                            const vx_kmeans_params *params, const vindex_call *call) {
     vx_kmeans_report report = {0};
     vx_sample sample = {.vectors = vectors,
@@ -149,7 +157,8 @@ static vindex_status learn(vx_ivf *ivf, const float *vectors, size_t n,
     vindex_status status = VINDEX_OK;
     if (!ivf->alone) status = vx_kmeans(vectors, n, ivf->base.dim, params, centroids, &report);
     if (status == VINDEX_OK) status = open_lists(ivf, centroids, call, &new);
-    if (status == VINDEX_OK) status = train_codec_on_some(ivf, &new, &sample);
+    if (ivf->codec->residual) sample.centres = centroids;
+    if (status == VINDEX_OK) status = train_codec_on_some(ivf, new.coarse, &sample, owned);
     if (status == VINDEX_OK) {
         commit(ivf, &new);
         ivf->loss = report.loss;
@@ -173,7 +182,11 @@ vindex_status vx_ivf_train(vindex_index *index, const vindex_rows *rows, const v
     size_t wanted = (ivf->codec->useful + ivf->list_count - 1) / ivf->list_count;
     if (drawn.points_each) drawn.points_each = VX_MAX(drawn.points_each, wanted);
     VX_TRY(vx_kmeans_sample(rows, &drawn, &sample, &owned, &count));
-    vindex_status status = learn(ivf, sample, count, &params, call);
+    vindex_status status = learn(ivf, sample, owned, count, &params, call);
+    if (status == VINDEX_OK) {
+        ivf->learnt_from = count;
+        ivf->offered = (size_t)rows->count;
+    }
     vx_free(owned);
     return status;
 }

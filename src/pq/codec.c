@@ -142,9 +142,10 @@ static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
 
 static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     const vx_pq_shape *shape = &pq_of(codec)->book.shape;
-    unsigned char codes[VX_PQ_PARTS_MOST];
-    vx_pq_get(shape, from.run->data, from.at, codes);
-    vx_pq_put(shape, groups_of(to), to.at, codes);
+    const unsigned char *source = vx_pq_row(shape, from.run->data, from.at);
+    unsigned char *target = (unsigned char *)(uintptr_t)vx_pq_row(shape, groups_of(to), to.at);
+    for (size_t l = 0; l < vx_pq_lines(shape); l++)
+        memmove(target + l * VX_CODE_LINE, source + l * VX_CODE_LINE, 4);
 }
 
 static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
@@ -254,12 +255,15 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
         .ops = &pq_ops,
         .kernels = codec->pq->kernels,
         .aux_each = 1,
+        .group = VX_CODE_ROWS,
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
         .residual = use->metric != VINDEX_INNER_PRODUCT,
         .own_bytes = sizeof *codec - sizeof codec->base + vx_pq_memory(&shape),
         .query_bytes = vx_pq_table_bytes(&shape),
         .useful = vx_pq_useful(&shape),
+        .learn_bytes = vx_pq_useful(&shape) * (use->dim * sizeof(float) + sizeof(double) + 1) +
+                       vx_pq_memory(&shape),
         .rerank = VX_PQ_RERANK,
     };
     codec->refined = use->refined;

@@ -54,6 +54,15 @@ class SearchTest(CliTest):
         self.assertEqual((info["lists"], info["bytes_per_vector"]), (7, 6 * 4 + 8))
         self.assertGreaterEqual(info["largest_list"], 150 / 7)
         self.assertGreater(info["training_loss"], 0)
+        self.assertEqual((info["learnt_from"], info["offered"]), (150, 150))
+
+    def test_training_says_what_it_left_out(self):
+        self.write_npy("songs.npy", vectors(13, 300, 4))
+        for lists, used in (2, 128), (5, 300):
+            built = self.run_vindex("build", f"IVF{lists},Flat", "--input", "songs.npy", "-o", "lists.vindex")
+            self.assertEqual("trained on 128 of 300 vectors" in built.stderr, used < 300)
+            info = self.ok_json("info", "lists.vindex")
+            self.assertEqual((info["learnt_from"], info["offered"]), (used, 300))
 
     def test_mapped_and_unverified(self):
         rows, queries = vectors(5, 50, 9), vectors(6, 4, 9)

@@ -142,7 +142,7 @@ START_TEST(lying_files_are_refused) {
         {"rows", 3, 1, "in two places"},
         {"ivf", 0, 2, "what no index has"},
         {"ivf", 0, 0, "no centroids"},
-        {"ivf", 60, 1, "what no index has"},
+        {"ivf", 52, 1, "what no index has"},
         {"centroid", 3, 0x7f, "not a finite vector"},
     };
     for (size_t i = 0; i < VX_COUNT(lies); i++) {

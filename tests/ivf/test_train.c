@@ -68,6 +68,10 @@ START_TEST(read_rows_give_the_bits_of_those_in_memory) {
             ck_ok(vindex_train_rows(b, &rows, NULL));
             check_same_centroids(a, b);
             ck_assert_int_eq(s.rows, VX_MIN(points[i] * IVF_LISTS, (int64_t)COUNT));
+            vindex_ivf_stats stats;
+            ck_ok(vindex_ivf_stats_get(b, &stats));
+            ck_assert_int_eq(stats.learnt_from, s.rows);
+            ck_assert_int_eq(stats.offered, COUNT);
             vindex_free(a);
             vindex_free(b);
         }

@@ -124,13 +124,13 @@ START_TEST(lying_files_are_refused) {
     write_changed("words", 8, 0, 4);
     ck_fails(VINDEX_ERR_FORMAT, "codewords of 3 numbers",
              vindex_load(scratch_path("lie"), 0, &index));
-    write_changed("vectors", 0, 0, 64);
+    write_changed("codes", 0, 0, 64);
     ck_fails(VINDEX_ERR_FORMAT, "not as long as its lists",
              vindex_load(scratch_path("lie"), 0, &index));
     write_changed("centroid", 0, (float)NAN, 0);
     ck_fails(VINDEX_ERR_FORMAT, "not a finite", vindex_load(scratch_path("lie"), 0, &index));
     /* Numbers that lie within what is possible give other answers, and no harm. */
-    static const char *const tags[] = {"words", "aux", "vectors", "radii"};
+    static const char *const tags[] = {"words", "aux", "codes", "radii"};
     static const float lies[] = {3e38f, -1, NAN, INFINITY};
     for (size_t t = 0; t < VX_COUNT(tags); t++)
         for (size_t l = t ? 0 : VX_COUNT(lies) - 4; l < (t ? VX_COUNT(lies) : 2); l++) {
