@@ -113,6 +113,8 @@ static uint32_t put_tree_link(const vx_layer *layer, uint32_t *links, uint32_t s
 
 /* ---- the tree ---- */
 
+enum { PAIR_DIGIT = 11 /* bits that pairs are sorted by at a time */ };
+
 /* Links on their way: target << 32 | link. */
 typedef struct pairs {
     uint64_t *each;
@@ -220,9 +222,40 @@ static vindex_status plant(const planting *p, size_t end) {
 
 /* ---- links back ---- */
 
-static int compare_pairs(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+/* One pass of a sort by digits: stable, from one array to another. */
+static void sort_digit(const uint64_t *from, uint64_t *to, size_t count, int shift) {
+    enum { DIGITS = 1 << PAIR_DIGIT };
+    size_t starts[DIGITS] = {0}, start = 0;
+    for (size_t i = 0; i < count; i++) starts[from[i] >> shift & (DIGITS - 1)]++;
+    for (size_t d = 0; d < DIGITS; d++) {
+        size_t size = starts[d];
+        starts[d] = start;
+        start += size;
+    }
+    for (size_t i = 0; i < count; i++) to[starts[from[i] >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+/* Digit by digit, the lowest first; those that all numbers share are left out. A few are sorted as
+ * lists are. */
+static vindex_status sort_all(pairs *p) {
+    enum { FEW = 512 };
+    uint64_t any = 0, all = UINT64_MAX;
+    if (p->count < FEW) {
+        vx_met_sort(p->each, p->count);
+        return VINDEX_OK;
+    }
+    uint64_t *other = vx_alloc(p->room, sizeof *other);
+    if (!other) return vx_fail_memory(p->room, sizeof *other, "add: links");
+    for (size_t i = 0; i < p->count; i++) any |= p->each[i], all &= p->each[i];
+    for (int shift = 0; shift < 64; shift += PAIR_DIGIT) {
+        if (!((any ^ all) >> shift & (((uint64_t)1 << PAIR_DIGIT) - 1))) continue;
+        sort_digit(p->each, other, p->count, shift);
+        uint64_t *sorted = other;
+        other = p->each;
+        p->each = sorted;
+    }
+    vx_free(other);
+    return VINDEX_OK;
 }
 
 /* Scratch of one thread: all links that a node might have. */
@@ -308,9 +341,8 @@ static vindex_status sort_pairs(const vx_joining *j, pairs *p, size_t **result, 
                                 size_t *longest) {
     size_t *runs = vx_alloc(p->count + 1, sizeof *runs);
     if (!runs) return vx_fail_memory(p->count + 1, sizeof *runs, "add: links");
-    if (p->count) qsort(p->each, p->count, sizeof *p->each, compare_pairs);
+    vindex_status status = sort_all(p);
     *count = *longest = 0;
-    vindex_status status = VINDEX_OK;
     for (size_t i = 0; status == VINDEX_OK && i < p->count; i++) {
         if (i && p->each[i] >> 32 == p->each[i - 1] >> 32) continue;
         if (*count) *longest = VX_MAX(*longest, i - runs[*count - 1]);
