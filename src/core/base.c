@@ -122,6 +122,13 @@ bool vx_grow(void **array, size_t *capacity, size_t need, size_t size) {
     return true;
 }
 
+vindex_status vx_whole_bytes(double estimate, size_t n, size_t *bytes) {
+    if (!(estimate < (double)(SIZE_MAX / 2)))
+        return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
+    *bytes = (size_t)estimate;
+    return VINDEX_OK;
+}
+
 vindex_status vx_fail_memory(size_t count, size_t size, const char *what) {
     size_t bytes;
     if (!vx_mul(count, size, &bytes))

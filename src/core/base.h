@@ -59,6 +59,9 @@ VX_SHARED bool vx_grow(void **array, size_t *capacity, size_t need, size_t size)
 /* The failure every allocation reports. */
 VX_SHARED vindex_status vx_fail_memory(size_t count, size_t size, const char *what);
 
+/* An estimate of what n vectors take, as bytes; fails where no memory has so many. */
+vindex_status vx_whole_bytes(double estimate, size_t n, size_t *bytes);
+
 /* For tests: lets `after` more allocations succeed and fails every later one; -1 ends it. */
 VX_SHARED void vx_alloc_fail_after(long after);
 

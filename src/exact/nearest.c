@@ -143,17 +143,17 @@ static int threads_for(const vx_search_job *job) {
     return (int)VX_MIN((size_t)job->threads, job->query_count / GROUP_LEAST + 1);
 }
 
-size_t vx_nearest_bytes(size_t dim, size_t queries, int threads) {
+size_t vx_nearest_bytes(size_t dim, size_t queries, size_t k, int threads) {
     vx_search_job job = {.space = {.metric = VINDEX_L2, .dtype = VINDEX_F32, .dim = dim},
                          .query_count = queries,
                          .threads = threads};
     threads = threads_for(&job);
     vx_group group = {.space = job.space,
                       .kernels = vx_kernels_get(),
-                      .capacity = group_size_for(&job, 1, threads),
+                      .capacity = group_size_for(&job, k, threads),
                       .padded = vx_padded(dim)};
     size_t each = vx_group_bytes(&job.space, group.capacity) + vx_sweep_bytes(&group) +
-                  vx_pools_bytes(group.capacity, 1) + group.capacity * sizeof(uint32_t);
+                  vx_pools_bytes(group.capacity, k) + group.capacity * sizeof(uint32_t);
     return (size_t)threads * each;
 }
 

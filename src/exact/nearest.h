@@ -9,7 +9,7 @@
 VX_SHARED vindex_status vx_nearest(const vx_search_job *job, size_t k, vx_answer_fn answer,
                                    void *context);
 
-/* Bytes that this takes on the way for the nearest of L2, by that many threads. */
-size_t vx_nearest_bytes(size_t dim, size_t queries, int threads);
+/* Bytes that this takes on the way for the k nearest of L2, by that many threads. */
+size_t vx_nearest_bytes(size_t dim, size_t queries, size_t k, int threads);
 
 #endif

@@ -20,7 +20,8 @@ enum {
     VX_HNSW_M_MOST = 256,
     VX_HNSW_EF_MOST = 1 << 16,
     VX_HNSW_WALKERS = 32, /* idle ones that an index keeps */
-    VX_HNSW_BATCH = 8192  /* new rows that search the same graph */
+    VX_HNSW_BATCH = 8192, /* new rows that search the same graph */
+    VX_HNSW_SAMPLE = 1 << 16 /* vectors that a codec learns from */
 };
 
 /* A link is a slot, with the top bit where it belongs to the tree. Rows of links are filled up with
@@ -70,6 +71,10 @@ extern const vx_index_ops vx_hnsw_ops;
 
 static inline uint32_t *vx_layer_links(const vx_layer *layer, size_t slot) {
     return layer->links + slot * layer->width;
+}
+/* Asks memory for the links of a slot. */
+static inline void vx_layer_fetch(const vx_layer *layer, size_t slot) {
+    vx_fetch(vx_layer_links(layer, slot), layer->width * sizeof *layer->links);
 }
 static inline uint32_t vx_layer_row(const vx_layer *layer, uint32_t slot) {
     return layer->nodes ? layer->nodes[slot] : slot;
@@ -218,7 +223,8 @@ vindex_status vx_hnsw_make(const vx_spec *spec, size_t dim, vindex_metric metric
 void vx_hnsw_free(vindex_index *index);
 /* Without the walkers that searches left idle. */
 size_t vx_hnsw_memory(const vindex_index *index);
-vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+/* Bytes of a slot: its links, its children, and in upper layers where it is. */
+size_t vx_layer_slot_bytes(const vx_layer *layer, bool upper);
 vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call);
 /* Memory of its own for that many rows, and slots of a layer. */
 vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly);
@@ -233,6 +239,11 @@ size_t vx_layer_find(const vx_layer *layer, size_t first, size_t end, uint32_t r
 /* build.c */
 vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call);
+
+/* estimate.c */
+vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
+vindex_status vx_hnsw_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
+                                     size_t *bytes);
 
 /* compact.c */
 vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call);

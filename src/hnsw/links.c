@@ -314,6 +314,7 @@ static vindex_status merge(const vx_joining *j, vx_walker *w, merger *m, const u
 /* The pairs of one target after the other's, sorted; runs holds where each begins. */
 static vindex_status merge_all(const vx_joining *j, const pairs *p, const size_t *runs,
                                size_t run_count, size_t longest) {
+    enum { AHEAD = 8 }; /* targets whose links memory is asked for */
     int failed = VINDEX_OK;
     int threads = run_count < 64 ? 1 : j->threads;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -323,9 +324,11 @@ static vindex_status merge_all(const vx_joining *j, const pairs *p, const size_t
         vx_walker *w = j->walkers[threads > 1 ? VX_CREW * omp_get_thread_num() : 0];
         vindex_status status = opened ? VINDEX_OK : VINDEX_ERR_MEMORY;
 #pragma omp for schedule(dynamic, 16)
-        for (size_t r = 0; r < run_count; r++)
+        for (size_t r = 0; r < run_count; r++) {
+            if (r + AHEAD < run_count) vx_layer_fetch(j->layer, p->each[runs[r + AHEAD]] >> 32);
             if (status == VINDEX_OK)
                 status = merge(j, w, &m, p->each + runs[r], runs[r + 1] - runs[r]);
+        }
         if (status != VINDEX_OK) {
 #pragma omp critical
             failed = status;

@@ -167,6 +167,7 @@ const vx_index_kind vx_hnsw_kind = {
     .begins = begins,
     .create = create,
     .estimate = vx_hnsw_estimate,
+    .build_estimate = vx_hnsw_build_estimate,
     .load = vx_hnsw_load,
 };
 

@@ -116,8 +116,7 @@ void vx_hnsw_free(vindex_index *index) {
 
 /* ---- how much ---- */
 
-/* Bytes of a slot: its links, its children, and in upper layers where it is. */
-static size_t slot_bytes(const vx_layer *layer, bool upper) {
+size_t vx_layer_slot_bytes(const vx_layer *layer, bool upper) {
     return layer->width * sizeof(uint32_t) + 1 + (upper ? 2 * sizeof(uint32_t) : 0);
 }
 
@@ -131,29 +130,10 @@ size_t vx_hnsw_memory(const vindex_index *index) {
                  hnsw->capacity * hnsw->codec->aux_each * sizeof(float);
     for (size_t l = 0; l < hnsw->layer_count; l++) {
         const vx_layer *layer = &hnsw->layers[l];
-        if (layer->capacity) bytes += layer->capacity * slot_bytes(layer, l > 0);
+        if (layer->capacity) bytes += layer->capacity * vx_layer_slot_bytes(layer, l > 0);
         if (!layer->capacity && l) bytes += layer->count * sizeof *layer->below;
     }
     return bytes;
-}
-
-vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
-    vx_hnsw *hnsw;
-    VX_TRY(vx_hnsw_make(spec, dim, VINDEX_L2, &hnsw));
-    double share = 1, slots = 0;
-    for (size_t l = 0; l < VX_HNSW_LAYERS; l++, share /= (double)hnsw->m)
-        slots += share * (double)slot_bytes(&hnsw->layers[l], l > 0);
-    enum { SAMPLE = 1 << 10 };
-    double each = (double)(hnsw->codec->ops->bytes(hnsw->codec, SAMPLE) +
-                           vx_codec_fine_bytes(hnsw->codec, SAMPLE)) /
-                      SAMPLE +
-                  (double)(hnsw->codec->aux_each * sizeof(float));
-    double all = (double)(sizeof *hnsw + sizeof *hnsw->codec) + (double)n * (each + slots);
-    vx_hnsw_free(&hnsw->base);
-    if (!(all < (double)(SIZE_MAX / 2)))
-        return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
-    *bytes = (size_t)all;
-    return VINDEX_OK;
 }
 
 /* ---- growing ---- */
@@ -269,7 +249,6 @@ size_t vx_layer_find(const vx_layer *layer, size_t first, size_t end, uint32_t r
 
 /* A codec learns without centres; without a codec that learns there is nothing to do. */
 vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const vindex_call *call) {
-    enum { SAMPLE_MOST = 1 << 16 };
     vx_hnsw *hnsw = (vx_hnsw *)index;
     vx_kmeans_params params;
     const float *vectors;
@@ -281,7 +260,7 @@ vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const 
                        "train: the index holds %zu vectors already; train an empty one",
                        hnsw->rows.count);
     vx_kmeans_init(&params, 1);
-    params.points_each = SAMPLE_MOST;
+    params.points_each = VX_HNSW_SAMPLE;
     params.seed = hnsw->seed;
     params.threads = vx_threads(call->threads);
     params.progress = call->progress;

@@ -228,12 +228,6 @@ static void leave_found(vx_walker *w) {
     w->crowded = true;
 }
 
-static inline void fetch_links(const vx_layer *layer, uint32_t slot) {
-    const char *links = (const char *)vx_layer_links(layer, slot);
-    for (size_t byte = 0; byte < layer->width * sizeof(uint32_t); byte += 64)
-        __builtin_prefetch(links + byte);
-}
-
 /* The rows of the slots found. */
 static const uint32_t *rows_found(const vx_walker *w, const vx_layer *layer) {
     return layer->nodes ? w->listed : slots_found(w);
@@ -318,7 +312,7 @@ static size_t next_open(const vx_walker *w, size_t from) {
 static bool ask_links(vx_walker *w) {
     size_t place = w->next = next_open(w, w->next);
     for (size_t i = 0; i < w->beam && place < w->pool_count; i++, place = next_open(w, place + 1))
-        fetch_links(w->layer, vx_met_slot(w->pool[place]));
+        vx_layer_fetch(w->layer, vx_met_slot(w->pool[place]));
     return w->next < w->pool_count;
 }
 
@@ -424,7 +418,7 @@ vindex_status vx_walker_walk_wide(vx_walker *w, const vx_layer *layer, uint32_t 
     while (w->heap_count) {
         uint64_t met = heap_pop(w);
         if (!worth(w, met, wide)) break;
-        if (w->heap_count) fetch_links(layer, vx_met_slot(w->heap[0]));
+        if (w->heap_count) vx_layer_fetch(layer, vx_met_slot(w->heap[0]));
         follow(w, layer, vx_met_slot(met));
         fetch_found(w, layer);
         VX_TRY(keep_found_wide(w, layer, wide));

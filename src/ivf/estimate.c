@@ -22,13 +22,6 @@ static vindex_status empty_bytes(const vx_ivf *ivf, double *bytes) {
     return VINDEX_OK;
 }
 
-static vindex_status whole(double estimate, size_t n, size_t *bytes) {
-    if (!(estimate < (double)(SIZE_MAX / 2)))
-        return vx_fail(VINDEX_ERR_ARGUMENT, "memory estimate: %zu vectors fit no memory", n);
-    *bytes = (size_t)estimate;
-    return VINDEX_OK;
-}
-
 vindex_status vx_ivf_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
     vx_ivf *ivf;
     double empty = 0;
@@ -36,7 +29,7 @@ vindex_status vx_ivf_estimate(const vx_spec *spec, size_t dim, size_t n, size_t 
     vindex_status status = empty_bytes(ivf, &empty);
     double each = vx_ivf_bytes_each(ivf->codec);
     vx_ivf_free(&ivf->base);
-    return status == VINDEX_OK ? whole(empty + (double)n * each, n, bytes) : status;
+    return status == VINDEX_OK ? vx_whole_bytes(empty + (double)n * each, n, bytes) : status;
 }
 
 /* Building as it goes: vectors are drawn, lists learnt from them, then codes, and the vectors found
@@ -55,7 +48,7 @@ static double floats(const building *b, size_t vectors) {
 /* What finding the nearest centroids of so many vectors takes. */
 static double search_bytes(const building *b, size_t vectors) {
     if (b->ivf->alone) return 0;
-    return (double)vx_nearest_bytes(b->ivf->base.dim, vectors, b->threads);
+    return (double)vx_nearest_bytes(b->ivf->base.dim, vectors, 1, b->threads);
 }
 
 /* Points that are clustered: beside themselves, where they were drawn from others, per point two
@@ -109,5 +102,5 @@ vindex_status vx_ivf_build_estimate(const vx_spec *spec, size_t dim, size_t n, i
     vindex_status status = empty_bytes(ivf, &b.empty);
     double most = fmax(training_bytes(&b), adding_bytes(&b));
     vx_ivf_free(&ivf->base);
-    return status == VINDEX_OK ? whole(most, n, bytes) : status;
+    return status == VINDEX_OK ? vx_whole_bytes(most, n, bytes) : status;
 }
