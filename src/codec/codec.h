@@ -108,7 +108,8 @@ typedef struct vx_scorer_ops {
                           vx_pools *pools);
     /* The queries that the runs to come are for, by their numbers; the list must last. */
     void (*choose)(vx_scorer *scorer, const uint32_t *queries, size_t count);
-    /* Filters a run of rows; row i is `where` + i to the pools. */
+    /* Filters a run of rows, of a codec that was not made for scattered ones; row i is `where` + i
+     * to the pools. */
     void (*scan)(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools);
     /* After the last run for that query: brings what waits to its pool. NULL: nothing waits. */
     void (*finish)(vx_scorer *scorer, size_t query, vx_pools *pools);

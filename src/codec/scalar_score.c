@@ -28,11 +28,12 @@ typedef struct scalar_scorer {
     vx_scorer base;
     const vx_scalar *codec;
     vx_group group;
-    size_t depth, levels_padded;
+    size_t depth, levels_padded, spread_each;
     scalar_query *each;
-    float *forms;   /* w, padded */
-    float *weights; /* w in the terms of levels, zeros behind, levels_padded */
-    int32_t *words; /* depth each */
+    float *forms;    /* w, padded */
+    float *weights;  /* w in the terms of levels, zeros behind, levels_padded */
+    int32_t *words;  /* depth each */
+    int32_t *spread; /* of scattered rows, vx_level_words each */
     int8_t *z;
     unsigned char *levels;   /* of a row */
     float *decoded;          /* a row */
@@ -62,6 +63,8 @@ static size_t place(scalar_scorer *s, char *memory) {
     s->forms = take(memory, &used, capacity * padded * sizeof(float));
     s->weights = take(memory, &used, capacity * s->levels_padded * sizeof(float));
     s->words = take(memory, &used, capacity * s->depth * sizeof(int32_t));
+    size_t spread = vx_scalar_scattered(s->codec) ? capacity * s->spread_each : 0;
+    s->spread = take(memory, &used, spread * sizeof(int32_t) + VX_LEVEL_LINE);
     s->z = take(memory, &used, s->levels_padded);
     s->levels = take(memory, &used, s->levels_padded);
     s->decoded = take(memory, &used, padded * sizeof(float));
@@ -109,6 +112,17 @@ static double slack_of(const scalar_scorer *s, double norm, double longest) {
     return vx_gamma(chain) * reach + (double)dim * 0x1p-120;
 }
 
+/* The bytes of a query in the order in which scattered rows are taken apart. */
+static void spread_words(const vx_level_shape *shape, const int32_t *words, int32_t *spread) {
+    size_t depth = vx_level_depth(shape->dim);
+    if (shape->bits == 8) memcpy(spread, words, depth * sizeof *spread);
+    for (size_t width = 4; shape->bits != 8 && width; width /= 2) {
+        size_t each = 8 / width, lines = (depth + each - 1) / each;
+        for (size_t i = 0; (size_t)shape->bits & width && i < each; i++)
+            for (size_t l = i; l < lines * each; l += each) *spread++ = l < depth ? words[l] : 0;
+    }
+}
+
 static void load_query(scalar_scorer *s, size_t q, double longest) {
     const vx_scalar *codec = s->codec;
     size_t dim = codec->shape.dim;
@@ -144,6 +158,8 @@ static void load_query(scalar_scorer *s, size_t q, double longest) {
         error += off * off;
     }
     memcpy(s->words + q * s->depth, s->z, s->depth * sizeof(int32_t));
+    if (vx_scalar_scattered(codec))
+        spread_words(&codec->shape, s->words + q * s->depth, s->spread + q * s->spread_each);
     query->start = -(sum / 2 * ((1 << codec->shape.bits) - 1));
     query->unit = inverse > 0 ? (float)(1 / inverse) : 0;
     query->spread = inverse > 0 ? vx_round_up(sqrt(error) / inverse * (1 + 0x1p-20)) : 0;
@@ -338,25 +354,10 @@ static vx_levels band_of(scalar_scorer *s, const vx_block *run, size_t first) {
     return rows;
 }
 
-/* Rows that do not lie side by side. */
-static void scan_scattered(scalar_scorer *s, const vx_block *run, uint64_t where, vx_pools *pools) {
-    for (size_t i = 0; i < s->count; i++) {
-        for (size_t at = 0; at < run->count; at++) {
-            double key =
-                s->base.shortlist ? look(s, s->queries[i], s->origins[i], (vx_coded){run, at}) : 0;
-            pass_on(s, i, key, (vx_coded){run, at}, where + at, pools);
-        }
-    }
-}
-
 static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools) {
     scalar_scorer *s = (scalar_scorer *)scorer;
     size_t width = s->group.kernels->code_tile_queries, count = s->count;
     for (size_t i = 0; i < count; i++) s->origins[i] = origin_of(s, s->queries[i], run->centre);
-    if (s->codec->group == 1) {
-        scan_scattered(s, run, where, pools);
-        return;
-    }
     size_t step = count > width / 2 ? width : 1; /* a tile costs as much as half its queries */
     for (size_t first = 0; step > 1 && first < count; first += step)
         pack_panel(s, first, VX_MIN(step, count - first));
@@ -368,10 +369,10 @@ static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pool
     }
 }
 
-/* Rows of a byte per level, by the query in bytes: that is off by its rounding, which a walk over
- * a graph does not mind. NaN where codes judge nothing. */
-static void gather_bytes(const scalar_scorer *s, size_t q, const vx_block *run,
-                         const uint32_t *rows, size_t count, float *keys) {
+/* Scattered rows, by the query in bytes: that is off by its rounding, which a walk over a graph
+ * does not mind. NaN where codes judge nothing. */
+static void gather_scattered(const scalar_scorer *s, size_t q, const vx_block *run,
+                             const uint32_t *rows, size_t count, float *keys) {
     enum { AT_ONCE = 128 };
     const scalar_query *query = &s->each[q];
     bool scaled = is_unit(s) && !s->codec->refined;
@@ -379,10 +380,10 @@ static void gather_bytes(const scalar_scorer *s, size_t q, const vx_block *run,
     float base = (float)zero, slope = (float)(key_of(s, q, origin, 1) - zero);
     float unit = (float)(key_of(s, q, origin + 1, 0) - zero) * query->unit;
     if (scaled) unit = -query->unit;
-    const int8_t *z = (const int8_t *)(s->words + q * s->depth);
+    const int8_t *z = (const int8_t *)(s->spread + q * s->spread_each);
     for (size_t first = 0; first < count; first += AT_ONCE) {
         int32_t products[AT_ONCE];
-        vx_level_listed listed = {run->data, vx_scalar_group_bytes(s->codec), rows + first,
+        vx_level_listed listed = {run->data, s->codec->shape, rows + first,
                                   VX_MIN(count - first, (size_t)AT_ONCE)};
         s->group.kernels->level_gather(&listed, z, products);
         for (size_t i = 0; i < listed.count; i++) {
@@ -399,8 +400,8 @@ static void gather_bytes(const scalar_scorer *s, size_t q, const vx_block *run,
 static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
                    size_t count, float *keys) {
     scalar_scorer *s = (scalar_scorer *)scorer;
-    if (s->codec->group == 1 && s->codec->shape.bits == 8) {
-        gather_bytes(s, query, run, rows, count, keys);
+    if (vx_scalar_scattered(s->codec)) {
+        gather_scattered(s, query, run, rows, count, keys);
         for (size_t i = 0; i < count; i++)
             if (isnan(keys[i]))
                 keys[i] = (float)scorer->ops->settle(scorer, query, (vx_coded){run, rows[i]});
@@ -435,6 +436,7 @@ vindex_status vx_scalar_score(const vx_codec *codec, size_t capacity, vx_scorer 
     s->codec = vx_scalar_of(codec);
     s->depth = vx_level_depth(codec->space.dim);
     s->levels_padded = (codec->space.dim + 31) / 32 * 32;
+    s->spread_each = vx_level_words(&s->codec->shape);
     s->band =
         VX_MAX(VX_MIN(BAND_BYTES / (s->depth * VX_LEVEL_LINE), (size_t)BAND_GROUPS), (size_t)1);
     vindex_status status = vx_group_create(&codec->space, capacity, false, &s->group);

@@ -152,8 +152,10 @@ static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *ro
     const vx_pq_shape *shape = &pq_of(codec)->book.shape;
     for (size_t i = 0; i < count; i++) {
         const unsigned char *row = vx_pq_row(shape, run->data, rows[i]);
-        for (size_t line = 0; line < vx_pq_lines(shape); line++)
-            __builtin_prefetch(row + line * VX_CODE_LINE, 0, 3);
+        size_t lines = vx_pq_lines(shape), step = shape->alone ? VX_CODE_LINE / 4 : 1;
+        for (size_t line = 0; line < lines; line += step)
+            __builtin_prefetch(row + line * vx_pq_step(shape), 0, 3);
+        __builtin_prefetch(row + (lines - 1) * vx_pq_step(shape), 0, 3);
         __builtin_prefetch(run->aux + rows[i], 0, 3);
     }
 }
@@ -234,7 +236,7 @@ bool vx_pq_word(const char *word) {
 }
 
 vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_codec **result) {
-    vx_pq_shape shape = {.dim = use->dim};
+    vx_pq_shape shape = {.dim = use->dim, .alone = use->scattered};
     if (!parse(word, &shape))
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "factory string: '%s' where PQ is followed by the number of parts, and x4, "

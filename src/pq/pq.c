@@ -174,6 +174,7 @@ void vx_pq_decode(const vx_pq *pq, const unsigned char *codes, float *vector) {
 /* ---- where codes lie ---- */
 
 size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows) {
+    if (shape->alone) return rows * vx_pq_lines(shape) * 4;
     return (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS * vx_pq_lines(shape) * VX_CODE_LINE;
 }
 
@@ -184,17 +185,18 @@ size_t vx_pq_table_bytes(const vx_pq_shape *shape) {
 void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
                const unsigned char *codes) {
     unsigned char *row = (unsigned char *)(uintptr_t)vx_pq_row(shape, groups, at);
-    for (size_t l = 0; l < vx_pq_lines(shape); l++) memset(row + l * VX_CODE_LINE, 0, 4);
+    size_t step = vx_pq_step(shape);
+    for (size_t l = 0; l < vx_pq_lines(shape); l++) memset(row + l * step, 0, 4);
     for (size_t i = 0; i < shape->parts; i++) {
         if (shape->bits == 8) {
-            row[i / 4 * VX_CODE_LINE + i % 4] = codes[i];
+            row[i / 4 * step + i % 4] = codes[i];
         } else if (shape->bits == 4) {
-            row[i / 8 * VX_CODE_LINE + i % 4] |= (unsigned char)(codes[i] << (i % 8 / 4 * 4));
+            row[i / 8 * step + i % 4] |= (unsigned char)(codes[i] << (i % 8 / 4 * 4));
         } else {
-            unsigned char *three = row + i / 16 * 3 * VX_CODE_LINE + i % 4;
-            if (i % 16 < 12) three[i % 16 / 4 * VX_CODE_LINE] |= codes[i];
+            unsigned char *three = row + i / 16 * 3 * step + i % 4;
+            if (i % 16 < 12) three[i % 16 / 4 * step] |= codes[i];
             for (size_t l = 0; i % 16 >= 12 && l < 3; l++)
-                three[l * VX_CODE_LINE] |= (unsigned char)((codes[i] >> (2 * l) & 3) << 6);
+                three[l * step] |= (unsigned char)((codes[i] >> (2 * l) & 3) << 6);
         }
     }
 }
@@ -202,20 +204,21 @@ void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
 void vx_pq_get(const vx_pq_shape *shape, const unsigned char *groups, size_t at,
                unsigned char *codes) {
     const unsigned char *row = vx_pq_row(shape, groups, at);
+    size_t step = vx_pq_step(shape);
     for (size_t i = 0; i < shape->parts; i++) {
         if (shape->bits == 8) {
-            codes[i] = row[i / 4 * VX_CODE_LINE + i % 4];
+            codes[i] = row[i / 4 * step + i % 4];
         } else if (shape->bits == 4) {
-            codes[i] = row[i / 8 * VX_CODE_LINE + i % 4] >> (i % 8 / 4 * 4) & 15;
+            codes[i] = row[i / 8 * step + i % 4] >> (i % 8 / 4 * 4) & 15;
         } else {
-            const unsigned char *three = row + i / 16 * 3 * VX_CODE_LINE + i % 4;
+            const unsigned char *three = row + i / 16 * 3 * step + i % 4;
             if (i % 16 < 12) {
-                codes[i] = three[i % 16 / 4 * VX_CODE_LINE] & 63;
+                codes[i] = three[i % 16 / 4 * step] & 63;
                 continue;
             }
             codes[i] = 0;
             for (size_t l = 0; l < 3; l++)
-                codes[i] |= (unsigned char)(three[l * VX_CODE_LINE] >> 6 << (2 * l));
+                codes[i] |= (unsigned char)(three[l * step] >> 6 << (2 * l));
         }
     }
 }

@@ -57,9 +57,14 @@ void vx_pq_encode(const vx_pq *pq, const vx_pq_view *view, unsigned char *codes)
 /* Codeword by codeword. */
 void vx_pq_decode(const vx_pq *pq, const unsigned char *codes, float *vector);
 
-/* The first byte of row `at`; those of its next line follow VX_CODE_LINE further on. */
+/* Bytes from a line of a row to its next one. */
+static inline size_t vx_pq_step(const vx_pq_shape *shape) {
+    return shape->alone ? 4 : VX_CODE_LINE;
+}
+/* The first byte of row `at`. */
 static inline const unsigned char *vx_pq_row(const vx_pq_shape *shape, const unsigned char *groups,
                                              size_t at) {
+    if (shape->alone) return groups + at * vx_pq_lines(shape) * 4;
     return groups + at / VX_CODE_ROWS * vx_pq_lines(shape) * VX_CODE_LINE + at % VX_CODE_ROWS * 4;
 }
 /* The codes of row `at` into its place among groups, and back. */

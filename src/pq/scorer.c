@@ -138,9 +138,12 @@ static vx_pq_rows rows_of(const pq_scorer *s, const vx_block *run) {
 }
 
 /* What a row looks up in a query's table. */
-static float look_up_nibbles(const float *table, const unsigned char *row, size_t lines) {
+static float look_up_nibbles(const float *table, const vx_pq_rows *rows, size_t at) {
+    const vx_pq_shape *shape = &rows->shape;
+    const unsigned char *row = vx_pq_row(shape, rows->groups, at);
+    size_t lines = vx_pq_lines(shape), step = vx_pq_step(shape);
     float sums[8] = {0};
-    for (size_t l = 0; l < lines; l++, row += VX_CODE_LINE, table += 8 * 16)
+    for (size_t l = 0; l < lines; l++, row += step, table += 8 * 16)
         for (size_t b = 0; b < 4; b++) {
             sums[b] += table[b * 16 + (row[b] & 15)];
             sums[4 + b] += table[(4 + b) * 16 + (row[b] >> 4)];
@@ -154,9 +157,7 @@ static float look_up(const pq_scorer *s, size_t query, const vx_pq_rows *rows, s
     const float *table = s->tables + query * s->slots;
     size_t parts = rows->shape.parts, step = vx_pq_codes(&rows->shape), part = 0;
     float sums[4] = {0};
-    if (rows->shape.bits == 4)
-        return look_up_nibbles(table, vx_pq_row(&rows->shape, rows->groups, row),
-                               vx_pq_lines(&rows->shape));
+    if (rows->shape.bits == 4) return look_up_nibbles(table, rows, row);
     vx_pq_get(&rows->shape, rows->groups, row, codes);
     for (; part + 4 <= parts; part += 4, table += 4 * step)
         for (size_t i = 0; i < 4; i++) sums[i] += table[i * step + codes[part + i]];
@@ -164,12 +165,16 @@ static float look_up(const pq_scorer *s, size_t query, const vx_pq_rows *rows, s
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
+/* The key of a row from what it looks up. */
+static float whole_key(const vx_pq_rows *rows, size_t row, float sum) {
+    if (!rows->aux) return sum;
+    return rows->scaled ? sum * rows->aux[row] : sum + rows->aux[row];
+}
+
 /* The key of a row by the numbers. */
 static float key_of(const pq_scorer *s, size_t query, float base, const vx_pq_rows *rows,
                     size_t row) {
-    float key = base + look_up(s, query, rows, row);
-    if (!rows->aux) return key;
-    return rows->scaled ? key * rows->aux[row] : key + rows->aux[row];
+    return whole_key(rows, row, base + look_up(s, query, rows, row));
 }
 
 /* The key above which rows of a query do not matter. */
@@ -244,13 +249,29 @@ static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
     return vx_group_settle(&s->group, query, s->decoded);
 }
 
+/* Rows that are alone, of 4 bits by bytes: these are off by their rounding, which a walk over a
+ * graph does not mind. */
+static void gather_alone(const pq_scorer *s, size_t query, float base, const vx_pq_rows *of,
+                         const uint32_t *rows, size_t count, float *keys) {
+    const query_table *each = &s->each[query];
+    vx_pq_query one = {.tables = s->tables + query * s->slots,
+                       .step = each->step,
+                       .base = (float)(each->base + (double)base)};
+    vx_pq_listed listed = {of->groups, of->shape, rows, count};
+    if (of->shape.bits == 4) one.tables = s->bytes + query * s->slots;
+    s->group.kernels->pq_gather(&listed, &one, keys);
+    for (size_t i = 0; i < count; i++) keys[i] = whole_key(of, rows[i], keys[i]);
+}
+
 static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
                    size_t count, float *keys) {
     const pq_scorer *s = (pq_scorer *)scorer;
     const vx_pq_rows of = rows_of(s, run);
-    float base = base_of(s, query, run->centre);
+    float base = base_of(s, query, run->centre) + (float)vx_group_offset(&s->group, query);
+    bool together = of.shape.alone && s->each[query].step > 0;
+    if (together) gather_alone(s, query, base, &of, rows, count, keys);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = key_of(s, query, base, &of, rows[i]);
+        if (!together) keys[i] = key_of(s, query, base, &of, rows[i]);
         if (isnan(keys[i])) keys[i] = (float)settle(scorer, query, (vx_coded){run, rows[i]});
     }
 }

@@ -126,9 +126,10 @@ typedef struct vx_code_hit {
  * - 6 bits: sixteen codes lie in three lines, the first twelve in the low bits of the bytes, and
  *   code 12 + b in the two high bits of byte b of each line, lowest first. Where fewer than
  *   thirteen are left, there are only the lines that these need.
- * Bits without a code are 0. */
+ * Bits without a code are 0. Rows that are `alone` have their dwords one behind the other. */
 typedef struct vx_pq_shape {
     size_t dim, parts, bits;
+    bool alone;
 } vx_pq_shape;
 
 /* Codewords of each part. */
@@ -182,6 +183,15 @@ typedef struct vx_pq_hit {
     uint32_t query, row;
     float key;
 } vx_pq_hit;
+
+/* Rows that are alone, to be looked up by their numbers. */
+typedef struct vx_pq_listed {
+    const unsigned char *rows;
+    vx_pq_shape shape;
+    const uint32_t *which;
+    size_t count;
+} vx_pq_listed;
+
 /* Rows to be looked up by their numbers. */
 typedef struct vx_listed {
     const void *rows; /* of the storage type, without gaps */
@@ -238,13 +248,23 @@ typedef struct vx_level_queries {
     const float *unit, *origin, *error, *limit;
 } vx_level_queries;
 
-/* Rows of levels of a byte each, to be looked up. */
+/* Rows that lie alone (a group of one, without its numbers), to be looked up. */
 typedef struct vx_level_listed {
-    const unsigned char *rows;
-    size_t stride; /* bytes of a row, whole dwords */
+    const unsigned char *rows; /* vx_level_lines(shape) dwords each */
+    vx_level_shape shape;
     const uint32_t *which;
     size_t count;
 } vx_level_listed;
+
+/* Of a query for such rows there are four bytes for every four dimensions, in the order in which a
+ * row's lines are taken apart: for each width, for each place within a byte, for each line. */
+static inline size_t vx_level_words(const vx_level_shape *shape) {
+    size_t depth = vx_level_depth(shape->dim), words = 0;
+    if (shape->bits == 8) return depth;
+    for (size_t width = 4; width; width /= 2)
+        if ((size_t)shape->bits & width) words += (depth * width + 7) / 8 * (8 / width);
+    return words;
+}
 
 typedef struct vx_level_hit {
     uint32_t query, row;
@@ -384,7 +404,8 @@ typedef struct vx_kernels {
     size_t (*level_tile)(const vx_levels *rows, const vx_level_queries *queries, size_t count,
                          bool wide, vx_level_hit *hits);
 
-    /* The sums of levels (a byte each) times z, as many as a row has, of listed rows. */
+    /* The sums of levels times z (see vx_level_words) of listed rows; reads up to 63 bytes behind
+     * z. */
     void (*level_gather)(const vx_level_listed *listed, const int8_t *z, int32_t *products);
 
     /* The sum of weights times (level - middle), count being a multiple of 16. */
@@ -395,6 +416,9 @@ typedef struct vx_kernels {
      * and answers how many, at most count x rows. Reads whole groups. */
     size_t (*pq_scan)(const vx_pq_rows *rows, const vx_pq_query *queries, size_t count,
                       vx_pq_hit *hits);
+
+    /* base + step x sum (see vx_pq_query) of listed rows. */
+    void (*pq_gather)(const vx_pq_listed *listed, const vx_pq_query *query, float *keys);
 
     /* The products of a vector's parts with their codewords, parts x codes; the same bits on every
      * machine. */

@@ -81,6 +81,10 @@ typedef __m512i bytes, ints;
 static inline bytes bytes_load(const unsigned char *p) {
     return _mm512_loadu_si512(p);
 }
+/* The first count < LANES dwords, zeros behind them. */
+static inline bytes bytes_load_part(const unsigned char *p, size_t count) {
+    return _mm512_maskz_loadu_epi32(lanes_first(count), p);
+}
 static inline bytes bytes_low(bytes v) {
     return _mm512_and_si512(v, _mm512_set1_epi8(15));
 }

@@ -20,6 +20,13 @@ static inline lanes lanes_load_part_bf16(const uint16_t *p, size_t count) {
     return lanes_load_bf16(part);
 }
 
+/* Of a line the first count < LANES dwords, zeros behind them. */
+static inline bytes bytes_load_part(const unsigned char *p, size_t count) {
+    unsigned char part[4 * LANES] = {0};
+    memcpy(part, p, count * 4);
+    return bytes_load(part);
+}
+
 static inline void mask_store(uint16_t *mask, uint32_t bits) {
     *mask = (uint16_t)bits;
 }

@@ -21,16 +21,15 @@ typedef struct codec_case {
 } codec_case;
 
 /* The words are separated by commas; centre (NULL: none) lasts. */
-static inline codec_case codec_case_make(const char *spec, const vectors *set, vindex_metric metric,
-                                         const float *centre) {
+static inline codec_case codec_case_for(const char *spec, const vectors *set,
+                                        const vx_codec_use *use, const float *centre) {
     codec_case c = {.rows = vectors_make(set), .dim = set->dim, .count = set->count};
-    const vx_codec_use use = {.dim = set->dim, .metric = metric};
     char text[64];
     const char *words[8];
     size_t count = 0;
     snprintf(text, sizeof text, "%s", spec);
     for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) words[count++] = word;
-    ck_ok(vx_codec_create(words, count, &use, &c.codec));
+    ck_ok(vx_codec_create(words, count, use, &c.codec));
     uint32_t *nearest = calloc(set->count, sizeof *nearest);
     vx_sample sample = {.vectors = c.rows,
                         .n = set->count,
@@ -45,7 +44,7 @@ static inline codec_case codec_case_make(const char *spec, const vectors *set, v
     c.codec->longest_centre = (float)(sqrt(square) * 1.001);
     size_t room = (set->count + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
     c.run = (vx_block){.data = vx_alloc_zero(c.codec->ops->bytes(c.codec, room), 1),
-                       .aux = vx_alloc_zero(room, sizeof(float)),
+                       .aux = vx_alloc_zero(room, c.codec->aux_each * sizeof(float)),
                        .fine = vx_alloc_zero(vx_codec_fine_bytes(c.codec, room), 1),
                        .centre = centre,
                        .count = set->count};
@@ -63,6 +62,12 @@ static inline codec_case codec_case_make(const char *spec, const vectors *set, v
     c.queries = vectors_make(&asked);
     ck_ok(c.codec->ops->score(c.codec, CODEC_QUERIES, &c.scorer));
     return c;
+}
+
+static inline codec_case codec_case_make(const char *spec, const vectors *set, vindex_metric metric,
+                                         const float *centre) {
+    const vx_codec_use use = {.dim = set->dim, .metric = metric};
+    return codec_case_for(spec, set, &use, centre);
 }
 
 static inline void codec_case_free(codec_case *c) {

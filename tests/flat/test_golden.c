@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/scratch.h"
-#include "../golden/golden.h"
+#include "../golden/check.h"
 #include "../harness.h"
 
 enum { K = 4 };
@@ -27,12 +26,6 @@ static const struct {
     {{25, 40, 80, 95}, {29, 29, 29, 29}},
     {{25, 40, 80, 95}, {29, 29, 29, 29}},
 };
-
-static const char *golden_path(const char *name) {
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s", getenv("VINDEX_GOLDEN"), name);
-    return path;
-}
 
 static void check_file(size_t i, uint32_t flags) {
     static const float query[GOLDEN_DIM] = {2, 5, 1, -4, 0};
@@ -99,15 +92,7 @@ static void check_saved(const char *name) {
     ck_ok(vindex_load(golden_path(name), 0, &index));
     ck_ok(vindex_save(index, scratch_path("again"), NULL));
     vindex_free(index);
-    char content[1 << 14], again[1 << 14];
-    FILE *old = fopen(golden_path(name), "rb");
-    FILE *new = fopen(scratch_path("again"), "rb");
-    size_t length = fread(content, 1, sizeof content, old);
-    ck_assert_uint_eq(fread(again, 1, sizeof again, new), length);
-    ck_assert_uint_lt(length, sizeof content);
-    ck_assert_mem_eq(content, again, length);
-    fclose(old);
-    fclose(new);
+    golden_again(name);
 }
 
 /* What is written today is the same file, byte for byte. */

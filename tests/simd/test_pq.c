@@ -67,6 +67,48 @@ static void scene_free(scene *s) {
     }
 }
 
+/* Rows that are alone, listed in some order; their codes are packed without a byte behind. */
+static void check_listed(const scene *s) {
+    static const uint32_t which[] = {5, 0,  39, 38, 5, 7, 1,  30, 2, 22,
+                                     9, 11, 8,  3,  4, 6, 31, 12, 20};
+    vx_pq_shape shape = s->shape;
+    shape.alone = true;
+    unsigned char codes[300], *rows = vx_alloc(vx_pq_bytes(&shape, s->count), 1);
+    for (size_t i = s->count; i-- > 0;) vx_pq_put(&shape, rows, i, s->codes + i * shape.parts);
+    for (size_t i = 0; i < s->count; i++) {
+        vx_pq_get(&shape, rows, i, codes);
+        ck_assert_mem_eq(codes, s->codes + i * shape.parts, shape.parts);
+    }
+    for (size_t t = 0; vx_kernels_at(t); t++)
+        for (size_t count = 0; count <= VX_COUNT(which); count += 1 + count / 3) {
+            float keys[VX_COUNT(which) + 1];
+            vx_pq_query query = {s->tables[0], shape.bits == 4 ? 0.25f : 1, -2, 0};
+            vx_pq_listed listed = {rows, shape, which, count};
+            keys[count] = 7;
+            vx_kernels_at(t)->pq_gather(&listed, &query, keys);
+            ck_assert(keys[count] == 7);
+            for (size_t i = 0; i < count; i++) {
+                double key = s->sums[0][which[i]] * (double)query.step - 2;
+                double slack = shape.bits == 4 ? 0 : 1e-5 * (double)shape.parts;
+                ck_each(fabs((double)keys[i] - key) <= slack, "%s, %zux%zu: %g, not %g",
+                        vx_kernels_at(t)->name, shape.parts, shape.bits, (double)keys[i], key);
+            }
+        }
+    vx_free(rows);
+}
+
+START_TEST(rows_alone_are_looked_up) {
+    static const size_t bits[] = {4, 6, 8};
+    for (size_t b = 0; b < 3; b++)
+        for (size_t p = 0; p < VX_COUNT(parts_tried); p++) {
+            scene s;
+            scene_make(&s, parts_tried[p], bits[b], 40);
+            check_listed(&s);
+            scene_free(&s);
+        }
+}
+END_TEST
+
 START_TEST(codes_come_back) {
     static const size_t bits[] = {4, 6, 8};
     for (size_t b = 0; b < 3; b++)
@@ -285,7 +327,7 @@ START_TEST(byte_tables_are_off_by_half_a_step) {
 }
 END_TEST
 
-TEST_MAIN("simd/pq", codes_come_back, scans_find_what_is_below_the_limit,
+TEST_MAIN("simd/pq", codes_come_back, rows_alone_are_looked_up, scans_find_what_is_below_the_limit,
           full_tables_do_not_overflow, the_nearest_word_is_the_nearest,
           ties_and_huge_numbers_are_settled, products_are_products,
           byte_tables_are_off_by_half_a_step)

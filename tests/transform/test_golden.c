@@ -2,14 +2,7 @@
  * did, and are written again byte for byte. */
 #include "data.h"
 
-#include "../core/scratch.h"
-#include "../golden/golden.h"
-
-static const char *golden_path(const char *name) {
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s", getenv("VINDEX_GOLDEN"), name);
-    return path;
-}
+#include "../golden/check.h"
 
 /* next (W x + b), in whole numbers: exact. */
 static void naive(const float *x, float y[GOLDEN_OUT]) {
@@ -22,17 +15,6 @@ static void naive(const float *x, float y[GOLDEN_OUT]) {
         y[i] = 0;
         for (int j = 0; j < 3; j++) y[i] += golden_next[i][j] * middle[j];
     }
-}
-
-static void check_same_file(const char *name) {
-    char content[1 << 14], again[1 << 14];
-    FILE *old = fopen(golden_path(name), "rb"), *new = fopen(scratch_path("again"), "rb");
-    size_t length = fread(content, 1, sizeof content, old);
-    ck_assert_uint_eq(fread(again, 1, sizeof again, new), length);
-    ck_assert_uint_lt(length, sizeof content);
-    ck_assert_mem_eq(content, again, length);
-    fclose(old);
-    fclose(new);
 }
 
 START_TEST(the_model_applies_as_ever) {
@@ -49,7 +31,7 @@ START_TEST(the_model_applies_as_ever) {
         ck_assert_float_eq(y[1], expected[1]);
     }
     ck_ok(vindex_transform_save(t, scratch_path("again")));
-    check_same_file(golden_model);
+    golden_again(golden_model);
     vindex_transform_free(t);
     scratch_remove();
 }
@@ -84,7 +66,7 @@ START_TEST(the_index_answers_as_ever) {
             ck_assert_float_eq(distance, nearest);
         }
         ck_ok(vindex_save(index, scratch_path("again"), NULL));
-        check_same_file(golden_projected);
+        golden_again(golden_projected);
         vindex_free(index);
     }
     scratch_remove();
