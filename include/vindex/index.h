@@ -131,8 +131,9 @@ VINDEX_API vindex_metric vindex_metric_of(const vindex_index *index);
 VINDEX_API const char *vindex_spec(const vindex_index *index); /* canonical factory string */
 VINDEX_API uint32_t vindex_capabilities(const vindex_index *index);
 VINDEX_API bool vindex_is_trained(const vindex_index *index);
-VINDEX_API size_t
-vindex_memory(const vindex_index *index); /* bytes held, mapped ones not counted */
+/* Bytes held; mapped ones are not counted, nor the scratch that a graph keeps for its next searches
+ * (an eighth of a byte per vector, 32 times at most). */
+VINDEX_API size_t vindex_memory(const vindex_index *index);
 
 /* Bytes that an index of this kind will hold once n vectors are in it. Reentrant. */
 VINDEX_API vindex_status vindex_memory_estimate(const char *spec, int64_t dim, int64_t n,

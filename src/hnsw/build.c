@@ -14,7 +14,7 @@
 
 enum {
     TOLD_EVERY = 32, /* rows between two words of progress */
-    NEAR_LEAST = 8   /* candidates of its batch that every row has */
+    NEAR_LEAST = 10  /* candidates of its batch that every row has */
 };
 
 typedef struct addition {

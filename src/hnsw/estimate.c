@@ -27,8 +27,7 @@ static double training_bytes(const vx_hnsw *hnsw, size_t n) {
     if (!codec->ops->train) return 0;
     double bytes = index_bytes(hnsw, 0);
     if (drawn < n) bytes += (double)drawn * (double)hnsw->base.dim * sizeof(float);
-    if (codec->useful)
-        bytes += (double)codec->learn_bytes * (double)used / (double)codec->useful;
+    if (codec->useful) bytes += (double)codec->learn_bytes * (double)used / (double)codec->useful;
     return bytes;
 }
 

@@ -19,8 +19,8 @@ enum {
     VX_HNSW_LAYERS = 16,
     VX_HNSW_M_MOST = 256,
     VX_HNSW_EF_MOST = 1 << 16,
-    VX_HNSW_WALKERS = 32, /* idle ones that an index keeps */
-    VX_HNSW_BATCH = 8192, /* new rows that search the same graph */
+    VX_HNSW_WALKERS = 32,    /* idle ones that an index keeps */
+    VX_HNSW_BATCH = 8192,    /* new rows that search the same graph */
     VX_HNSW_SAMPLE = 1 << 16 /* vectors that a codec learns from */
 };
 

@@ -207,7 +207,7 @@ vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, b
     if (level) to.below = vx_alloc(capacity, sizeof *to.below);
     if (!to.links || !to.children || (level && (!to.nodes || !to.below))) {
         vx_layer_free(&to);
-        return vx_fail_memory(capacity, slot_bytes(layer, level > 0), "links");
+        return vx_fail_memory(capacity, vx_layer_slot_bytes(layer, level > 0), "links");
     }
     bool mapped = layer->count && !layer->capacity;
     move_layer(layer, &to);

@@ -110,7 +110,7 @@ START_TEST(lying_files_are_refused) {
     write_changed("centroid", 0, (float)NAN, 0);
     ck_fails(VINDEX_ERR_FORMAT, "not a finite", vindex_load(scratch_path("lie"), 0, &index));
     /* Numbers that lie within what is possible give other answers, and no harm. */
-    static const char *const tags[] = {"words", "aux", "codes", "radii"};
+    static const char *const tags[] = {"words", "aux", "codes", "angles"};
     static const float lies[] = {3e38f, -1, NAN, INFINITY};
     for (size_t t = 0; t < VX_COUNT(tags); t++)
         for (size_t l = t ? 0 : VX_COUNT(lies) - 4; l < (t ? VX_COUNT(lies) : 2); l++) {
