@@ -145,7 +145,7 @@ static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     const unsigned char *source = vx_pq_row(shape, from.run->data, from.at);
     unsigned char *target = (unsigned char *)(uintptr_t)vx_pq_row(shape, groups_of(to), to.at);
     for (size_t l = 0; l < vx_pq_lines(shape); l++)
-        memmove(target + l * VX_CODE_LINE, source + l * VX_CODE_LINE, 4);
+        memmove(target + l * vx_pq_step(shape), source + l * vx_pq_step(shape), 4);
 }
 
 static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {

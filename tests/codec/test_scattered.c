@@ -2,12 +2,31 @@
  * what a query in bytes, or tables of bytes, leave open. */
 #include "cases.h"
 
+/* A row that is moved, its aux by the owner of the run, decodes to what it did, and its neighbours
+ * to what they did. */
+static void check_move(const codec_case *c, const char *spec) {
+    enum { FROM = 299, TO = 17 };
+    const vx_coded to = {&c->run, TO};
+    float back[3][VX_CODEC_ROWS * 30];
+    float *aux = (float *)(uintptr_t)c->run.aux;
+    size_t each = c->codec->aux_each;
+    c->codec->ops->move(c->codec, (vx_coded){&c->run, FROM}, to);
+    memcpy(aux + TO * each, aux + FROM * each, each * sizeof *aux);
+    for (size_t i = 0; i < 3; i++)
+        c->codec->ops->decode(c->codec, (vx_coded){&c->run, TO - 1 + i}, back[i]);
+    for (size_t i = 0; i < 3; i++) {
+        const float *was = c->decoded + (i == 1 ? FROM : TO - 1 + i) * c->dim;
+        ck_assert_msg(!memcmp(back[i], was, c->dim * sizeof *was), "%s: row %zu", spec, i);
+    }
+}
+
 static void check(const char *spec, size_t dim, double share) {
     for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
         vectors rows = {.kind = VECTORS_NORMAL, .dim = dim, .count = 300, .seed = dim};
         const vx_codec_use use = {.dim = dim, .metric = (vindex_metric)metric, .scattered = true};
         codec_case c = codec_case_for(spec, &rows, &use, NULL);
         codec_case_gather(&c, share, spec);
+        check_move(&c, spec);
         codec_case_free(&c);
     }
 }
