@@ -47,7 +47,8 @@ typedef struct vindex_hnsw_params {
                              has up to 2 m in the bottom layer, m in those above */
     int64_t ef_construction; /* candidates for these links, 1 to 65,536; default 200. They come from
                                 a walk that keeps as many nodes at hand; of vectors added by the
-                                thousand, from the others of their batch and a walk half as wide */
+                                thousand, from the others of their batch and the 4 m nearest of a
+                                walk half as wide */
     int64_t seed;            /* of the layers that vectors reach; default 1 */
     bool keep_pruned;  /* fill up with near vectors that the heuristic leaves out; default false */
     int64_t capacity;  /* vectors to make room for; a hint, default 0 */
