@@ -43,12 +43,28 @@ START_TEST(all_nodes_give_the_exact_answer) {
 }
 END_TEST
 
+/* More nodes than a walker lists as visited: the next walk finds them again. */
+START_TEST(walks_over_thousands_of_nodes_leave_no_marks) {
+    enum { MANY = 4500 };
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = 3, .count = MANY, .seed = 5};
+    flat_case c = hnsw_case_make(&rows, VINDEX_L2, NULL);
+    float *queries = flat_case_queries(&c, QUERIES);
+    oracle_ranking *rankings = flat_case_rank(&c, queries, QUERIES, NULL, 0);
+    vindex_search_params params = ef_params(MANY, 1, HNSW_ALL);
+    flat_case_search(&c, queries, QUERIES, rankings, &params, "");
+    rankings_free(rankings, QUERIES);
+    free(queries);
+    flat_case_free(&c);
+}
+END_TEST
+
 /* Of coded rows the answer is that over what they decode to; behind Refine over the vectors. */
 START_TEST(codes_give_the_answer_over_what_they_decode_to) {
     static const char *const specs[] = {
         "HNSW8,SQ8,Refine",     "HNSW8,SQ8",  "HNSW6,SQ4,Refine(f16)",
         "HNSW8,RaBitQ4,Refine", "HNSW8,SQ6v", "HNSW8,PQ5x8"};
-    enum { COUNT = 400, DIM = 20, NQ = 9, K = 12 };
+    enum { COUNT = 400, DIM = 20, NQ = 9, K = 12, LEFT = COUNT - 37 };
+    float before[LEFT * DIM];
     scratch_make();
     for (size_t i = 0; i < VX_COUNT(specs); i++)
         for (int metric = VINDEX_L2; metric <= VINDEX_PEARSON; metric++) {
@@ -64,7 +80,10 @@ START_TEST(codes_give_the_answer_over_what_they_decode_to) {
             ck_ok(vindex_add(graph, numbers, COUNT / 2, NULL));
             ck_ok(vindex_add(graph, numbers + COUNT / 2 * DIM, COUNT / 2, NULL));
             ck_ok(vindex_remove(graph, ids + 7, 30, NULL));
+            ck_ok(vindex_reconstruct(graph, ids + 37, LEFT, before));
             ck_ok(vindex_compact(graph, NULL));
+            ck_ok(vindex_reconstruct(graph, ids + 37, LEFT, decoded));
+            ck_assert_mem_eq(before, decoded, sizeof before);
             ck_ok(vindex_add_with_ids(graph, numbers + 7 * DIM, 30, ids + 7, NULL));
             hnsw_check(graph);
             hnsw_check_reach(graph);
@@ -172,5 +191,6 @@ START_TEST(threads_change_nothing) {
 END_TEST
 
 TEST_MAIN_PER_LEVEL("hnsw/search", all_nodes_give_the_exact_answer,
+                    walks_over_thousands_of_nodes_leave_no_marks,
                     codes_give_the_answer_over_what_they_decode_to, filters_hold_and_keep_recall,
                     threads_change_nothing)
