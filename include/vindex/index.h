@@ -131,8 +131,8 @@ VINDEX_API vindex_metric vindex_metric_of(const vindex_index *index);
 VINDEX_API const char *vindex_spec(const vindex_index *index); /* canonical factory string */
 VINDEX_API uint32_t vindex_capabilities(const vindex_index *index);
 VINDEX_API bool vindex_is_trained(const vindex_index *index);
-/* Bytes held; mapped ones are not counted, nor the scratch that a graph keeps for its next searches
- * (an eighth of a byte per vector, 32 times at most). */
+/* Bytes held; mapped ones are not counted, nor the scratch that a graph keeps for up to 32 walks to
+ * come (for each an eighth of a byte per vector, and the room of some 2 m vectors). */
 VINDEX_API size_t vindex_memory(const vindex_index *index);
 
 /* Bytes that an index of this kind will hold once n vectors are in it. Reentrant. */

@@ -75,6 +75,18 @@ size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows) {
     return codec->ops->fine_bytes ? codec->ops->fine_bytes(codec, rows) : 0;
 }
 
+double vx_codec_row_bytes(const vx_codec *codec) {
+    size_t some = codec->ops->bytes(codec, VX_CODEC_ROWS);
+    some += vx_codec_fine_bytes(codec, VX_CODEC_ROWS);
+    return (double)some / VX_CODEC_ROWS + (double)(codec->aux_each * sizeof(float));
+}
+
+double vx_codec_learning_bytes(const vx_codec *codec, size_t vectors) {
+    if (!codec->useful) return 0;
+    double share = (double)VX_MIN(vectors, codec->useful) / (double)codec->useful;
+    return share * (double)codec->learn_bytes;
+}
+
 void vx_codec_form(const vx_codec *codec, const float *vector, const float *centre, float *form) {
     vx_space space = codec->space;
     bool unit = space.metric == VINDEX_COSINE || space.metric == VINDEX_PEARSON;

@@ -137,6 +137,11 @@ void vx_codec_centres(vx_codec *codec, float longest);
 /* Bytes of the fine array of a run, 0 where there is none. */
 size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows);
 
+/* Estimates: bytes of a row of a long run, its aux included, and what learning from that many
+ * vectors takes on the way. */
+double vx_codec_row_bytes(const vx_codec *codec);
+double vx_codec_learning_bytes(const vx_codec *codec, size_t vectors);
+
 /* A vector as quantisers see it: as the metric does (of length 1 under cosine and Pearson, zero and
  * constant ones 0), less the centre (NULL: none). The same bits on every machine. */
 void vx_codec_form(const vx_codec *codec, const float *vector, const float *centre, float *form);

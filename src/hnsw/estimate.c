@@ -10,11 +10,8 @@ static double share_of(const vx_hnsw *hnsw, size_t l) {
 }
 
 static double index_bytes(const vx_hnsw *hnsw, size_t n) {
-    enum { SAMPLE = 1 << 10 };
     const vx_codec *codec = hnsw->codec;
-    double coded =
-        (double)(codec->ops->bytes(codec, SAMPLE) + vx_codec_fine_bytes(codec, SAMPLE)) / SAMPLE;
-    double each = coded + (double)(codec->aux_each * sizeof(float));
+    double each = vx_codec_row_bytes(codec);
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++)
         each += share_of(hnsw, l) * (double)vx_layer_slot_bytes(&hnsw->layers[l], l > 0);
     return (double)(sizeof *hnsw + sizeof *codec + codec->own_bytes) + (double)n * each;
@@ -23,11 +20,10 @@ static double index_bytes(const vx_hnsw *hnsw, size_t n) {
 /* Drawn vectors, and what the codec makes of them. */
 static double training_bytes(const vx_hnsw *hnsw, size_t n) {
     const vx_codec *codec = hnsw->codec;
-    size_t drawn = VX_MIN(n, (size_t)VX_HNSW_SAMPLE), used = VX_MIN(drawn, codec->useful);
+    size_t drawn = VX_MIN(n, (size_t)VX_HNSW_SAMPLE);
     if (!codec->ops->train) return 0;
-    double bytes = index_bytes(hnsw, 0);
+    double bytes = index_bytes(hnsw, 0) + vx_codec_learning_bytes(codec, drawn);
     if (drawn < n) bytes += (double)drawn * (double)hnsw->base.dim * sizeof(float);
-    if (codec->useful) bytes += (double)codec->learn_bytes * (double)used / (double)codec->useful;
     return bytes;
 }
 

@@ -117,15 +117,15 @@ struct vx_walker {
     size_t ef, next;       /* next: no node of the pool before it is still to be followed */
     size_t beam;           /* nodes whose links are followed at once */
     size_t found;          /* slots whose rows memory was asked for */
-    size_t marked;         /* slots visited before these */
-    bool crowded;          /* some of those are not in the list any more */
+    size_t marked;         /* slots visited before these that are listed */
+    bool crowded;          /* some are listed no more */
     size_t level, wide;    /* of a crew's: the layer, and from which one down the walk is wide */
     size_t task;           /* the errand's own number */
-    uint32_t *slots;       /* visited, those found last */
+    uint32_t *slots;       /* those that were visited: `marked`, then `found` of them */
     uint32_t *listed;      /* rows of these */
     float *keys;
     size_t listed_room;
-    float *packed; /* width + 2 rows as vx_walker_unpack makes them */
+    float *packed; /* width + 2 rows as select.c unpacks them */
     float *decoded;
     size_t packed_room;
     int64_t compared, followed;
@@ -161,10 +161,11 @@ void vx_walker_begin(vx_walker *walker);
 void vx_walker_keep(vx_walker *walker, uint64_t met, size_t ef);
 /* Down to layer `level`, which has nodes: the slot there to begin with. */
 uint32_t vx_walker_descend(vx_walker *walker, size_t level);
+enum { VX_BEAM = 2 /* nodes followed at once, at most: a walk waits half as often */ };
+
 /* The ef best near `start`, in walker->pool. A walk is a chain of waits for memory: for links, then
  * for the rows they lead to. So it goes in steps, each of which ends by asking for what the next
  * one reads; false: the walk is over. */
-enum { VX_BEAM = 2 /* nodes followed at once, at most: a walk waits half as often */ };
 void vx_walker_start(vx_walker *walker, const vx_layer *layer, uint32_t start, size_t ef);
 bool vx_walker_step(vx_walker *walker);
 void vx_walker_walk(vx_walker *walker, const vx_layer *layer, uint32_t start, size_t ef);

@@ -113,8 +113,6 @@ static uint32_t put_tree_link(const vx_layer *layer, uint32_t *links, uint32_t s
 
 /* ---- the tree ---- */
 
-enum { PAIR_DIGIT = 11 /* bits that pairs are sorted by at a time */ };
-
 /* Links on their way: target << 32 | link. */
 typedef struct pairs {
     uint64_t *each;
@@ -222,6 +220,8 @@ static vindex_status plant(const planting *p, size_t end) {
 
 /* ---- links back ---- */
 
+enum { PAIR_DIGIT = 11 /* bits that pairs are sorted by at a time */ };
+
 /* One pass of a sort by digits: stable, from one array to another. */
 static void sort_digit(const uint64_t *from, uint64_t *to, size_t count, int shift) {
     enum { DIGITS = 1 << PAIR_DIGIT };
@@ -246,7 +246,10 @@ static vindex_status sort_all(pairs *p) {
     }
     uint64_t *other = vx_alloc(p->room, sizeof *other);
     if (!other) return vx_fail_memory(p->room, sizeof *other, "add: links");
-    for (size_t i = 0; i < p->count; i++) any |= p->each[i], all &= p->each[i];
+    for (size_t i = 0; i < p->count; i++) {
+        any |= p->each[i];
+        all &= p->each[i];
+    }
     for (int shift = 0; shift < 64; shift += PAIR_DIGIT) {
         if (!((any ^ all) >> shift & (((uint64_t)1 << PAIR_DIGIT) - 1))) continue;
         sort_digit(p->each, other, p->count, shift);

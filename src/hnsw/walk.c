@@ -200,9 +200,11 @@ double vx_walker_slack(const vx_walker *w, float largest_key) {
 /* Marks are a bit each, for they are read all over memory and the walkers of a crew share a cache.
  * They are taken back one by one, from a list; of a walk that overran it all are. */
 void vx_walker_begin(vx_walker *w) {
-    if (w->crowded) memset(w->visited, 0, w->visited_room * sizeof *w->visited);
-    for (size_t i = 0; i < w->marked + w->found && !w->crowded; i++)
-        w->visited[w->slots[i] / 64] = 0;
+    size_t listed = w->marked + w->found;
+    if (w->crowded)
+        memset(w->visited, 0, w->visited_room * sizeof *w->visited);
+    else
+        for (size_t i = 0; i < listed; i++) w->visited[w->slots[i] / 64] = 0;
     w->crowded = false;
     w->pool_count = w->heap_count = w->marked = w->found = 0;
 }

@@ -5,9 +5,7 @@
 #include "ivf.h"
 
 double vx_ivf_bytes_each(const vx_codec *codec) {
-    size_t group = codec->ops->bytes(codec, VX_CODEC_ROWS);
-    group += vx_codec_fine_bytes(codec, VX_CODEC_ROWS);
-    return (double)group / VX_CODEC_ROWS + sizeof(float) + sizeof(uint32_t);
+    return vx_codec_row_bytes(codec) + sizeof(uint32_t);
 }
 
 /* What an index takes before the first vector, what it has learnt included. */
@@ -68,7 +66,7 @@ static double codes_bytes(const building *b, size_t drawn) {
     const vx_codec *codec = b->ivf->codec;
     size_t used = codec->useful ? VX_MIN(drawn, codec->useful) : 0;
     if (!codec->ops->train) return 0;
-    double learning = (double)codec->learn_bytes * (double)used / (double)codec->useful;
+    double learning = vx_codec_learning_bytes(codec, used);
     double bytes = b->empty + floats(b, b->ivf->list_count);
     if (codec->residual) {
         bytes += (double)used * sizeof(uint32_t);

@@ -39,7 +39,7 @@ typedef struct part {
     uint32_t *pairs;     /* by list */
     size_t *ends;        /* per list its share of pairs */
     uint32_t *queries;   /* of the list at hand */
-    double *norms;       /* per query its length */
+    double *norms;       /* per query its length; of inner products */
     int64_t judged, bytes;
 } part;
 
@@ -154,22 +154,17 @@ static vindex_status find_lists(part *p, size_t first, size_t count, int threads
     return VINDEX_OK;
 }
 
-static double length_of(const float *vector, size_t dim) {
-    double square = 0;
-    for (size_t j = 0; j < dim; j++) square += (double)vector[j] * (double)vector[j];
-    return sqrt(square);
-}
-
 static vindex_status load_queries(part *p, size_t first, size_t count) {
     const vx_ivf *ivf = p->run->ivf;
+    const float *queries = p->run->request->queries + first * ivf->base.dim;
+    vx_space space = {.metric = ivf->base.metric, .dtype = VINDEX_F32, .dim = ivf->base.dim};
     p->first = first;
     p->count = count;
     p->pools.found_count = 0;
-    for (size_t q = 0; ivf->base.metric == VINDEX_INNER_PRODUCT && q < count; q++)
+    for (size_t q = 0; space.metric == VINDEX_INNER_PRODUCT && q < count; q++)
         p->norms[q] =
-            length_of(p->run->request->queries + (first + q) * ivf->base.dim, ivf->base.dim);
-    return p->scorer->ops->load(p->scorer, p->run->request->queries + first * ivf->base.dim, count,
-                                ivf->largest, &p->pools);
+            sqrt(vx_measure_row(&space, ivf->codec->kernels, queries + q * space.dim).square);
+    return p->scorer->ops->load(p->scorer, queries, count, ivf->largest, &p->pools);
 }
 
 /* No row of a list is nearer to the query than its centroid less the list's radius, be that a
