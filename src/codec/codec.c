@@ -6,16 +6,19 @@
 
 const char *vx_codec_help(void) {
     return "Flat[,f32|f16|bf16]; SQ8|6|4[v], RaBitQ1 to RaBitQ8 or PQ<parts>[x4|x6|x8], and "
-           "behind these Refine or Refine(f16|bf16)";
+           "behind these Refine, Refine(f16|bf16) or Refine(<codes>)";
 }
 
-static vindex_status unknown(const char *const *words, size_t count) {
+static vindex_status refuse(const char *const *words, size_t count, const char *why) {
     char text[128] = "";
     for (size_t i = 0, used = 0; i < count && used < sizeof text; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", words[i]);
-    return vx_fail(VINDEX_ERR_ARGUMENT,
-                   "factory string: '%s' is no way to store vectors; known are %s", text,
-                   vx_codec_help());
+    return vx_fail(VINDEX_ERR_ARGUMENT, "factory string: '%s' is no way to store vectors; %s%s",
+                   text, why ? why : "known are ", why ? "" : vx_codec_help());
+}
+
+static vindex_status unknown(const char *const *words, size_t count) {
+    return refuse(words, count, NULL);
 }
 
 /* The storage type of a word; f32 where it is empty. */
@@ -29,29 +32,48 @@ static bool parse_type(const char *word, size_t length, vindex_dtype *type) {
     return !length;
 }
 
-/* "Refine", "Refine(f16)" and so on. */
-static bool parse_refine(const char *word, vindex_dtype *type) {
+static bool is_refine(const char *word) {
+    return !strncmp(word, "Refine", 6);
+}
+
+/* "Refine", "Refine(f16)", "Refine(SQ8)" and so on; second has room for what is in parentheses. */
+static bool parse_refine(const char *word, vx_refine_words *pair, char *second, size_t room) {
     size_t length = strlen(word);
-    if (!strcmp(word, "Refine")) return parse_type("", 0, type);
-    return length > 8 && !strncmp(word, "Refine(", 7) && word[length - 1] == ')' &&
-           parse_type(word + 7, length - 8, type);
+    if (!strcmp(word, "Refine")) return parse_type("", 0, &pair->dtype);
+    if (length <= 8 || length - 8 >= room || word[6] != '(' || word[length - 1] != ')')
+        return false;
+    if (parse_type(word + 7, length - 8, &pair->dtype)) return true;
+    memcpy(second, word + 7, length - 8);
+    second[length - 8] = 0;
+    pair->dtype = VINDEX_F32;
+    pair->second = second;
+    return vx_codec_stands_alone(second);
+}
+
+static vindex_status create_pair(const char *const *words, size_t count, const vx_codec_use *use,
+                                 vx_codec **codec) {
+    enum { WORD = 32 };
+    char second[WORD];
+    vx_refine_words pair = {.coarse = words[0]};
+    if (count != 2 || !vx_codec_stands_alone(words[0]))
+        return refuse(words, count,
+                      "one Refine stands behind one word of codes, as in SQ8,Refine; numbers "
+                      "themselves leave nothing to refine");
+    if (!parse_refine(words[1], &pair, second, sizeof second))
+        return refuse(words, count,
+                      "Refine takes nothing, or f16, bf16 or codes in parentheses, "
+                      "as in Refine(SQ8)");
+    return vx_refine_create(&pair, use, codec);
 }
 
 vindex_status vx_codec_create(const char *const *words, size_t count, const vx_codec_use *use,
                               vx_codec **codec) {
     vindex_dtype type;
+    if (count && is_refine(words[count - 1])) return create_pair(words, count, use, codec);
     if (count && !strcmp(words[0], "Flat")) {
         if (count <= 2 && parse_type(words[1], count == 2 ? strlen(words[1]) : 0, &type))
             return vx_stored_create(type, use, codec);
         return unknown(words, count);
-    }
-    if (count > 1 && !use->refined && vx_codec_stands_alone(words[0]) &&
-        parse_refine(words[count - 1], &type)) {
-        vx_codec_use coarse_use = *use;
-        vx_codec *coarse;
-        coarse_use.refined = true;
-        VX_TRY(vx_codec_create(words, count - 1, &coarse_use, &coarse));
-        return vx_refine_create(coarse, type, codec);
     }
     if (count == 1 && vx_scalar_knows(words[0])) return vx_scalar_create(words[0], use, codec);
     if (count == 1 && vx_pq_word(words[0])) return vx_pq_codec_create(words[0], use, codec);
@@ -83,6 +105,7 @@ double vx_codec_row_bytes(const vx_codec *codec) {
 
 double vx_codec_learning_bytes(const vx_codec *codec, size_t vectors) {
     if (!codec->useful) return 0;
+    if (codec->second) return vx_refine_learning_bytes(codec, vectors);
     double share = (double)VX_MIN(vectors, codec->useful) / (double)codec->useful;
     return share * (double)codec->learn_bytes;
 }

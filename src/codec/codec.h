@@ -31,6 +31,8 @@ typedef struct vx_codec_use {
     bool scattered; /* rows are compared a few at a time, wherever they lie: not in groups */
     bool refined;   /* a finer form settles: rows say how far they are from it, scorers feed a
                        shortlist */
+    bool second;    /* of a pair the codec of what the first one leaves: rows are scattered and
+                       decoded, no scorer is asked for */
 } vx_codec_use;
 
 /* One row of a run; at is its place. */
@@ -62,6 +64,9 @@ typedef struct vx_codec_ops {
     /* Encodes a vector into a place: data, fine and aux. Answers a number of which scorers want to
      * know the largest of all rows, never negative. */
     float (*encode)(const vx_codec *codec, const float *vector, vx_coded to);
+    /* Before a finer form: a row is coded, and will be settled as that vector; says of this one, in
+     * the row and in the answer, what encode said of the vector that it coded. */
+    float (*restate)(const vx_codec *codec, const float *vector, vx_coded of);
     void (*decode)(const vx_codec *codec, vx_coded from, float *vector);
     /* Copies the data and fine of a row to another place, of the same centre. */
     void (*move)(const vx_codec *codec, vx_coded from, vx_coded to);
@@ -72,7 +77,7 @@ typedef struct vx_codec_ops {
     /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
      */
     bool (*alike)(const vx_codec *a, const vx_codec *b);
-    /* What was learnt, in one section; NULL: nothing. */
+    /* What was learnt, in codec->sections sections; NULL: nothing. */
     vindex_status (*save)(const vx_codec *codec, vx_container_writer *writer);
     vindex_status (*load)(vx_codec *codec, const vx_container *file, bool verify);
     /* For up to that many queries at once, for one thread. */
@@ -86,10 +91,12 @@ struct vx_codec {
     bool residual;        /* wants runs to have centres */
     float longest_centre; /* see vx_codec_centres */
     vx_codec *coarse;     /* of a pair: the one whose codes are filtered; else NULL */
+    vx_codec *second;     /* and the one of what these leave; NULL: the numbers themselves follow */
     /* Of codes that cannot bound how far off they are: candidates per neighbour that a finer form
      * looks at where a search does not say; 0: they can. */
     size_t rerank;
     char word[48];      /* the factory words, "Flat" or "SQ8,Refine(f16)" */
+    size_t sections;    /* that save writes */
     size_t aux_each;    /* floats per row of a run's aux */
     size_t group;       /* rows that are coded together: runs begin at whole groups */
     size_t own_bytes;   /* of what it has learnt */
@@ -165,9 +172,16 @@ vindex_status vx_stored_create(vindex_dtype dtype, const vx_codec_use *use, vx_c
 /* scalar.h: "SQ8" and so on. */
 bool vx_scalar_knows(const char *word);
 vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_codec **codec);
-/* refine.c: takes over the coarse codec, which must have been made for a refined use, even when
- * this fails. */
-vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **codec);
+/* refine.h: codes that are filtered and, behind them, the numbers themselves or codes of what the
+ * first ones leave. */
+typedef struct vx_refine_words {
+    const char *coarse, *second; /* second NULL: the numbers */
+    vindex_dtype dtype;          /* of these */
+} vx_refine_words;
+vindex_status vx_refine_create(const vx_refine_words *words, const vx_codec_use *use,
+                               vx_codec **codec);
+/* What learning takes where there is a second codec, see vx_codec_learning_bytes. */
+double vx_refine_learning_bytes(const vx_codec *codec, size_t vectors);
 
 /* pq/codec.c: product codes, "PQ64x4". */
 bool vx_pq_word(const char *word);

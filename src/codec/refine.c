@@ -1,73 +1,79 @@
-/* A pair of codecs: a coarse one whose codes are filtered, and the numbers themselves, which settle
- * what passes, in an array of their own. The answer is that of a search over these numbers, among
- * the runs that are looked through, unless a factor says how many of them to read. */
-#include <math.h>
+#include "refine.h"
+
 #include <stdio.h>
-
-#include "codec.h"
-#include "exact/bound.h"
-
-enum { AHEAD = 4 }; /* rows that are fetched while one is computed */
-
-typedef struct refine {
-    vx_codec base;            /* space: of the fine numbers */
-    size_t row_bytes, stride; /* of a fine row; under cosine and Pearson its aux lies behind it */
-} refine;
-
-static const refine *refine_of(const vx_codec *codec) {
-    return (const refine *)codec;
-}
-
-static bool keeps_aux(const refine *own) {
-    return own->base.space.metric == VINDEX_COSINE || own->base.space.metric == VINDEX_PEARSON;
-}
-
-static char *fine_at(const refine *own, vx_coded row) {
-    return (char *)row.run->fine + row.at * own->stride;
-}
 
 static void free_codec(vx_codec *codec) {
     vx_codec_free(codec->coarse);
+    vx_codec_free(codec->second);
     vx_free(codec);
 }
 
-static vindex_status train(vx_codec *codec, const vx_sample *sample) {
-    vx_codec *coarse = codec->coarse;
-    return coarse->ops->train ? coarse->ops->train(coarse, sample) : VINDEX_OK;
-}
-
 static size_t run_bytes(const vx_codec *codec, size_t rows) {
-    const vx_codec *coarse = codec->coarse;
-    return coarse->ops->bytes(coarse, rows);
+    return codec->coarse->ops->bytes(codec->coarse, rows);
 }
 
 static size_t fine_bytes(const vx_codec *codec, size_t rows) {
-    return rows * refine_of(codec)->stride;
+    return rows * vx_refine_of(codec)->stride;
 }
 
+/* ---- rows ---- */
+
+/* A run of the second codec with that row alone, which has a centre of its own. */
+static vx_block second_run(const vx_refine *own, vx_coded row, const float *centre) {
+    char *fine = vx_refine_row(own, row);
+    const float *aux = (const float *)(const void *)(fine + own->fine_bytes);
+    return (vx_block){.data = fine, .aux = aux, .count = 1, .centre = centre};
+}
+
+/* Codes a vector in both parts. */
+static void encode_parts(const vx_refine *own, const float *vector, vx_coded to) {
+    const vx_codec *coarse = own->base.coarse, *second = own->base.second;
+    float centre[VX_CODEC_DIM_MOST];
+    coarse->ops->encode(coarse, vector, to);
+    coarse->ops->decode(coarse, to, centre);
+    vx_block alone = second_run(own, to, centre);
+    second->ops->encode(second, vector, (vx_coded){&alone, 0});
+}
+
+/* The coarse code of numbers that were made narrower is made of them; that which a second one
+ * follows cannot be made of the sum of both, and is told of it. */
 static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
-    const refine *own = refine_of(codec);
-    char *fine = fine_at(own, to);
-    float numbers[VX_CODEC_DIM_MOST];
-    codec->kernels->narrow[codec->space.dtype](vector, codec->space.dim, fine);
-    codec->kernels->widen[codec->space.dtype](fine, codec->space.dim, numbers);
-    if (keeps_aux(own)) {
+    const vx_refine *own = vx_refine_of(codec);
+    const vx_codec *coarse = codec->coarse;
+    char *fine = vx_refine_row(own, to);
+    float row[VX_CODEC_DIM_MOST];
+    if (codec->second)
+        encode_parts(own, vector, to);
+    else
+        codec->kernels->narrow[codec->space.dtype](vector, codec->space.dim, fine);
+    vx_refine_decode(codec, to, row);
+    if (vx_refine_has_aux(own)) {
         float aux;
-        vx_aux_fill(&codec->space, codec->kernels, fine, 1, &aux);
-        memcpy(fine + own->row_bytes, &aux, sizeof aux);
+        vx_aux_fill(&codec->space, codec->kernels, codec->second ? (const void *)row : fine, 1,
+                    &aux);
+        memcpy(fine + own->aux_at, &aux, sizeof aux);
     }
-    return codec->coarse->ops->encode(codec->coarse, numbers, to);
+    return codec->second ? coarse->ops->restate(coarse, row, to)
+                         : coarse->ops->encode(coarse, row, to);
 }
 
-static void decode(const vx_codec *codec, vx_coded from, float *vector) {
-    codec->kernels->widen[codec->space.dtype](fine_at(refine_of(codec), from), codec->space.dim,
-                                              vector);
+void vx_refine_decode(const vx_codec *codec, vx_coded from, float *vector) {
+    const vx_refine *own = vx_refine_of(codec);
+    float centre[VX_CODEC_DIM_MOST];
+    if (!codec->second) {
+        codec->kernels->widen[codec->space.dtype](vx_refine_row(own, from), codec->space.dim,
+                                                  vector);
+        return;
+    }
+    codec->coarse->ops->decode(codec->coarse, from, centre);
+    vx_block alone = second_run(own, from, centre);
+    codec->second->ops->decode(codec->second, (vx_coded){&alone, 0}, vector);
 }
 
 static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
-    const refine *own = refine_of(codec);
+    const vx_refine *own = vx_refine_of(codec);
     codec->coarse->ops->move(codec->coarse, from, to);
-    memmove(fine_at(own, to), fine_at(own, from), own->stride);
+    memmove(vx_refine_row(own, to), vx_refine_row(own, from), own->stride);
 }
 
 static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
@@ -75,173 +81,107 @@ static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *ro
 }
 
 static void fetch_fine(const vx_codec *codec, vx_coded row) {
-    vx_fetch(fine_at(refine_of(codec), row), refine_of(codec)->stride);
+    const uint32_t at = (uint32_t)row.at;
+    vx_fetch(vx_refine_row(vx_refine_of(codec), row), vx_refine_of(codec)->stride);
+    if (codec->second) fetch(codec, row.run, &at, 1);
 }
 
+/* ---- files: what the coarse codec learnt, and within '+' what the second one did ---- */
+
+enum { SECOND = '+' };
+
 static vindex_status save(const vx_codec *codec, vx_container_writer *writer) {
-    const vx_codec *coarse = codec->coarse;
-    return coarse->ops->save(coarse, writer);
+    VX_TRY(codec->coarse->ops->save(codec->coarse, writer));
+    if (!codec->second) return VINDEX_OK;
+    vx_container_within(writer, SECOND);
+    vindex_status status = codec->second->ops->save(codec->second, writer);
+    vx_container_within(writer, 0);
+    return status;
 }
 
 static vindex_status load(vx_codec *codec, const vx_container *file, bool verify) {
-    vx_codec *coarse = codec->coarse;
-    return coarse->ops->load(coarse, file, verify);
+    vx_codec *coarse = codec->coarse, *second = codec->second;
+    vx_container *inner;
+    VX_TRY(coarse->ops->load(coarse, file, verify));
+    codec->distortion = coarse->distortion;
+    if (!second) return VINDEX_OK;
+    VX_TRY(vx_container_inner(file, SECOND, &inner));
+    vindex_status status = second->ops->load(second, inner, verify);
+    codec->distortion = second->distortion;
+    vx_container_close(inner);
+    return status;
 }
 
 static bool alike(const vx_codec *a, const vx_codec *b) {
-    return a->coarse->ops->alike(a->coarse, b->coarse);
+    return a->coarse->ops->alike(a->coarse, b->coarse) &&
+           (!a->second || a->second->ops->alike(a->second, b->second));
 }
 
-typedef struct refine_scorer {
-    vx_scorer base;
-    const refine *codec;
-    vx_scorer *coarse;
-    vx_group group; /* of the fine numbers */
-    float *forms;   /* the queries as scans multiply them */
-    vx_shortlist list;
-} refine_scorer;
-
-static void free_scorer(vx_scorer *scorer) {
-    refine_scorer *s = (refine_scorer *)scorer;
-    if (s->coarse) s->coarse->ops->free(s->coarse);
-    vx_shortlist_free(&s->list);
-    vx_group_free(&s->group);
-    vx_free(s->forms);
-    vx_free(s);
-}
-
-/* Scans differ from the truth by a share of |q - x|^2, which is at most 2 (|q|^2 + |x|^2). */
-static double slack_of(const refine_scorer *s, size_t q, float longest) {
-    float aux = s->group.space.metric == VINDEX_L2 ? vx_round_up((double)longest * (double)longest)
-                                                   : longest;
-    return 2 * vx_group_slack(&s->group, q, aux);
-}
-
-static vindex_status load_scorer(vx_scorer *scorer, const float *queries, size_t count,
-                                 float largest, vx_pools *pools) {
-    refine_scorer *s = (refine_scorer *)scorer;
-    VX_TRY(vx_group_load(&s->group, queries, count, 1));
-    for (size_t q = 0; q < count; q++)
-        vx_group_form(&s->group, VX_PASS_SCAN, q, s->forms + q * s->group.padded);
-    if (pools) {
-        for (size_t q = 0; q < count; q++) vx_pool_open(pools, q, 0, slack_of(s, q, largest));
-        VX_TRY(vx_shortlist_begin(&s->list, pools, count));
-    }
-    return s->coarse->ops->load(s->coarse, queries, count, largest, pools);
-}
-
-static void choose(vx_scorer *scorer, const uint32_t *queries, size_t count) {
-    refine_scorer *s = (refine_scorer *)scorer;
-    s->coarse->ops->choose(s->coarse, queries, count);
-}
-
-static void scan(vx_scorer *scorer, const vx_block *run, uint64_t where, vx_pools *pools) {
-    refine_scorer *s = (refine_scorer *)scorer;
-    s->coarse->ops->scan(s->coarse, run, where, pools);
-}
-
-static void finish(vx_scorer *scorer, size_t query, vx_pools *pools) {
-    refine_scorer *s = (refine_scorer *)scorer;
-    if (s->coarse->ops->finish) s->coarse->ops->finish(s->coarse, query, pools);
-    vx_shortlist_finish(&s->list, query, pools);
-}
-
-static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const uint32_t *rows,
-                   size_t count, float *keys) {
-    refine_scorer *s = (refine_scorer *)scorer;
-    s->coarse->ops->gather(s->coarse, query, run, rows, count, keys);
-}
-
-static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
-    const refine_scorer *s = (refine_scorer *)scorer;
-    return vx_group_settle(&s->group, query, fine_at(s->codec, row));
-}
-
-static const char *row_of(const refine_scorer *s, const vx_hit *hit, const vx_pools *pools) {
-    vx_coded row;
-    row.run = pools->rows.find(pools->rows.context, (uint64_t)hit->id, &row.at);
-    return fine_at(s->codec, row);
-}
-
-/* The key of a fine row in single precision; NaN where it has no aux. */
-static float key_of(const refine_scorer *s, size_t query, const char *row) {
-    const vx_space *space = &s->group.space;
-    const vx_kernels *kernels = s->group.kernels;
-    const uint32_t first = 0;
-    const vx_listed listed = {row, &first, 1};
-    float key, aux;
-    (space->metric == VINDEX_L2 ? kernels->gather_l2 : kernels->gather_ip)[space->dtype](
-        s->forms + query * s->group.padded, &listed, space->dim, &key);
-    if (!keeps_aux(s->codec)) return key;
-    memcpy(&aux, row + s->codec->row_bytes, sizeof aux);
-    return key * aux;
-}
-
-static void look(void *context, size_t query, const vx_hit *rows, size_t count, vx_pools *pools) {
-    const refine_scorer *s = context;
-    const char *ahead[AHEAD];
-    for (size_t i = 0; i < count + AHEAD; i++) {
-        size_t slot = i % AHEAD;
-        if (i >= AHEAD) {
-            float key = key_of(s, query, ahead[slot]);
-            if (!(key > pools->limits[query]))
-                vx_pool_push(pools, query, key, (uint64_t)rows[i - AHEAD].id);
-        }
-        if (i >= count) continue;
-        ahead[slot] = row_of(s, &rows[i], pools);
-        for (size_t byte = 0; byte < s->codec->stride; byte += 64)
-            __builtin_prefetch(ahead[slot] + byte, 0, 3);
-    }
-}
-
-static const vx_scorer_ops scorer_ops = {.free = free_scorer,
-                                         .load = load_scorer,
-                                         .choose = choose,
-                                         .scan = scan,
-                                         .finish = finish,
-                                         .gather = gather,
-                                         .settle = settle};
-
-static vindex_status score(const vx_codec *codec, size_t capacity, vx_scorer **scorer) {
-    refine_scorer *s = vx_alloc_zero(1, sizeof *s);
-    if (!s) return vx_fail_memory(1, sizeof *s, "search");
-    s->base.ops = &scorer_ops;
-    s->codec = refine_of(codec);
-    vx_shortlist_init(&s->list, capacity, look, s);
-    size_t padded = vx_padded(codec->space.dim);
-    s->forms = vx_alloc(capacity, padded * sizeof(float));
-    vindex_status status =
-        s->forms ? VINDEX_OK : vx_fail_memory(capacity, padded * sizeof(float), "search");
-    if (status == VINDEX_OK) status = vx_group_create(&codec->space, capacity, false, &s->group);
-    if (status == VINDEX_OK)
-        status = codec->coarse->ops->score(codec->coarse, capacity, &s->coarse);
-    if (status != VINDEX_OK) {
-        free_scorer(&s->base);
-        return status;
-    }
-    s->coarse->shortlist = &s->list;
-    *scorer = &s->base;
-    return VINDEX_OK;
-}
+/* ---- coming to be ---- */
 
 static const vx_codec_ops refine_ops = {.free = free_codec,
-                                        .train = train,
+                                        .train = vx_refine_train,
                                         .bytes = run_bytes,
                                         .fine_bytes = fine_bytes,
                                         .encode = encode,
-                                        .decode = decode,
+                                        .decode = vx_refine_decode,
                                         .move = move,
                                         .fetch = fetch,
                                         .fetch_fine = fetch_fine,
                                         .alike = alike,
                                         .save = save,
                                         .load = load,
-                                        .score = score};
+                                        .score = vx_refine_score};
 
-vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **result) {
-    refine *codec = vx_alloc_zero(1, sizeof *codec);
+vindex_status vx_refine_parts(const vx_refine_words *words, const vx_codec_use *use,
+                              vx_codec **coarse, vx_codec **second) {
+    vx_codec_use first_use = *use, second_use = *use;
+    first_use.refined = true;
+    second_use.second = second_use.scattered = true;
+    *coarse = *second = NULL;
+    VX_TRY(vx_codec_create(&words->coarse, 1, &first_use, coarse));
+    if (!words->second) return VINDEX_OK;
+    vindex_status status = vx_codec_create(&words->second, 1, &second_use, second);
+    if (status == VINDEX_OK) return VINDEX_OK;
+    vx_codec_free(*coarse);
+    *coarse = NULL;
+    return status;
+}
+
+static size_t own_bytes(const vx_refine *own) {
+    const vx_codec *coarse = own->base.coarse, *second = own->base.second;
+    size_t bytes = sizeof *own + coarse->own_bytes;
+    return second ? bytes + sizeof *second + second->own_bytes : bytes;
+}
+
+/* Where things lie in a fine row. */
+static void lay_out(vx_refine *own) {
+    const vx_codec *second = own->base.second;
+    own->fine_bytes = vx_space_stride(&own->base.space);
+    if (second) own->fine_bytes = second->ops->bytes(second, 1);
+    own->stride = own->fine_bytes;
+    if (second) own->stride += second->aux_each * sizeof(float);
+    if (!vx_refine_has_aux(own)) return;
+    own->aux_at = (own->stride + 3) / 4 * 4;
+    own->stride = own->aux_at + sizeof(float);
+}
+
+static void name(vx_refine *own, vindex_dtype dtype) {
+    const vx_codec *second = own->base.second;
+    const char *finer = second ? second->word : vindex_dtype_name(dtype);
+    bool plain = !second && dtype == VINDEX_F32;
+    snprintf(own->base.word, sizeof own->base.word, "%.18s,Refine%s%.18s%s", own->base.coarse->word,
+             plain ? "" : "(", plain ? "" : finer, plain ? "" : ")");
+}
+
+vindex_status vx_refine_create(const vx_refine_words *words, const vx_codec_use *use,
+                               vx_codec **result) {
+    vx_codec *coarse, *second;
+    VX_TRY(vx_refine_parts(words, use, &coarse, &second));
+    vx_refine *codec = vx_alloc_zero(1, sizeof *codec);
     if (!codec) {
         vx_codec_free(coarse);
+        vx_codec_free(second);
         return vx_fail_memory(1, sizeof *codec, "create");
     }
     codec->base =
@@ -250,21 +190,21 @@ vindex_status vx_refine_create(vx_codec *coarse, vindex_dtype dtype, vx_codec **
                    .space = coarse->space,
                    .residual = coarse->residual,
                    .coarse = coarse,
+                   .second = second,
+                   .sections = coarse->sections + (second ? second->sections : 0),
                    .aux_each = coarse->aux_each,
                    .group = coarse->group,
                    .rerank = coarse->rerank,
-                   .own_bytes = sizeof *codec + coarse->own_bytes,
                    .query_bytes = coarse->query_bytes + vx_padded(coarse->space.dim) *
                                                             (3 * sizeof(float) + sizeof(double)),
                    .useful = coarse->useful,
                    .learn_bytes = coarse->learn_bytes};
-    codec->base.space.dtype = dtype;
-    codec->row_bytes = (vx_space_stride(&codec->base.space) + 3) / 4 * 4;
-    codec->stride =
-        keeps_aux(codec) ? codec->row_bytes + sizeof(float) : vx_space_stride(&codec->base.space);
-    bool plain = dtype == VINDEX_F32;
-    snprintf(codec->base.word, sizeof codec->base.word, "%.30s,Refine%s%s%s", coarse->word,
-             plain ? "" : "(", plain ? "" : vindex_dtype_name(dtype), plain ? "" : ")");
+    codec->use = *use;
+    codec->base.space.dtype = words->dtype;
+    codec->base.own_bytes = own_bytes(codec);
+    if (second) codec->base.useful = VX_MAX(coarse->useful, second->useful);
+    lay_out(codec);
+    name(codec, words->dtype);
     *result = &codec->base;
     return VINDEX_OK;
 }

@@ -5,9 +5,6 @@
 
 #include "exact/bound.h"
 
-/* Training vectors that are of use: a range has few parameters. */
-enum { USEFUL = 1 << 15 };
-
 /* Rows of a form beyond this length are not judged by their codes. */
 #define LENGTH_MOST 1e12
 /* Numbers beyond this one are coded as if they were it: sums of squares stay within float32. */
@@ -107,6 +104,25 @@ static void into_steps(const vx_scalar *codec, const float *form, float *y) {
     }
 }
 
+/* How far a vector is from what its code decodes to; units: the sum of (2 level - 2^bits + 1)^2. */
+static void compare(const vx_scalar *codec, const float *vector, const float *decoded, double units,
+                    vx_scalar_row *row) {
+    float form[VX_SCALAR_NUMBERS];
+    double square = 0;
+    vx_codec_form(&codec->base, vector, NULL, form);
+    for (size_t j = 0; j < codec->shape.dim; j++) {
+        double off = (double)form[j] - (double)decoded[j];
+        square += off * off;
+    }
+    row->length = fmax(norm_of(codec, form), norm_of(codec, decoded));
+    row->code = fabs((double)row->scale) * sqrt(units) / 2 * (1 + 0x1p-20);
+    /* What decoding rounds, and for unit vectors the form. */
+    size_t chain = codec->kind == VX_SCALAR_ROTATED ? vx_rotation_chain(&codec->rotation) : 0;
+    double parts =
+        row->length + 2 * ((double)codec->base.longest_centre + (double)codec->middle_norm);
+    row->error = sqrt(square) * (1 + 0x1p-20) + vx_gamma(chain + 16) * parts;
+}
+
 vx_scalar_row vx_scalar_quantise(const vx_scalar *codec, const float *vector, const float *centre,
                                  unsigned char *levels, float *decoded) {
     float form[VX_SCALAR_NUMBERS], y[VX_SCALAR_NUMBERS];
@@ -121,20 +137,7 @@ vx_scalar_row vx_scalar_quantise(const vx_scalar *codec, const float *vector, co
     if (codec->kind != VX_SCALAR_DIMENSION)
         row.scale = vx_bf16_value(vx_bf16_near((float)(2 * sums.dot / sums.units)));
     compose(codec, levels, row.scale, centre, decoded);
-    vx_codec_form(&codec->base, vector, NULL, form);
-    double square = 0;
-    for (size_t j = 0; j < dim; j++) {
-        double off = (double)form[j] - (double)decoded[j];
-        square += off * off;
-    }
-    double length = norm_of(codec, decoded);
-    row.length = fmax(norm_of(codec, form), length);
-    row.code = fabs((double)row.scale) * sqrt(sums.units) / 2 * (1 + 0x1p-20);
-    /* What decoding rounds, and for unit vectors the form. */
-    size_t chain = codec->kind == VX_SCALAR_ROTATED ? vx_rotation_chain(&codec->rotation) : 0;
-    double parts =
-        row.length + 2 * ((double)codec->base.longest_centre + (double)codec->middle_norm);
-    row.error = sqrt(square) * (1 + 0x1p-20) + vx_gamma(chain + 16) * parts;
+    compare(codec, vector, decoded, sums.units, &row);
     return row;
 }
 
@@ -207,30 +210,56 @@ static float aux_of(const vx_scalar *codec, const float *decoded) {
     return is_unit(codec) && !(aux <= 16) ? NAN : aux;
 }
 
+/* Writes the numbers of a row that is coded of a vector, or settled as it. */
+static float state(const vx_scalar *codec, const float *vector, const vx_scalar_row *known,
+                   vx_coded of) {
+    float reach = vx_round_up(vx_scalar_reach(codec, known));
+    if (is_unit(codec) && codec->refined) { /* what has no direction is never judged */
+        vx_measure measure = vx_measure_row(&codec->base.space, codec->base.kernels, vector);
+        if (measure.square == 0) reach = INFINITY;
+    }
+    uint32_t pair = vx_bf16_near(known->scale) << 16 | vx_bf16_up(reach);
+    if (vx_scalar_has_pair(codec)) memcpy(vx_scalar_pair(codec, of), &pair, sizeof pair);
+    return vx_round_up(known->length);
+}
+
 static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
     const vx_scalar *own = vx_scalar_of(codec);
     unsigned char levels[VX_SCALAR_NUMBERS];
     float decoded[VX_SCALAR_NUMBERS];
     vx_scalar_row known = vx_scalar_quantise(own, vector, to.run->centre, levels, decoded);
-    float reach = vx_round_up(vx_scalar_reach(own, &known));
-    *vx_scalar_aux(own, to) = aux_of(own, decoded);
-    if (is_unit(own) && own->refined) { /* what has no direction is never judged */
-        vx_measure measure = vx_measure_row(&codec->space, codec->kernels, vector);
-        if (measure.square == 0) reach = INFINITY;
-    }
-    uint32_t pair = vx_bf16_near(known.scale) << 16 | vx_bf16_up(reach);
-    memcpy(vx_scalar_pair(own, to), &pair, sizeof pair);
+    if (!own->second) *vx_scalar_aux(own, to) = aux_of(own, decoded);
     pack(own, levels, vx_scalar_levels(own, to));
-    return vx_round_up(known.length);
+    return state(own, vector, &known, to);
+}
+
+/* Decodes a row, whose levels and scale it answers. */
+static float decode_with(const vx_scalar *codec, vx_coded from, unsigned char *levels,
+                         float *vector) {
+    float scale = 1, reach;
+    vx_scalar_unpack(codec, from, levels);
+    if (vx_scalar_has_pair(codec)) vx_scalar_numbers(codec, from, &scale, &reach);
+    compose(codec, levels, scale, from.run->centre, vector);
+    return scale;
 }
 
 static void decode(const vx_codec *codec, vx_coded from, float *vector) {
+    unsigned char levels[VX_SCALAR_NUMBERS];
+    decode_with(vx_scalar_of(codec), from, levels, vector);
+}
+
+static float restate(const vx_codec *codec, const float *vector, vx_coded of) {
     const vx_scalar *own = vx_scalar_of(codec);
     unsigned char levels[VX_SCALAR_NUMBERS];
-    float scale, reach;
-    vx_scalar_unpack(own, from, levels);
-    vx_scalar_numbers(own, from, &scale, &reach);
-    compose(own, levels, scale, from.run->centre, vector);
+    float decoded[VX_SCALAR_NUMBERS];
+    vx_scalar_row known = {.scale = decode_with(own, of, levels, decoded)};
+    double units = 0;
+    for (size_t j = 0; j < own->shape.dim; j++) {
+        int unit = 2 * levels[j] - (1 << own->shape.bits) + 1;
+        units += (double)(unit * unit);
+    }
+    compare(own, vector, decoded, units, &known);
+    return state(own, vector, &known, of);
 }
 
 static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
@@ -295,6 +324,7 @@ static const vx_codec_ops scalar_ops = {.free = free_codec,
                                         .bytes = run_bytes,
                                         .fine_bytes = NULL,
                                         .encode = encode,
+                                        .restate = restate,
                                         .decode = decode,
                                         .move = move,
                                         .fetch = fetch,
@@ -320,11 +350,15 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
         .residual = use->metric != VINDEX_INNER_PRODUCT,
-        .aux_each = use->scattered ? 2 : 1,
+        .sections = 1,
+        .aux_each = use->second      ? kind != VX_SCALAR_DIMENSION
+                    : use->scattered ? 2
+                                     : 1,
         .group = use->scattered ? 1 : VX_LEVEL_ROWS};
     snprintf(codec->base.word, sizeof codec->base.word, "%s", word);
     codec->kind = kind;
     codec->refined = use->refined;
+    codec->second = use->second;
     codec->group = use->scattered ? 1 : VX_LEVEL_ROWS;
     codec->shape = (vx_level_shape){use->dim, bits};
     codec->lines = vx_level_lines(&codec->shape);
@@ -345,8 +379,8 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
     codec->base.own_bytes =
         sizeof *codec - sizeof codec->base + (2 * use->dim + signs) * sizeof(float);
     codec->base.query_bytes = 3 * vx_padded(use->dim) * sizeof(float);
-    codec->base.useful = USEFUL;
-    codec->base.learn_bytes = vx_scalar_learn_bytes(use->dim, USEFUL);
+    codec->base.useful = VX_SCALAR_USEFUL;
+    codec->base.learn_bytes = vx_scalar_learn_bytes(use->dim, VX_SCALAR_USEFUL);
     *result = &codec->base;
     return VINDEX_OK;
 }

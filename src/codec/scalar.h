@@ -29,6 +29,7 @@ typedef struct vx_scalar {
     vx_codec base;
     vx_scalar_kind kind;
     bool refined; /* rows are settled in a finer form */
+    bool second;  /* rows are what another codec leaves, and are only decoded */
     size_t group; /* rows of a group: VX_LEVEL_ROWS, or 1 */
     vx_level_shape shape;
     size_t lines; /* of a group behind its numbers */
@@ -37,6 +38,9 @@ typedef struct vx_scalar {
     float middle_norm;     /* |middle|, rounded up */
     float ratio;           /* see vx_scalar_reach */
 } vx_scalar;
+
+/* Training vectors that are of use: a range has few parameters. */
+enum { VX_SCALAR_USEFUL = 1 << 15 };
 
 /* Room for one vector, in numbers and in levels. */
 enum { VX_SCALAR_NUMBERS = VX_CODEC_DIM_MOST + VX_PAD };
@@ -56,7 +60,7 @@ static inline float vx_scalar_half(const vx_scalar *codec) {
     return (float)((1 << codec->shape.bits) - 1) / 2;
 }
 /* Scattered rows keep their dword of numbers behind their aux, so that levels fill whole lines of
- * the cache. */
+ * the cache; those of a second codec have no aux, and no numbers where the scale is 1. */
 static inline bool vx_scalar_scattered(const vx_scalar *codec) {
     return codec->group == 1;
 }
@@ -80,8 +84,12 @@ static inline unsigned char *vx_scalar_at(const vx_scalar *codec, vx_coded row) 
 
 /* Where its numbers are, and its first dword of levels. */
 static inline unsigned char *vx_scalar_pair(const vx_scalar *codec, vx_coded row) {
-    return vx_scalar_scattered(codec) ? (unsigned char *)(vx_scalar_aux(codec, row) + 1)
-                                      : vx_scalar_at(codec, row);
+    return vx_scalar_scattered(codec)
+               ? (unsigned char *)(vx_scalar_aux(codec, row) + !codec->second)
+               : vx_scalar_at(codec, row);
+}
+static inline bool vx_scalar_has_pair(const vx_scalar *codec) {
+    return !codec->second || codec->base.aux_each;
 }
 static inline unsigned char *vx_scalar_levels(const vx_scalar *codec, vx_coded row) {
     return vx_scalar_at(codec, row) + (vx_scalar_scattered(codec) ? 0 : vx_scalar_line(codec));

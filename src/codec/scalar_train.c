@@ -25,6 +25,7 @@ static const float *centre_of(const vx_sample *sample, size_t dim, size_t i) {
 /* Every so many-th of n vectors is learnt from. */
 static size_t step_for(size_t dim, size_t n) {
     size_t most = VX_MAX(NUMBERS_MOST / dim, (size_t)ROWS_LEAST);
+    most = VX_MIN(most, (size_t)VX_SCALAR_USEFUL);
     return (n + most - 1) / most;
 }
 

@@ -49,7 +49,7 @@ void vx_hnsw_describe(const vindex_index *index, vx_index_header *header) {
 uint32_t vx_hnsw_section_count(const vindex_index *index) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
     const vx_codec_ops *codec = hnsw->codec->ops;
-    uint32_t learnt = hnsw->trained && codec->save ? 1 : 0;
+    uint32_t learnt = hnsw->trained ? (uint32_t)hnsw->codec->sections : 0;
     return 7 + learnt + (codec->fine_bytes != NULL) + vx_ids_section_count(&hnsw->ids);
 }
 

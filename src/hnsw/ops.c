@@ -163,7 +163,7 @@ static bool begins(const char *word) {
 
 const vx_index_kind vx_hnsw_kind = {
     .word = "HNSW",
-    .help = "HNSW<m>[,f32|f16|bf16], HNSW<m>,<codes>[,Refine[(f16|bf16)]]",
+    .help = "HNSW<m>[,f32|f16|bf16], HNSW<m>,<codes>[,Refine[(f16|bf16|<codes>)]]",
     .begins = begins,
     .create = create,
     .estimate = vx_hnsw_estimate,

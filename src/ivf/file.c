@@ -190,7 +190,7 @@ uint32_t vx_ivf_section_count(const vindex_index *index) {
     const vx_codec_ops *codec = ivf->codec->ops;
     uint32_t learnt = 0;
     if (ivf->coarse) {
-        learnt = 5 + (codec->save != NULL) + (codec->fine_bytes != NULL);
+        learnt = 5 + (uint32_t)ivf->codec->sections + (codec->fine_bytes != NULL);
         learnt += ivf->links ? 1 + ivf->coarse->ops->section_count(ivf->coarse) : 1;
     }
     return 1 + learnt + vx_ids_section_count(&ivf->ids);

@@ -290,16 +290,15 @@ vindex_status vindex_ivf_stats_get(const vindex_index *index, vindex_ivf_stats *
         squares += (double)size * (double)size;
     }
     stats->unevenness = all > 0 ? squares * (double)ivf->list_count / (all * all) : 1;
-    const vx_codec *coded = ivf->codec->coarse ? ivf->codec->coarse : ivf->codec;
     stats->bytes_each = vx_ivf_bytes_each(ivf->codec);
-    stats->distortion = coded->distortion;
+    stats->distortion = ivf->codec->distortion;
     return VINDEX_OK;
 }
 
 const vx_index_kind vx_ivf_kind = {
     .word = "IVF",
     .help = "IVF<lists>[_HNSW<m>],Flat[,f32|f16|bf16], "
-            "IVF<lists>[_HNSW<m>],<codes>[,Refine[(f16|bf16)]]",
+            "IVF<lists>[_HNSW<m>],<codes>[,Refine[(f16|bf16|<codes>)]]",
     .begins = begins,
     .create = create,
     .estimate = vx_ivf_estimate,
@@ -309,7 +308,8 @@ const vx_index_kind vx_ivf_kind = {
 
 const vx_index_kind vx_codes_kind = {
     .word = "PQ",
-    .help = "<codes>: SQ8|6|4[v]|RaBitQ<1 to 8>|PQ<parts>[x4|x6|x8]",
+    .help = "<codes>[,Refine[(f16|bf16|<codes>)]], <codes>: SQ8|6|4[v]|RaBitQ<1 to 8>|"
+            "PQ<parts>[x4|x6|x8]",
     .begins = vx_codec_stands_alone,
     .create = create,
     .estimate = vx_ivf_estimate,

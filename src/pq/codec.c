@@ -118,6 +118,17 @@ static vx_measure measure(const vx_codec *codec, vx_coded row, const unsigned ch
     return all;
 }
 
+/* Keys before a finer form are those of what it decodes to: the length of that, but where keys are
+ * multiplied. */
+static float restate(const vx_codec *codec, const float *vector, vx_coded of) {
+    if (codec->space.metric == VINDEX_COSINE || codec->space.metric == VINDEX_PEARSON) {
+        float aux = of.run->aux[of.at];
+        return isnan(aux) ? VX_PQ_INVERSE_MOST : aux;
+    }
+    return vx_round_up(sqrt(vx_measure_row(&codec->space, codec->kernels, vector).square) *
+                       (1 + 0x1p-40));
+}
+
 static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
     const vx_pq *pq = pq_of(codec);
     bool unit = codec->space.metric == VINDEX_COSINE || codec->space.metric == VINDEX_PEARSON;
@@ -130,13 +141,12 @@ static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
     }
     vx_pq_encode(pq, &view, codes);
     vx_pq_put(&pq->book.shape, groups_of(to), to.at, codes);
+    if (!codec->aux_each) return 0;
     vx_measure decoded = measure(codec, to, codes);
     float aux = vx_aux_of(&codec->space, &decoded);
     if (unit && !(aux <= VX_PQ_INVERSE_MOST)) aux = NAN;
     ((float *)(uintptr_t)to.run->aux)[to.at] = aux;
-    if (((const vx_pq_codec *)codec)->refined && !unit)
-        return vx_round_up(sqrt(vx_measure_row(&codec->space, codec->kernels, vector).square) *
-                           (1 + 0x1p-40));
+    if (((const vx_pq_codec *)codec)->refined) return restate(codec, vector, to);
     return isnan(aux) ? VX_PQ_INVERSE_MOST : aux;
 }
 
@@ -211,6 +221,7 @@ static const vx_codec_ops pq_ops = {.free = free_codec,
                                     .bytes = run_bytes,
                                     .fine_bytes = NULL,
                                     .encode = encode,
+                                    .restate = restate,
                                     .decode = decode,
                                     .move = move,
                                     .fetch = fetch,
@@ -242,10 +253,10 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
                        "factory string: '%s' where PQ is followed by the number of parts, and x4, "
                        "x6 or x8",
                        word);
-    if (use->refined && use->dim > VX_CODEC_DIM_MOST)
+    if ((use->refined || use->second) && use->dim > VX_CODEC_DIM_MOST)
         return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "factory string: %s,Refine of %zu dimensions; it takes at most %d", word,
-                       use->dim, VX_CODEC_DIM_MOST);
+                       "factory string: %s with Refine of %zu dimensions; it takes at most %d",
+                       word, use->dim, VX_CODEC_DIM_MOST);
     vx_pq_codec *codec = vx_alloc_zero(1, sizeof *codec);
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     vindex_status status = vx_pq_create(&shape, &codec->pq);
@@ -256,7 +267,8 @@ vindex_status vx_pq_codec_create(const char *word, const vx_codec_use *use, vx_c
     codec->base = (vx_codec){
         .ops = &pq_ops,
         .kernels = codec->pq->kernels,
-        .aux_each = 1,
+        .sections = 1,
+        .aux_each = !use->second,
         .group = VX_CODE_ROWS,
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */

@@ -41,7 +41,7 @@ static inline codec_case codec_case_for(const char *spec, const vectors *set,
     free(nearest);
     double square = 0;
     for (size_t j = 0; centre && j < set->dim; j++) square += (double)centre[j] * (double)centre[j];
-    c.codec->longest_centre = (float)(sqrt(square) * 1.001);
+    vx_codec_centres(c.codec, (float)(sqrt(square) * 1.001));
     size_t room = (set->count + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
     c.run = (vx_block){.data = vx_alloc_zero(c.codec->ops->bytes(c.codec, room), 1),
                        .aux = vx_alloc_zero(room, c.codec->aux_each * sizeof(float)),

@@ -126,8 +126,24 @@ START_TEST(what_is_refused) {
         {"SQ8", "SQ8"},     {"Refine", "Refine"},   {"SQ8", "Refine(f16"}, {"Refine", "SQ8"}};
     for (size_t i = 0; i < VX_COUNT(pairs); i++)
         ck_fails(VINDEX_ERR_ARGUMENT, "is no way", vx_codec_create(pairs[i], 2, &use, &codec));
+    static const char *const seconds[][3] = {
+        {"SQ8", "Refine(Refine)"},     {"SQ8", "Refine(Flat)"},
+        {"SQ8", "Refine(SQ5)"},        {"Flat", "Refine(SQ8)"},
+        {"f16", "Refine(SQ8)"},        {"SQ8", "Refine(SQ8,SQ8)"},
+        {"SQ8", "Refine", "Refine"},   {"SQ8", "Refine(SQ8)", "Refine"},
+        {"SQ8", "Refine(Refine(SQ8))"}};
+    for (size_t i = 0; i < VX_COUNT(seconds); i++)
+        ck_fails(VINDEX_ERR_ARGUMENT, i > 2 && i != 5 && i < 8 ? "one Refine" : "Refine takes",
+                 vx_codec_create(seconds[i], seconds[i][2] ? 3 : 2, &use, &codec));
+    static const char *const parts[][2] = {{"SQ8", "Refine(PQ3x8)"}, {"PQ3x8", "Refine(SQ8)"}};
+    for (size_t i = 0; i < VX_COUNT(parts); i++)
+        ck_fails(VINDEX_ERR_ARGUMENT, "parts that fit: 1, 2, 4, 8",
+                 vx_codec_create(parts[i], 2, &use, &codec));
     use.dim = VX_CODEC_DIM_MOST + 1;
     ck_fails(VINDEX_ERR_ARGUMENT, "it takes at most", vx_codec_create(specs, 1, &use, &codec));
+    static const char *const wide[] = {"SQ8", "Refine(PQ1x4)"};
+    use.dim = VX_CODEC_DIM_MOST * 2;
+    ck_fails(VINDEX_ERR_ARGUMENT, "it takes at most", vx_codec_create(wide, 2, &use, &codec));
     use.dim = 8;
     ck_ok(vx_codec_create(specs, 1, &use, &codec));
     vx_sample none = {.threads = 1};

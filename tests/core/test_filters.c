@@ -154,23 +154,26 @@ static const char *const codecs[] = {"Flat",    "Flat,f16", "Flat,bf16", "SQ8", 
                                      "SQ4",     "SQ8v",     "SQ6v",      "SQ4v",    "RaBitQ1",
                                      "RaBitQ2", "RaBitQ3",  "PQ4x4",     "RaBitQ4", "RaBitQ5",
                                      "RaBitQ6", "RaBitQ7",  "RaBitQ8",   "PQ2x6",   "PQ4x8"};
-static const char *const finer[] = {"", ",Refine", ",Refine(f16)"};
+static const char *const finer[] = {"", ",Refine", ",Refine(f16)", NULL};
+static const char *const seconds[] = {",Refine(SQ8)", ",Refine(RaBitQ4)", ",Refine(PQ4x4)",
+                                      ",Refine(SQ4v)", ",Refine(PQ2x6)"};
 
-/* Every codec behind that walker, as it is and before every finer form; the metrics take turns, two
- * at a time. */
+/* Every codec behind that walker, as it is and before every finer form, of which codes take turns;
+ * so do the metrics, two at a time. */
 static void check_walker(const char *walker) {
     bool alone = !*walker, graph = !strncmp(walker, "HNSW", 4);
     int turn = 0;
     for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++)
-        for (size_t f = 0; f < 3; f++) {
+        for (size_t f = 0; f < sizeof finer / sizeof *finer; f++) {
             char spec[SPEC];
             bool stored = !strncmp(codecs[i], "Flat", 4);
-            const char *codec = codecs[i];
+            const char *codec = codecs[i], *form = finer[f];
+            if (!form) form = seconds[i % (sizeof seconds / sizeof *seconds)];
             if (stored && (f || alone)) continue;
             if (stored && graph) codec += strlen("Flat"); /* "HNSW8" and "HNSW8,f16" */
             if (*codec == ',') codec++;
             snprintf(spec, sizeof spec, "%s%s%s%s", walker, alone || !*codec ? "" : ",", codec,
-                     finer[f]);
+                     form);
             for (int metric = turn++ % 2; metric <= VINDEX_PEARSON; metric += 2 * test_stride())
                 check(spec, (vindex_metric)metric);
         }
@@ -213,7 +216,8 @@ END_TEST
 START_TEST(behind_projections) {
     static const char *const specs[] = {
         "PCA6,Flat",         "PCA6,IVF5,SQ8,Refine",  "OPQ4,IVF5,PQ4x4",
-        "OPQ4,PQ4x4,Refine", "PCA8,HNSW6,SQ8,Refine", "Rank,Flat"};
+        "OPQ4,PQ4x4,Refine", "PCA8,HNSW6,SQ8,Refine", "OPQ4,IVF5,PQ4x4,Refine(PQ4x4)",
+        "Rank,Flat"};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (int metric = VINDEX_L2; metric <= VINDEX_COSINE; metric++)
             check(specs[i], (vindex_metric)metric);

@@ -83,10 +83,21 @@ static sizes measure(const char *spec, const float *numbers, int64_t count, int3
 /* To the byte but for what threads and locks have, and within a twentieth as estimated, while it is
  * built, too. */
 START_TEST(memory_is_what_is_counted) {
-    static const char *const specs[] = {
-        "Flat",       "Flat,f16",     "Flat,Certified4",   "IVF256,Flat",
-        "IVF256,SQ8", "IVF64,PQ16x4", "IVF256,SQ8,Refine", "IVF64,RaBitQ2",
-        "SQ8",        "PQ8x4",        "IVF700,SQ8",        "IVF100,Flat,f16"};
+    static const char *const specs[] = {"Flat",
+                                        "Flat,f16",
+                                        "Flat,Certified4",
+                                        "IVF256,Flat",
+                                        "IVF256,SQ8",
+                                        "IVF64,PQ16x4",
+                                        "IVF256,SQ8,Refine",
+                                        "IVF64,RaBitQ2",
+                                        "SQ8",
+                                        "PQ8x4",
+                                        "IVF700,SQ8",
+                                        "IVF100,Flat,f16",
+                                        "IVF64,PQ16x4,Refine(SQ8)",
+                                        "PQ8x4,Refine(PQ8x8)",
+                                        "IVF64,SQ8,Refine(RaBitQ4)"};
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 1};
     float *numbers = vectors_make(&rows);
     for (size_t s = 0; s < sizeof specs / sizeof *specs; s++)
@@ -108,7 +119,8 @@ END_TEST
 /* A graph keeps what four walks need for the next ones, which is not counted. */
 START_TEST(graphs_hold_what_they_say) {
     enum { GRAPH = 12000, WALK = 1 << 16 };
-    static const char *const specs[] = {"HNSW8", "HNSW16,SQ8", "HNSW8,SQ8,Refine", "HNSW16,PQ16x4"};
+    static const char *const specs[] = {"HNSW8", "HNSW16,SQ8", "HNSW8,SQ8,Refine", "HNSW16,PQ16x4",
+                                        "HNSW8,SQ4,Refine(SQ8)"};
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = GRAPH, .seed = 1};
     float *numbers = vectors_make(&rows);
     for (size_t s = 0; s < sizeof specs / sizeof *specs; s++) {

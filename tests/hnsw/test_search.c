@@ -58,11 +58,18 @@ START_TEST(walks_over_thousands_of_nodes_leave_no_marks) {
 }
 END_TEST
 
-/* Of coded rows the answer is that over what they decode to; behind Refine over the vectors. */
+/* Of coded rows the answer is that over what they decode to; behind Refine over the vectors, or
+ * what two codes decode to. */
 START_TEST(codes_give_the_answer_over_what_they_decode_to) {
-    static const char *const specs[] = {
-        "HNSW8,SQ8,Refine",     "HNSW8,SQ8",  "HNSW6,SQ4,Refine(f16)",
-        "HNSW8,RaBitQ4,Refine", "HNSW8,SQ6v", "HNSW8,PQ5x8"};
+    static const char *const specs[] = {"HNSW8,SQ8,Refine",
+                                        "HNSW8,SQ8",
+                                        "HNSW6,SQ4,Refine(f16)",
+                                        "HNSW8,RaBitQ4,Refine",
+                                        "HNSW8,SQ6v",
+                                        "HNSW8,PQ5x8",
+                                        "HNSW8,SQ4,Refine(SQ8)",
+                                        "HNSW6,RaBitQ2,Refine(PQ10x8)",
+                                        "HNSW8,PQ5x4,Refine(RaBitQ6)"};
     enum { COUNT = 400, DIM = 20, NQ = 9, K = 12, LEFT = COUNT - 37 };
     float before[LEFT * DIM];
     scratch_make();

@@ -114,8 +114,13 @@ END_TEST
 START_TEST(the_memory_estimate_is_close) {
     vectors rows = {.kind = VECTORS_UNIFORM, .dim = 32, .count = 6000, .seed = 1};
     float *numbers = vectors_make(&rows);
-    static const char *const specs[] = {"IVF9,Flat",    "IVF40,Flat,f16",       "IVF40,SQ8",
-                                        "IVF9,RaBitQ4", "IVF9,SQ4,Refine(f16)", "IVF9,SQ6v,Refine"};
+    static const char *const specs[] = {"IVF9,Flat",
+                                        "IVF40,Flat,f16",
+                                        "IVF40,SQ8",
+                                        "IVF9,RaBitQ4",
+                                        "IVF9,SQ4,Refine(f16)",
+                                        "IVF9,SQ6v,Refine",
+                                        "IVF9,PQ8x4,Refine(SQ8)"};
     for (size_t i = 0; i < VX_COUNT(specs); i++) {
         vindex_index *index;
         size_t bytes;

@@ -7,12 +7,15 @@ enum { COUNT = 120, DIM = 5, QUERIES = 14, ATTEMPTS = 300 };
 /* The failing verb runs on one thread, so that which allocation fails is the same every time. */
 
 /* Rows as they are, codes before them, and lists that a graph finds. */
-static const char *const specs[] = {"IVF9,Flat", "IVF9,SQ8,Refine", "IVF9_HNSW3,Flat"};
+static const char *const specs[] = {"IVF9,Flat", "IVF9,SQ8,Refine", "IVF9_HNSW3,Flat",
+                                    "IVF9,SQ8,Refine(SQ4)"};
 static size_t spec;
 
 static flat_case make_case(void) {
     vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 8};
-    return ivf_case_make(specs[spec], &rows, VINDEX_L2, NULL);
+    flat_case c = ivf_case_make(specs[spec], &rows, VINDEX_L2, NULL);
+    flat_case_decode(&c);
+    return c;
 }
 
 static void check_unchanged(const flat_case *c) {

@@ -40,7 +40,7 @@ static void check_same(const vindex_index *a, const vindex_index *b, const float
 START_TEST(shards_are_one_index) {
     static const char *const specs[] = {"IVF9,Flat",  "IVF9,Flat,f16",  "Flat",
                                         "Flat,bf16",  "PCA4,IVF5,Flat", "Standardise,Flat",
-                                        "IVF3,PQ7x4", "PQ7x8"};
+                                        "IVF3,PQ7x4", "PQ7x8",          "IVF3,PQ7x4,Refine(SQ8)"};
     float *numbers = vectors_make(&all_rows);
     vectors other = all_rows;
     other.count = QUERIES;

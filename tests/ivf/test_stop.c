@@ -61,8 +61,9 @@ static double check(const char *spec, vindex_metric metric, const vectors *rows,
 }
 
 START_TEST(answers_are_those_of_all_lists) {
-    static const char *const specs[] = {"IVF30,Flat", "IVF30,SQ8", "IVF12,RaBitQ2",
-                                        "IVF12,SQ4,Refine", "IVF12,PQ2x4"};
+    static const char *const specs[] = {"IVF30,Flat",    "IVF30,SQ8",
+                                        "IVF12,RaBitQ2", "IVF12,SQ4,Refine",
+                                        "IVF12,PQ2x4",   "IVF12,SQ4,Refine(SQ4v)"};
     static const size_t dims[] = {2, 4, 16};
     char what[160];
     for (size_t s = 0; s < VX_COUNT(specs); s++)

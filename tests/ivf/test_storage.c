@@ -5,10 +5,22 @@
 
 enum { COUNT = 700, DIM = 12 };
 
-static const char *const specs[] = {
-    "IVF9,Flat",  "IVF9,Flat,f16", "IVF9,SQ8",   "IVF90,SQ4v",          "IVF90,RaBitQ3",
-    "IVF9,PQ3x4", "IVF20,PQ4x6",   "IVF9,PQ3x8", "IVF90,SQ6,Refine",    "IVF9_HNSW4,SQ8",
-    "SQ8",        "PQ6x4",         "IVF300,SQ8", "IVF9,SQ4,Refine(f16)"};
+static const char *const specs[] = {"IVF9,Flat",
+                                    "IVF9,Flat,f16",
+                                    "IVF9,SQ8",
+                                    "IVF90,SQ4v",
+                                    "IVF90,RaBitQ3",
+                                    "IVF9,PQ3x4",
+                                    "IVF20,PQ4x6",
+                                    "IVF9,PQ3x8",
+                                    "IVF90,SQ6,Refine",
+                                    "IVF9_HNSW4,SQ8",
+                                    "SQ8",
+                                    "PQ6x4",
+                                    "IVF300,SQ8",
+                                    "IVF9,SQ4,Refine(f16)",
+                                    "IVF20,PQ3x4,Refine(SQ8)",
+                                    "SQ4,Refine(RaBitQ3)"};
 
 static vindex_index *trained(const char *spec, const float *numbers) {
     vindex_index *index;

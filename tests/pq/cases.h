@@ -7,18 +7,6 @@
 
 enum { PQ_ALL = 1 << 20 /* nprobe */ };
 
-/* From now on the truth is what the index holds. */
-static inline void pq_case_decode(flat_case *c) {
-    int64_t *ids = malloc(c->truth.count * sizeof *ids);
-    for (size_t i = 0; i < c->truth.count; i++)
-        ids[i] = c->truth.ids ? c->truth.ids[i] : (int64_t)i;
-    ck_ok(vindex_reconstruct(c->index, ids, (int64_t)c->truth.count, c->numbers));
-    oracle_close(&c->truth);
-    c->truth.exact = false;
-    oracle_open(&c->truth);
-    free(ids);
-}
-
 /* Trained on the rows themselves, and filled with them. */
 static inline flat_case pq_case_make(const char *spec, const vectors *rows, vindex_metric metric,
                                      const int64_t *ids) {
@@ -31,7 +19,7 @@ static inline flat_case pq_case_make(const char *spec, const vectors *rows, vind
     ck_ok(vindex_train(index, numbers, (int64_t)rows->count, &call));
     free(numbers);
     flat_case c = flat_case_fill(index, rows, metric, ids);
-    pq_case_decode(&c);
+    flat_case_decode(&c);
     size_t length = strlen(c.name);
     snprintf(c.name + length, sizeof c.name - length, ", %s", spec);
     return c;

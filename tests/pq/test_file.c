@@ -7,7 +7,8 @@
 
 enum { COUNT = 150, DIM = 12, QUERIES = 9 };
 
-static const char *const specs[] = {"PQ4x4", "IVF3,PQ6x6", "OPQ4,IVF3,PQ4x4"};
+static const char *const specs[] = {"PQ4x4", "IVF3,PQ6x6", "PQ4x4,Refine(SQ4)",
+                                    "IVF3,PQ4x4,Refine(PQ6x4)", "OPQ4,IVF3,PQ4x4"};
 
 static flat_case make_case(const char *spec, int64_t *ids) {
     for (int64_t i = 0; i < COUNT; i++) ids[i] = (i * 77 + 5) % COUNT * 3;
@@ -89,6 +90,32 @@ static void write_changed(const char *tag, size_t offset, float value, size_t cu
     scratch_lie(tag, offset, &value, sizeof value, cut);
 }
 
+/* What a second codec has learnt, and its codes. */
+static void lie_of_second(void) {
+    int64_t ids[COUNT];
+    vindex_index *index = NULL;
+    flat_case c = make_case("IVF3,PQ4x4,Refine(PQ6x4)", ids), other = c;
+    ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
+    write_changed("+words", 8, (float)NAN, 0);
+    ck_fails(VINDEX_ERR_FORMAT, "codeword is not a finite",
+             vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("+words", 8, 0, 4);
+    ck_fails(VINDEX_ERR_FORMAT, "codewords of 2 numbers",
+             vindex_load(scratch_path("lie"), 0, &index));
+    write_changed("fine", 0, 0, 8);
+    ck_fails(VINDEX_ERR_FORMAT, "not as long as its lists",
+             vindex_load(scratch_path("lie"), 0, &index));
+    for (size_t offset = 0; offset < 16; offset += 4) { /* codes and their aux */
+        int64_t found[QUERIES * 20];
+        float distances[QUERIES * 20];
+        write_changed("fine", offset, NAN, 0);
+        ck_ok(vindex_load(scratch_path("lie"), 0, &other.index));
+        answer(&other, found, distances);
+        vindex_free(other.index);
+    }
+    flat_case_free(&c);
+}
+
 START_TEST(lying_files_are_refused) {
     scratch_make();
     int64_t ids[COUNT];
@@ -109,6 +136,8 @@ START_TEST(lying_files_are_refused) {
              vindex_load(scratch_path("lie"), 0, &index));
     write_changed("centroid", 0, (float)NAN, 0);
     ck_fails(VINDEX_ERR_FORMAT, "not a finite", vindex_load(scratch_path("lie"), 0, &index));
+    lie_of_second();
+    ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
     /* Numbers that lie within what is possible give other answers, and no harm. */
     static const char *const tags[] = {"words", "aux", "codes", "angles"};
     static const float lies[] = {3e38f, -1, NAN, INFINITY};
@@ -157,7 +186,7 @@ static vindex_status perform(verb what, const char *spec, const flat_case *c) {
 }
 
 START_TEST(a_failed_allocation_changes_nothing) {
-    for (size_t s = 0; s < 2; s++) {
+    for (size_t s = 0; s < 4; s++) {
         int64_t ids[COUNT], found[2][QUERIES * 20];
         float distances[2][QUERIES * 20];
         flat_case c = make_case(specs[s], ids);
@@ -186,8 +215,8 @@ START_TEST(a_failed_allocation_changes_nothing) {
 }
 END_TEST
 
-/* Training anew that fails leaves the codewords. */
-START_TEST(a_failed_training_changes_nothing) {
+/* Training anew that fails leaves what was learnt. */
+static void fail_training(const char *spec) {
     vindex_index *index;
     vectors set = {.kind = VECTORS_NORMAL, .dim = DIM, .count = COUNT, .seed = 1};
     float *rows = vectors_make(&set), *other, back[DIM];
@@ -197,7 +226,7 @@ START_TEST(a_failed_training_changes_nothing) {
     vindex_call call;
     vindex_call_init(&call);
     call.threads = 1;
-    ck_ok(vindex_create("IVF3,PQ4x4", DIM, VINDEX_L2, &index));
+    ck_ok(vindex_create(spec, DIM, VINDEX_L2, &index));
     ck_ok(vindex_train(index, rows, COUNT, &call));
     scratch_make();
     ck_ok(vindex_save(index, scratch_path("before"), NULL));
@@ -218,6 +247,12 @@ START_TEST(a_failed_training_changes_nothing) {
     vindex_free(index);
     free(rows);
     free(other);
+}
+
+START_TEST(a_failed_training_changes_nothing) {
+    static const char *const trained[] = {"IVF3,PQ4x4", "IVF3,PQ4x4,Refine(PQ2x6)",
+                                          "SQ4,Refine(SQ6)"};
+    for (size_t s = 0; s < VX_COUNT(trained); s++) fail_training(trained[s]);
 }
 END_TEST
 

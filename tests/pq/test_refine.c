@@ -1,11 +1,12 @@
 /* Product codes before a finer form: what the factor chooses is settled there. */
-#include "../flat/cases.h"
-#include "core/base.h"
+#include "cases.h"
 
 enum { COUNT = 600, DIM = 16, QUERIES = 12, ALL = 1 << 20 };
 
-static const char *const specs[] = {"PQ8x4,Refine", "PQ4x8,Refine(f16)", "IVF6,PQ8x4,Refine(f16)",
-                                    "IVF6,PQ16x6,Refine", "OPQ8,IVF6,PQ8x4,Refine"};
+static const char *const specs[] = {
+    "PQ8x4,Refine",       "PQ4x8,Refine(f16)",          "IVF6,PQ8x4,Refine(f16)",
+    "IVF6,PQ16x6,Refine", "IVF6,PQ8x4,Refine(SQ8)",     "PQ4x8,Refine(PQ8x4)",
+    "PQ8x4,Refine(SQ6v)", "IVF6,PQ4x6,Refine(RaBitQ5)", "OPQ8,IVF6,PQ8x4,Refine"};
 
 static flat_case make_case(const char *spec, vindex_metric metric, vectors_kind kind) {
     vectors rows = {.kind = kind, .dtype = VINDEX_F16, .dim = DIM, .count = COUNT, .seed = 2};
@@ -15,7 +16,9 @@ static flat_case make_case(const char *spec, vindex_metric metric, vectors_kind 
     ck_assert_str_eq(vindex_spec(index), spec);
     ck_ok(vindex_train(index, numbers, COUNT, NULL));
     free(numbers);
-    return flat_case_fill(index, &rows, metric, NULL);
+    flat_case c = flat_case_fill(index, &rows, metric, NULL);
+    if (strstr(spec, "Refine(") && !strstr(spec, "f16")) flat_case_decode(&c);
+    return c;
 }
 
 static vindex_search_params rerank_params(int64_t k, int32_t threads, int64_t rerank) {
