@@ -108,11 +108,11 @@ static void into_steps(const vx_scalar *codec, const float *form, float *y) {
 static void compare(const vx_scalar *codec, const float *vector, const float *decoded, double units,
                     vx_scalar_row *row) {
     float form[VX_SCALAR_NUMBERS];
-    double square = 0;
+    row->square = 0;
     vx_codec_form(&codec->base, vector, NULL, form);
     for (size_t j = 0; j < codec->shape.dim; j++) {
         double off = (double)form[j] - (double)decoded[j];
-        square += off * off;
+        row->square += off * off;
     }
     row->length = fmax(norm_of(codec, form), norm_of(codec, decoded));
     row->code = fabs((double)row->scale) * sqrt(units) / 2 * (1 + 0x1p-20);
@@ -120,7 +120,7 @@ static void compare(const vx_scalar *codec, const float *vector, const float *de
     size_t chain = codec->kind == VX_SCALAR_ROTATED ? vx_rotation_chain(&codec->rotation) : 0;
     double parts =
         row->length + 2 * ((double)codec->base.longest_centre + (double)codec->middle_norm);
-    row->error = sqrt(square) * (1 + 0x1p-20) + vx_gamma(chain + 16) * parts;
+    row->error = sqrt(row->square) * (1 + 0x1p-20) + vx_gamma(chain + 16) * parts;
 }
 
 vx_scalar_row vx_scalar_quantise(const vx_scalar *codec, const float *vector, const float *centre,

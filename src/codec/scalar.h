@@ -49,7 +49,8 @@ enum { VX_SCALAR_NUMBERS = VX_CODEC_DIM_MOST + VX_PAD };
 typedef struct vx_scalar_row {
     float scale;
     double code;   /* |scale (n - middle level)| */
-    double error;  /* |row - what it decodes to|, both as the metric sees them, rounded up */
+    double square; /* |row - what it decodes to|^2, both as the metric sees them */
+    double error;  /* its root, and what rounding may add */
     double length; /* of the longer one */
 } vx_scalar_row;
 

@@ -117,7 +117,7 @@ static void measure(vx_scalar *codec, const vx_sample *sample) {
                                                centre_of(sample, dim, i), levels, decoded);
         codes += row.code;
         errors += row.error;
-        squares += row.error * row.error;
+        squares += row.square;
     }
     /* A tenth more, so that few rows have their error raised for the sake of the code's length. */
     double ratio = errors > 0 ? 1.1 * codes / errors : 1;
