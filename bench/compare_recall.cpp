@@ -214,6 +214,8 @@ Built buildFaiss(const Options &o, const Data &data, const std::string &spec) {
     if (numberBehind(spec, "HNSW")) built.knobs.push_back({"efSearch", ladder(o.k, 2048)});
     if (spec.find("RFlat") != std::string::npos || spec.find("Refine") != std::string::npos)
         built.knobs.push_back({"k_factor_rf", {1, 2, 4, 8, 16, 32}});
+    if (spec.find('+') != std::string::npos) // IVFPQR, as in "IVF1024,PQ16+16"
+        built.knobs.push_back({"k_factor", {1, 2, 4, 8, 16, 32}});
     built.set = [index](const std::string &name, int64_t value) {
         faiss::ParameterSpace().set_index_parameter(index.get(), name, static_cast<double>(value));
     };

@@ -71,16 +71,25 @@ static vindex_status train(vx_codec *codec, const vx_sample *sample) {
 
 /* ---- rows ---- */
 
+/* The words of `count` parts; inlined, so that short ones of a known width are moved at once. */
+static inline void copy_words(const float *words, size_t codes_each, const unsigned char *codes,
+                              size_t count, size_t width, float *vector) {
+    for (size_t i = 0; i < count; i++, words += codes_each * width)
+        memcpy(vector + i * width, words + codes[i] * width, width * sizeof *vector);
+}
+
 /* `count` parts of a decoded row from `part` on. */
 static void decode_parts(const vx_pq *pq, vx_coded from, size_t part, size_t count,
                          const unsigned char *codes, float *vector) {
-    size_t words = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
-    const float *centre = from.run->centre ? from.run->centre + part * width : NULL;
-    for (size_t i = 0; i < count; i++, vector += width) {
-        const float *word = pq->words + ((part + i) * words + codes[part + i]) * width;
-        for (size_t j = 0; j < width; j++)
-            vector[j] = centre ? centre[i * width + j] + word[j] : word[j];
-    }
+    size_t each = vx_pq_codes(&pq->book.shape), width = vx_pq_width(&pq->book.shape);
+    const float *words = pq->words + part * each * width, *centre = from.run->centre;
+    if (width == 4)
+        copy_words(words, each, codes + part, count, 4, vector);
+    else if (width == 8)
+        copy_words(words, each, codes + part, count, 8, vector);
+    else
+        copy_words(words, each, codes + part, count, width, vector);
+    for (size_t j = 0; centre && j < count * width; j++) vector[j] += centre[part * width + j];
 }
 
 void vx_pq_decode_row(const vx_pq_codec *codec, vx_coded from, float *vector) {

@@ -204,8 +204,15 @@ void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
 void vx_pq_get(const vx_pq_shape *shape, const unsigned char *groups, size_t at,
                unsigned char *codes) {
     const unsigned char *row = vx_pq_row(shape, groups, at);
-    size_t step = vx_pq_step(shape);
-    for (size_t i = 0; i < shape->parts; i++) {
+    size_t step = vx_pq_step(shape), i = 0;
+    for (; shape->bits == 8 && i + 4 <= shape->parts; i += 4)
+        memcpy(codes + i, row + i * step / 4, 4);
+    for (; shape->bits == 4 && i + 8 <= shape->parts; i += 8)
+        for (size_t b = 0; b < 4; b++) {
+            codes[i + b] = row[i / 8 * step + b] & 15;
+            codes[i + 4 + b] = row[i / 8 * step + b] >> 4;
+        }
+    for (; i < shape->parts; i++) { /* what is left of a line */
         if (shape->bits == 8) {
             codes[i] = row[i / 4 * step + i % 4];
         } else if (shape->bits == 4) {
