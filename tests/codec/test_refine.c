@@ -142,6 +142,21 @@ START_TEST(rows_move) {
 }
 END_TEST
 
+/* Pairs are alike where both codecs have learnt the same. */
+START_TEST(both_codecs_must_be_alike) {
+    for (size_t s = 0; s < VX_COUNT(pairs); s++) {
+        codec_case a = make_case(pairs[s], VINDEX_L2, false, NULL);
+        codec_case b = make_case(pairs[s], VINDEX_L2, false, NULL);
+        ck_assert(a.codec->ops->alike(a.codec, b.codec));
+        vx_sample other = {.vectors = b.rows, .n = COUNT - 20, .threads = 1};
+        ck_ok(b.codec->second->ops->train(b.codec->second, &other));
+        ck_assert(!a.codec->ops->alike(a.codec, b.codec));
+        codec_case_free(&a);
+        codec_case_free(&b);
+    }
+}
+END_TEST
+
 START_TEST(too_few_are_said_to_be) {
     static const char *const words[] = {"SQ4", "Refine(PQ2x8)"};
     const vx_codec_use use = {.dim = 4};
@@ -158,4 +173,4 @@ END_TEST
 
 TEST_MAIN_PER_LEVEL("codec/refine", both_codes_are_nearer_than_one,
                     twice_the_bytes_lose_less_than_half, fine_rows_are_as_short_as_can_be,
-                    rows_move, too_few_are_said_to_be)
+                    rows_move, both_codecs_must_be_alike, too_few_are_said_to_be)

@@ -26,6 +26,7 @@ static const golden_file golden_files[] = {
     {"pq-0.1.vindex", "PQ5x4", VINDEX_L2},
     {"ivf-pq-0.1.vindex", "IVF2,PQ5x4,Refine", VINDEX_L2},
     {"ivf-hnsw-0.1.vindex", "IVF3_HNSW2,Flat", VINDEX_L2},
+    {"second-0.1.vindex", "SQ4,Refine(PQ5x4)", VINDEX_L2},
 };
 
 /* Vectors that were turned first, so that numbers come back nearly as they were. */
