@@ -24,11 +24,11 @@
  * long as it meets vectors within the radius, and finds those that hang together with the ef best.
  *
  * Over codes the walk reads codes, which are fewer bytes and less exact, and all nodes that it was
- * left with are compared as they are decoded; with Refine, as the vectors themselves. Codes are
- * learnt: vindex_train must come first.
+ * left with are compared as they are decoded; with Refine, as the vectors themselves, or as what
+ * two codes decode to. Codes are learnt: vindex_train must come first.
  *
  * Factory strings: "HNSW32" (M = 32, float32), "HNSW32,f16", "HNSW16,bf16"; "HNSW32,SQ8",
- * "HNSW32,SQ8,Refine" and with every other code that an IVF index takes. */
+ * "HNSW32,SQ8,Refine", "HNSW32,SQ4,Refine(SQ8)" and every other code that an IVF index takes. */
 #ifndef VINDEX_HNSW_H
 #define VINDEX_HNSW_H
 

@@ -71,10 +71,11 @@ typedef struct vindex_search_params {
     int64_t ef; /* nodes that an HNSW index keeps at hand, or the graph that finds the lists of an
                    IVF index ("IVF65536_HNSW32"): more of them find more; 0 (the default): 64; fewer
                    than k (nprobe) are as many; up to 2^31-1; other kinds do not look at it */
-    /* Where an index keeps vectors in a finer form behind its codes ("SQ8,Refine"), the candidates
-     * per neighbour that are looked at there, up to 2^31-1. 0 (the default): as many as a proven
-     * bound asks for, so that nothing is lost in the lists that are looked through; product codes
-     * know no bound and take 10. Other kinds do not look at it, nor do range searches. */
+    /* Where an index keeps vectors in a finer form behind its codes ("SQ8,Refine",
+     * "PQ32x4,Refine(SQ8)"), the candidates per neighbour that are looked at there, up to 2^31-1. 0
+     * (the default): as many as a proven bound asks for, so that nothing is lost in the lists that
+     * are looked through; product codes know no bound and take 10. Other kinds do not look at it,
+     * nor do range searches. */
     int64_t rerank;
 } vindex_search_params;
 

@@ -25,14 +25,21 @@
  * read of: codes rule out what they prove cannot be an answer, and the vectors settle the rest, so
  * that the answer is that of "IVF4096,Flat" (see rerank in vindex_search_params).
  *
+ * In place of the vectors a second code may follow, of what the first one leaves of a vector:
+ * "IVF4096,PQ32x4,Refine(SQ8)", "IVF4096,PQ16x8,Refine(PQ16x8)", "SQ4,Refine(RaBitQ4)", any code
+ * behind any other. A vector decodes to the sum of both, which is what vindex_reconstruct gives and
+ * what answers are about: codes rule out, or choose, and what both decode to settles the rest. The
+ * second code takes no more than its bits (4 bytes more where it has a range per vector, and 4
+ * under cosine and Pearson), and learns from what the first leaves of the training vectors.
+ *
  * Product codes: "IVF4096,PQ64x4" cuts what is left of a vector when its centroid is taken off into
  * 64 parts and keeps 4 bits for each; "PQ32x8" (or "PQ32") and "PQ16x6" take 8 and 6 bits. The
  * number of parts must divide the dimension. Alone ("PQ32x8") they are an index without lists,
  * whose vindex_ivf_stats has one list. A search is exact over what codes decode to, which is what
  * vindex_reconstruct gives; under cosine and Pearson that has about length 1. Training wants 16, 64
  * or 256 vectors at least, and 256 times as many are of use. "IVF4096,PQ64x4,Refine" keeps the
- * vectors, too, and settles candidates by them; "OPQ64,IVF4096,PQ64x4" turns vectors first, by the
- * rotation after which 64 parts lose least. */
+ * vectors, too, and settles candidates by them, "Refine(SQ8)" codes of what is left;
+ * "OPQ64,IVF4096,PQ64x4" turns vectors first, by the rotation after which 64 parts lose least. */
 #ifndef VINDEX_IVF_H
 #define VINDEX_IVF_H
 
@@ -76,8 +83,8 @@ typedef struct vindex_ivf_stats {
     double loss;       /* mean squared distance of training vectors to their centroids */
     double bytes_each; /* of a stored vector, what its list keeps beside it included */
     double distortion; /* mean squared distance of training vectors (of length 1 under cosine and
-                          Pearson) to what codes of them decode to; 0: vectors are stored as they
-                          are, or it was not measured */
+                          Pearson) to what codes of them decode to, both where there are two; 0:
+                          vectors are stored as they are, or it was not measured */
     int64_t learnt_from, offered; /* training vectors that were of use, of so many given: more than
                                      points_each per list, and than codes can use, are left out; 0
                                      in a file that does not say */
