@@ -143,6 +143,7 @@ static vindex_status save_fine(const vx_ivf *ivf, vx_container_writer *writer) {
     VX_TRY(vx_container_begin(writer, "fine"));
     for (size_t l = 0; l < ivf->list_count; l++) {
         const vx_list *list = &ivf->lists[l];
+        if (!vx_list_size(list)) continue;
         size_t before = vx_codec_fine_bytes(ivf->codec, list->first);
         VX_TRY(vx_container_append(writer, (const char *)list->run.fine + before,
                                    vx_codec_fine_bytes(ivf->codec, list->run.count) - before));
@@ -167,13 +168,15 @@ static vindex_status save_lists(const vx_ivf *ivf, vx_container_writer *writer,
     VX_TRY(vx_container_end(writer));
     VX_TRY(vx_container_begin(writer, "rows"));
     for (size_t l = 0; l < ivf->list_count; l++)
-        VX_TRY(vx_container_append(writer, ivf->lists[l].rows + ivf->lists[l].first,
-                                   vx_list_size(&ivf->lists[l]) * sizeof(uint32_t)));
+        if (vx_list_size(&ivf->lists[l]))
+            VX_TRY(vx_container_append(writer, ivf->lists[l].rows + ivf->lists[l].first,
+                                       vx_list_size(&ivf->lists[l]) * sizeof(uint32_t)));
     VX_TRY(vx_container_end(writer));
     VX_TRY(vx_container_begin(writer, "aux"));
     for (size_t l = 0; l < ivf->list_count; l++)
-        VX_TRY(vx_container_append(writer, ivf->lists[l].run.aux + ivf->lists[l].first,
-                                   vx_list_size(&ivf->lists[l]) * sizeof(float)));
+        if (vx_list_size(&ivf->lists[l]))
+            VX_TRY(vx_container_append(writer, ivf->lists[l].run.aux + ivf->lists[l].first,
+                                       vx_list_size(&ivf->lists[l]) * sizeof(float)));
     VX_TRY(vx_container_end(writer));
     VX_TRY(save_vectors(ivf, writer, call));
     return ivf->codec->ops->fine_bytes ? save_fine(ivf, writer) : VINDEX_OK;
