@@ -12,6 +12,8 @@ static const struct cli_usage usage = {
     .does = "Builds an index (SPEC: Flat; Flat,f16 or Flat,bf16 in half the bytes; any with "
             ",Certified;\n"
             "IVF1024,Flat or so for lists, of which a search looks through some) and saves it.\n"
+            "Codes take fewer bytes: IVF1024,SQ8; PQ64x4; HNSW16,SQ8,Refine with the vectors behind\n"
+            "them; IVF1024,PQ32x4,Refine(SQ8) with codes of what they leave.\n"
             "Projections may go before, learned from --input where they learn: PCA256,Flat;\n"
             "Rank,Flat,Certified; GRP128,Flat. --project puts a fitted model before SPEC.\n"
             "Rows are numbered from 0, unless an id column holds whole numbers: then these are\n"

@@ -78,10 +78,11 @@ static void *run(void *context) {
     return NULL;
 }
 
-enum { ROWS, LISTS, CODES, COARSE_GRAPH, PRODUCTS, GRAPH, KINDS };
+enum { ROWS, LISTS, CODES, COARSE_GRAPH, PRODUCTS, SECOND, GRAPH, KINDS };
 static const char *const specs[KINDS] = {[CODES] = "IVF9,SQ8,Refine",
                                          [COARSE_GRAPH] = "IVF9_HNSW4,RaBitQ4",
-                                         [PRODUCTS] = "IVF9,PQ2x4,Refine"};
+                                         [PRODUCTS] = "IVF9,PQ2x4,Refine",
+                                         [SECOND] = "IVF9,PQ2x4,Refine(SQ4)"};
 
 /* Of all lists, where the index has some: the default is more than there are. */
 static void check_metric(vindex_metric metric, vindex_dtype dtype, int kind) {
