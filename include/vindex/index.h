@@ -211,7 +211,8 @@ VINDEX_API vindex_status vindex_reconstruct(const vindex_index *index, const int
 VINDEX_API vindex_status vindex_remove(vindex_index *index, const int64_t *ids, int64_t n,
                                        int64_t *removed);
 
-/* Gives back the memory of removed vectors. Ids stay. Exclusive. */
+/* Gives back the memory of removed vectors, and room for more vectors than there are. Ids stay.
+ * Exclusive. */
 VINDEX_API vindex_status vindex_compact(vindex_index *index, const vindex_call *call);
 
 /* Copies the vectors of another index into this one, under their ids: shards that were filled apart

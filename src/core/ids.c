@@ -266,18 +266,23 @@ vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *
 
 /* ---- compacting ---- */
 
+/* The id of a kept row; keep NULL: all are. */
+static int64_t kept_id(const vx_ids *ids, const size_t *keep, size_t i) {
+    return vx_ids_of(ids, keep ? keep[i] : i);
+}
+
 /* Allocates what the kept rows need; ids and slots stay NULL where they need none. */
 static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fresh) {
     shape after = {true, true, ids->largest};
     for (size_t i = 0; i < fresh->count; i++)
-        follow(&after, i, vx_ids_of(ids, keep[i]), i ? vx_ids_of(ids, keep[i - 1]) : -1);
+        follow(&after, i, kept_id(ids, keep, i), i ? kept_id(ids, keep, i - 1) : -1);
     fresh->rising = after.rising;
     fresh->largest = ids->largest;
     if (after.implicit) return VINDEX_OK;
     fresh->ids = vx_alloc(fresh->count, sizeof *fresh->ids);
     if (!fresh->ids) return vx_fail_memory(fresh->count, sizeof *fresh->ids, "ids");
     fresh->capacity = fresh->count;
-    for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = vx_ids_of(ids, keep[i]);
+    for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = kept_id(ids, keep, i);
     if (after.rising) return VINDEX_OK;
     VX_TRY(make_table(fresh, fresh->count));
     size_t twice;
@@ -288,8 +293,11 @@ static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fres
 vindex_status vx_ids_compact(vx_ids *ids, size_t *keep) {
     vx_ids fresh;
     vx_ids_init(&fresh);
-    for (size_t row = 0; row < ids->count; row++)
-        if (vx_ids_alive(ids, row)) keep[fresh.count++] = row;
+    for (size_t row = 0; row < ids->count; row++) {
+        if (!vx_ids_alive(ids, row)) continue;
+        if (keep) keep[fresh.count] = row;
+        fresh.count++;
+    }
     vindex_status status = rebuild(ids, keep, &fresh);
     if (status != VINDEX_OK) {
         vx_ids_free(&fresh);
@@ -298,6 +306,11 @@ vindex_status vx_ids_compact(vx_ids *ids, size_t *keep) {
     vx_ids_free(ids);
     *ids = fresh;
     return VINDEX_OK;
+}
+
+bool vx_ids_spare(const vx_ids *ids) {
+    return ids->capacity > ids->count || ids->dead_words > words_for(ids->count) ||
+           (ids->slots && ids->slot_count > slots_for(ids->count - ids->removed));
 }
 
 size_t vx_ids_memory(const vx_ids *ids) {

@@ -45,9 +45,13 @@ bool vx_ids_find(const vx_ids *ids, int64_t id, size_t *row);
  * failed allocation. */
 vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *removed);
 
-/* Drops removed rows: fills keep (count - removed entries) with the rows that stay, in order, and
- * renumbers. Nothing changes on failure. */
+/* Drops removed rows: fills keep (count - removed entries; NULL is fine where nothing is removed)
+ * with the rows that stay, in order, and renumbers. What is left takes no more memory than it
+ * would have after loading. Nothing changes on failure. */
 vindex_status vx_ids_compact(vx_ids *ids, size_t *keep);
+
+/* Whether there is room for more rows than there are. */
+bool vx_ids_spare(const vx_ids *ids);
 
 /* Bytes held. */
 size_t vx_ids_memory(const vx_ids *ids);

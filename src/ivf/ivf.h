@@ -94,7 +94,7 @@ void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists);
  * number. */
 void vx_ivf_append(const vx_codec *codec, const vx_list *from, size_t at, uint32_t number,
                    vx_list *to);
-/* Memory of its own for every list, of no more than it takes. */
+/* Memory of its own for every list, no more than it takes; however the rows came, the same. */
 vindex_status vx_ivf_own(vx_ivf *ivf);
 size_t vx_ivf_memory(const vindex_index *index);
 
