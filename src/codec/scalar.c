@@ -60,8 +60,12 @@ static double norm_of(const vx_scalar *codec, const float *vector) {
         kernels->settle_products[VINDEX_F32](NULL, NULL, vector, codec->shape.dim, 0).square);
 }
 
-float vx_scalar_norm(const vx_scalar *codec, const float *vector) {
-    return vx_round_up(norm_of(codec, vector) * (1 + 0x1p-20));
+void vx_scalar_measure(vx_scalar *codec) {
+    codec->middle_norm = vx_round_up(norm_of(codec, codec->middle) * (1 + 0x1p-20));
+    codec->steps_norm = vx_round_up(norm_of(codec, codec->steps) * (1 + 0x1p-20));
+    codec->widest = 0;
+    for (size_t j = 0; j < codec->shape.dim; j++)
+        codec->widest = VX_MAX(codec->widest, codec->steps[j]);
 }
 
 /* The vector that levels and a scale stand for. */
@@ -218,9 +222,10 @@ static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
         vx_measure measure = vx_measure_row(&codec->space, codec->kernels, vector);
         if (measure.square == 0) reach = INFINITY;
     }
+    pack(own, levels, vx_scalar_levels(own, to));
+    if (own->bare) return vx_round_up(known.code);
     uint32_t pair = vx_bf16_near(known.scale) << 16 | vx_bf16_up(reach);
     memcpy(vx_scalar_pair(own, to), &pair, sizeof pair);
-    pack(own, levels, vx_scalar_levels(own, to));
     return vx_round_up(known.length);
 }
 
@@ -236,8 +241,8 @@ static void decode(const vx_codec *codec, vx_coded from, float *vector) {
 static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     const vx_scalar *own = vx_scalar_of(codec);
     unsigned char *source = vx_scalar_at(own, from), *target = vx_scalar_at(own, to);
-    for (size_t l = 0; l < own->lines + !vx_scalar_scattered(own); l++)
-        memmove(target + l * vx_scalar_line(own), source + l * vx_scalar_line(own), 4);
+    for (size_t at = 0; at < vx_scalar_group_bytes(own); at += vx_scalar_line(own))
+        memmove(target + at, source + at, 4);
 }
 
 static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
@@ -286,7 +291,7 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
     own->base.distortion = (double)numbers[1];
     memcpy(own->middle, numbers + 2, dim * sizeof(float));
     memcpy(own->steps, numbers + 2 + dim, dim * sizeof(float));
-    own->middle_norm = vx_scalar_norm(own, own->middle);
+    vx_scalar_measure(own);
     return VINDEX_OK;
 }
 
@@ -312,6 +317,7 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "factory string: %s of %zu dimensions; it takes at most %d, use Flat,f16",
                        word, use->dim, VX_CODEC_DIM_MOST);
+    bool bare = kind == VX_SCALAR_DIMENSION && !use->refined;
     vx_scalar *codec = vx_alloc_zero(1, sizeof *codec);
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     codec->base = (vx_codec){
@@ -320,11 +326,12 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         .space = {.metric = use->metric, .dtype = VINDEX_F32, .dim = use->dim},
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
         .residual = use->metric != VINDEX_INNER_PRODUCT,
-        .aux_each = use->scattered ? 2 : 1,
+        .aux_each = use->scattered && !bare ? 2 : 1,
         .group = use->scattered ? 1 : VX_LEVEL_ROWS};
     snprintf(codec->base.word, sizeof codec->base.word, "%s", word);
     codec->kind = kind;
     codec->refined = use->refined;
+    codec->bare = bare;
     codec->group = use->scattered ? 1 : VX_LEVEL_ROWS;
     codec->shape = (vx_level_shape){use->dim, bits};
     codec->lines = vx_level_lines(&codec->shape);

@@ -243,7 +243,12 @@ static vindex_status check_sizes(const vx_ivf *ivf, const vx_container *file,
     if (rows != ivf->ids.count)
         return damaged(file, "its lists do not hold as many rows as it has");
     if (ivf->codec->ops->bytes(ivf->codec, rows) != found->vectors.length)
-        return damaged(file, "the section of its codes or vectors is not as long as its lists say");
+        return vx_fail(
+            VINDEX_ERR_FORMAT,
+            "%s: the section of its codes or vectors is not as long as its lists say; the "
+            "file is damaged, or of an earlier vindex that laid codes out otherwise: build "
+            "the index anew",
+            vx_container_path(file));
     if (vx_codec_fine_bytes(ivf->codec, rows) != found->fine.length)
         return damaged(file, "section 'fine' is not as long as its lists say");
     return VINDEX_OK;
