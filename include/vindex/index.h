@@ -143,8 +143,8 @@ VINDEX_API vindex_status vindex_memory_estimate(const char *spec, int64_t dim, i
 /* The most bytes at once while such an index is built, by that many threads (0: every core the
  * process may use): trained on n vectors that lie in memory and filled with them in one call. The
  * index is counted, the vectors are not, nor what malloc keeps of memory that was freed (see
- * M_MMAP_THRESHOLD of mallopt). VINDEX_ERR_UNSUPPORTED behind projections, of whose building
- * this is not known. Reentrant. */
+ * M_MMAP_THRESHOLD of mallopt). VINDEX_ERR_UNSUPPORTED behind projections of which this is not
+ * known: ICA, and those whose dimension training finds. Reentrant. */
 VINDEX_API vindex_status vindex_build_memory_estimate(const char *spec, int64_t dim, int64_t n,
                                                       int32_t threads, size_t *bytes);
 

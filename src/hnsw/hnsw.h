@@ -245,8 +245,7 @@ vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, c
 
 /* estimate.c */
 vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
-vindex_status vx_hnsw_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                     size_t *bytes);
+vindex_status vx_hnsw_build_estimate(const vx_spec *spec, vx_building *building);
 
 /* compact.c */
 vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call);

@@ -106,8 +106,7 @@ vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends);
 /* Of a stored vector, with its aux and its number. */
 double vx_ivf_bytes_each(const vx_codec *codec);
 vindex_status vx_ivf_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
-vindex_status vx_ivf_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                    size_t *bytes);
+vindex_status vx_ivf_build_estimate(const vx_spec *spec, vx_building *building);
 
 /* merge.c */
 vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
