@@ -16,7 +16,6 @@ static vindex_status empty_bytes(const vx_ivf *ivf, double *bytes) {
     VX_TRY(vindex_memory_estimate(spec, (int64_t)dim, (int64_t)lists, &coarse));
     *bytes = (double)coarse + (double)ivf->codec->own_bytes +
              (double)(sizeof *ivf + sizeof(vx_codec) + lists * sizeof(vx_list));
-    if (ivf->codec->residual && ivf->links) *bytes += (double)(lists * dim * sizeof(float));
     return VINDEX_OK;
 }
 

@@ -48,11 +48,10 @@ typedef struct vx_segment {
 typedef struct vx_ivf {
     vindex_index base;
     vx_codec *codec;
-    vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
+    vindex_index *coarse; /* of a centroid per list, in their order and under their numbers, with
+                             floats that lists point at; NULL until trained */
     size_t links;         /* per node of the graph that the coarse index is; 0: it is flat */
     vx_list *lists;       /* NULL until trained */
-    float *centroids;     /* lists x dim where rows are coded relative to them and the coarse index
-                             has no floats to point to; else NULL */
     size_t list_count;
     bool alone; /* codes without lists: there is one, and its centroid is 0 */
     vx_segment segments[VX_IVF_SLOTS]; /* each in its first slot */

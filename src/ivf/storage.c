@@ -80,7 +80,6 @@ size_t vx_ivf_memory(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
     size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids);
     bytes += ivf->codec->own_bytes;
-    if (ivf->centroids) bytes += ivf->list_count * ivf->base.dim * sizeof(float);
     if (ivf->lists) bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
     for (size_t s = 0; s < VX_IVF_SLOTS; s++) bytes += ivf->segments[s].bytes;
     return bytes;
@@ -96,8 +95,7 @@ void vx_ivf_append(const vx_codec *codec, const vx_list *from, size_t at, uint32
 
 void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists) {
     for (size_t l = 0; ivf->codec->residual && l < ivf->list_count; l++)
-        lists[l].run.centre = ivf->centroids ? ivf->centroids + l * ivf->base.dim
-                                             : ivf->coarse->ops->floats(ivf->coarse, l);
+        lists[l].run.centre = ivf->coarse->ops->floats(ivf->coarse, l);
 }
 
 /* Memory for lists that are to have so much room (of all lists), with no row in them. */
