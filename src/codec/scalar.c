@@ -57,8 +57,12 @@ static double norm_of(const vx_scalar *codec, const float *vector) {
         kernels->settle_products[VINDEX_F32](NULL, NULL, vector, codec->shape.dim, 0).square);
 }
 
-float vx_scalar_norm(const vx_scalar *codec, const float *vector) {
-    return vx_round_up(norm_of(codec, vector) * (1 + 0x1p-20));
+void vx_scalar_measure(vx_scalar *codec) {
+    codec->middle_norm = vx_round_up(norm_of(codec, codec->middle) * (1 + 0x1p-20));
+    codec->steps_norm = vx_round_up(norm_of(codec, codec->steps) * (1 + 0x1p-20));
+    codec->widest = 0;
+    for (size_t j = 0; j < codec->shape.dim; j++)
+        codec->widest = VX_MAX(codec->widest, codec->steps[j]);
 }
 
 /* The vector that levels and a scale stand for. */
@@ -214,12 +218,13 @@ static float aux_of(const vx_scalar *codec, const float *decoded) {
 static float state(const vx_scalar *codec, const float *vector, const vx_scalar_row *known,
                    vx_coded of) {
     float reach = vx_round_up(vx_scalar_reach(codec, known));
+    if (codec->bare) return vx_round_up(known->code);
     if (is_unit(codec) && codec->refined) { /* what has no direction is never judged */
         vx_measure measure = vx_measure_row(&codec->base.space, codec->base.kernels, vector);
         if (measure.square == 0) reach = INFINITY;
     }
     uint32_t pair = vx_bf16_near(known->scale) << 16 | vx_bf16_up(reach);
-    if (vx_scalar_has_pair(codec)) memcpy(vx_scalar_pair(codec, of), &pair, sizeof pair);
+    memcpy(vx_scalar_pair(codec, of), &pair, sizeof pair);
     return vx_round_up(known->length);
 }
 
@@ -236,9 +241,9 @@ static float encode(const vx_codec *codec, const float *vector, vx_coded to) {
 /* Decodes a row, whose levels and scale it answers. */
 static float decode_with(const vx_scalar *codec, vx_coded from, unsigned char *levels,
                          float *vector) {
-    float scale = 1, reach;
+    float scale, reach;
     vx_scalar_unpack(codec, from, levels);
-    if (vx_scalar_has_pair(codec)) vx_scalar_numbers(codec, from, &scale, &reach);
+    vx_scalar_numbers(codec, from, &scale, &reach);
     compose(codec, levels, scale, from.run->centre, vector);
     return scale;
 }
@@ -265,8 +270,8 @@ static float restate(const vx_codec *codec, const float *vector, vx_coded of) {
 static void move(const vx_codec *codec, vx_coded from, vx_coded to) {
     const vx_scalar *own = vx_scalar_of(codec);
     unsigned char *source = vx_scalar_at(own, from), *target = vx_scalar_at(own, to);
-    for (size_t l = 0; l < own->lines + !vx_scalar_scattered(own); l++)
-        memmove(target + l * vx_scalar_line(own), source + l * vx_scalar_line(own), 4);
+    for (size_t at = 0; at < vx_scalar_group_bytes(own); at += vx_scalar_line(own))
+        memmove(target + at, source + at, 4);
 }
 
 static void fetch(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count) {
@@ -315,7 +320,7 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
     own->base.distortion = (double)numbers[1];
     memcpy(own->middle, numbers + 2, dim * sizeof(float));
     memcpy(own->steps, numbers + 2 + dim, dim * sizeof(float));
-    own->middle_norm = vx_scalar_norm(own, own->middle);
+    vx_scalar_measure(own);
     return VINDEX_OK;
 }
 
@@ -342,6 +347,7 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "factory string: %s of %zu dimensions; it takes at most %d, use Flat,f16",
                        word, use->dim, VX_CODEC_DIM_MOST);
+    bool bare = kind == VX_SCALAR_DIMENSION && !use->refined;
     vx_scalar *codec = vx_alloc_zero(1, sizeof *codec);
     if (!codec) return vx_fail_memory(1, sizeof *codec, "create");
     codec->base = (vx_codec){
@@ -351,14 +357,13 @@ vindex_status vx_scalar_create(const char *word, const vx_codec_use *use, vx_cod
         /* Centres have length 1 where inner products are compared, whatever length rows have. */
         .residual = use->metric != VINDEX_INNER_PRODUCT,
         .sections = 1,
-        .aux_each = use->second      ? kind != VX_SCALAR_DIMENSION
-                    : use->scattered ? 2
-                                     : 1,
+        .aux_each = (size_t)!use->second + (use->scattered && !bare),
         .group = use->scattered ? 1 : VX_LEVEL_ROWS};
     snprintf(codec->base.word, sizeof codec->base.word, "%s", word);
     codec->kind = kind;
     codec->refined = use->refined;
     codec->second = use->second;
+    codec->bare = bare;
     codec->group = use->scattered ? 1 : VX_LEVEL_ROWS;
     codec->shape = (vx_level_shape){use->dim, bits};
     codec->lines = vx_level_lines(&codec->shape);

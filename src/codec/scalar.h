@@ -30,13 +30,15 @@ typedef struct vx_scalar {
     vx_scalar_kind kind;
     bool refined; /* rows are settled in a finer form */
     bool second;  /* rows are what another codec leaves, and are only decoded */
+    bool bare;    /* a row is its levels alone: its scale is 1, and what a rounded query leaves open
+                     is bounded for all rows at once */
     size_t group; /* rows of a group: VX_LEVEL_ROWS, or 1 */
     vx_level_shape shape;
-    size_t lines; /* of a group behind its numbers */
+    size_t lines; /* of a group's levels */
     vx_rotation rotation;
-    float *middle, *steps; /* dim */
-    float middle_norm;     /* |middle|, rounded up */
-    float ratio;           /* see vx_scalar_reach */
+    float *middle, *steps;                 /* dim */
+    float middle_norm, steps_norm, widest; /* |middle|, |steps| and the largest step, rounded up */
+    float ratio;                           /* see vx_scalar_reach */
 } vx_scalar;
 
 /* Training vectors that are of use: a range has few parameters. */
@@ -60,17 +62,21 @@ static inline const vx_scalar *vx_scalar_of(const vx_codec *codec) {
 static inline float vx_scalar_half(const vx_scalar *codec) {
     return (float)((1 << codec->shape.bits) - 1) / 2;
 }
-/* Scattered rows keep their dword of numbers behind their aux, so that levels fill whole lines of
- * the cache; those of a second codec have no aux, and no numbers where the scale is 1. */
+/* Rows have a dword of numbers, their scale and reach, unless they are bare. Those of a group are
+ * the line before its levels; a scattered row has it behind its aux, so that levels fill whole
+ * lines of the cache. Rows of a second codec have no aux. */
 static inline bool vx_scalar_scattered(const vx_scalar *codec) {
     return codec->group == 1;
 }
-/* Bytes of a line, and of a group. */
+/* Bytes of a line, of those before the levels, and of a group. */
 static inline size_t vx_scalar_line(const vx_scalar *codec) {
     return codec->group * VX_LEVEL_DIMS;
 }
+static inline size_t vx_scalar_head(const vx_scalar *codec) {
+    return vx_scalar_scattered(codec) || codec->bare ? 0 : vx_scalar_line(codec);
+}
 static inline size_t vx_scalar_group_bytes(const vx_scalar *codec) {
-    return (!vx_scalar_scattered(codec) + codec->lines) * vx_scalar_line(codec);
+    return vx_scalar_head(codec) + codec->lines * vx_scalar_line(codec);
 }
 /* A row's aux. */
 static inline float *vx_scalar_aux(const vx_scalar *codec, vx_coded row) {
@@ -89,11 +95,8 @@ static inline unsigned char *vx_scalar_pair(const vx_scalar *codec, vx_coded row
                ? (unsigned char *)(vx_scalar_aux(codec, row) + !codec->second)
                : vx_scalar_at(codec, row);
 }
-static inline bool vx_scalar_has_pair(const vx_scalar *codec) {
-    return !codec->second || codec->base.aux_each;
-}
 static inline unsigned char *vx_scalar_levels(const vx_scalar *codec, vx_coded row) {
-    return vx_scalar_at(codec, row) + (vx_scalar_scattered(codec) ? 0 : vx_scalar_line(codec));
+    return vx_scalar_at(codec, row) + vx_scalar_head(codec);
 }
 
 /* Levels (dim of them, room for VX_SCALAR_NUMBERS) and scale of a vector that is to lie in a run of
@@ -101,19 +104,23 @@ static inline unsigned char *vx_scalar_levels(const vx_scalar *codec, vx_coded r
 vx_scalar_row vx_scalar_quantise(const vx_scalar *codec, const float *vector, const float *centre,
                                  unsigned char *levels, float *decoded);
 
-/* |vector|, rounded up. */
-float vx_scalar_norm(const vx_scalar *codec, const float *vector);
+/* Works out what follows from middle and steps. */
+void vx_scalar_measure(vx_scalar *codec);
 
 /* What a coded row leaves open. Without a finer form keys are those of the decoded row and only the
  * query is off, by its rounding times |code|. Otherwise the row is off by its error, and one number
  * serves for both where it is at least |code| / ratio. */
 double vx_scalar_reach(const vx_scalar *codec, const vx_scalar_row *row);
 
-/* The levels of a row, zeros behind them up to a multiple of 32; its scale and reach. */
+/* The levels of a row, zeros behind them up to a multiple of 32; its scale and reach, 1 and 0 where
+ * it is bare. */
 void vx_scalar_unpack(const vx_scalar *codec, vx_coded row, unsigned char *levels);
 static inline void vx_scalar_numbers(const vx_scalar *codec, vx_coded row, float *scale,
                                      float *reach) {
     uint32_t pair;
+    *scale = 1;
+    *reach = 0;
+    if (codec->bare) return;
     memcpy(&pair, vx_scalar_pair(codec, row), sizeof pair);
     *scale = vx_bf16_value(pair >> 16);
     *reach = vx_bf16_value(pair & 0xffff);

@@ -1,6 +1,6 @@
 /* Comparing queries with levels. A query is rounded to bytes, so that one instruction multiplies
- * many levels; what that leaves open is bounded for each row. What the bound does not rule out is
- * computed in single precision from the same levels, or looked at in a finer form. */
+ * many levels; what that leaves open is bounded, for each row or for all. What the bound does not
+ * rule out is computed in single precision from the same levels, or looked at in a finer form. */
 #include <math.h>
 
 #include "exact/bound.h"
@@ -29,6 +29,7 @@ typedef struct scalar_scorer {
     const vx_scalar *codec;
     vx_group group;
     size_t depth, levels_padded, spread_each;
+    double reach; /* |code| of bare rows at most */
     scalar_query *each;
     float *forms;    /* w, padded */
     float *weights;  /* w in the terms of levels, zeros behind, levels_padded */
@@ -112,6 +113,17 @@ static double slack_of(const scalar_scorer *s, double norm, double longest) {
     return vx_gamma(chain) * reach + (double)dim * 0x1p-120;
 }
 
+/* No decoded row is longer. Of bare ones the longest code is known: that is in steps, which are
+ * no longer than the widest, and levels are no further than half of all from the middle one. */
+static double longest_row(const scalar_scorer *s, double largest) {
+    const vx_scalar *codec = s->codec;
+    if (!codec->bare) return largest;
+    double half = (double)vx_scalar_half(codec);
+    double code = fmin(largest * (double)codec->widest, half * (double)codec->steps_norm);
+    double parts = (double)codec->base.longest_centre + (double)codec->middle_norm;
+    return (code + parts) * (1 + 0x1p-20);
+}
+
 /* The bytes of a query in the order in which scattered rows are taken apart. */
 static void spread_words(const vx_level_shape *shape, const int32_t *words, int32_t *spread) {
     size_t depth = vx_level_depth(shape->dim);
@@ -169,8 +181,9 @@ static vindex_status load(vx_scorer *scorer, const float *queries, size_t count,
                           vx_pools *pools) {
     scalar_scorer *s = (scalar_scorer *)scorer;
     VX_TRY(vx_group_load(&s->group, queries, count, 1));
+    if (s->codec->bare) s->reach = (double)largest;
     for (size_t q = 0; q < count; q++) {
-        load_query(s, q, (double)largest);
+        load_query(s, q, longest_row(s, (double)largest));
         if (pools && !scorer->shortlist) vx_pool_open(pools, q, 0, s->each[q].slack);
     }
     return VINDEX_OK;
@@ -261,14 +274,16 @@ static void set_panel(scalar_scorer *s, size_t i, const vx_pools *pools) {
     else if (!estimate && limit < INFINITY)
         error = (square ? 2 * sqrt(fmax(wanted, 0)) : query->norm) * (1 + 0x1p-20) +
                 (double)s->codec->ratio * factor * (double)query->spread;
-    double rest = slack; /* what the kernel leaves out */
+    double open = error * s->reach; /* by bare rows, all alike: off the key, or part of the limit */
+    double rest = slack;            /* what the kernel leaves out */
+    if (!is_unit(s)) rest += open;
     if (square)
         rest += 2 * origin - query->norm * query->norm;
     else if (!is_unit(s))
         rest += origin;
     ((int32_t *)(uintptr_t)s->panels.start)[i] = query->start;
     ((float *)(uintptr_t)s->panels.unit)[i] = query->judged ? (float)(-factor) * query->unit : NAN;
-    ((float *)(uintptr_t)s->panels.origin)[i] = (float)-origin;
+    ((float *)(uintptr_t)s->panels.origin)[i] = -vx_round_up(origin + open);
     ((float *)(uintptr_t)s->panels.error)[i] = vx_round_up(error);
     ((float *)(uintptr_t)s->panels.limit)[i] = vx_round_up(wanted + rest);
 }
@@ -335,8 +350,8 @@ static vx_levels band_of(scalar_scorer *s, const vx_block *run, size_t first) {
     const vx_scalar *codec = s->codec;
     size_t bytes = vx_scalar_group_bytes(codec), group = first / VX_LEVEL_ROWS;
     const unsigned char *data = (const unsigned char *)run->data + group * bytes;
-    vx_levels rows = {.lines = data + VX_LEVEL_LINE,
-                      .numbers = data,
+    vx_levels rows = {.lines = data + vx_scalar_head(codec),
+                      .numbers = codec->bare ? NULL : data,
                       .lines_stride = bytes,
                       .numbers_stride = bytes,
                       .aux = run->aux + first,
@@ -349,7 +364,7 @@ static vx_levels band_of(scalar_scorer *s, const vx_block *run, size_t first) {
     rows.lines = s->expanded;
     rows.lines_stride = s->depth * VX_LEVEL_LINE;
     for (size_t g = 0; g * VX_LEVEL_ROWS < rows.count; g++)
-        s->group.kernels->level_expand(&codec->shape, data + g * bytes + VX_LEVEL_LINE,
+        s->group.kernels->level_expand(&codec->shape, data + g * bytes + vx_scalar_head(codec),
                                        s->expanded + g * rows.lines_stride);
     return rows;
 }

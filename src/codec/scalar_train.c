@@ -151,7 +151,7 @@ vindex_status vx_scalar_train(vx_codec *codec, const vx_sample *sample) {
     else
         learn_mean(&all, dim, trained.middle);
     vx_free(all.numbers);
-    trained.middle_norm = vx_scalar_norm(&trained, trained.middle);
+    vx_scalar_measure(&trained);
     measure(&trained, sample);
     vx_free(own->middle);
     vx_free(own->steps);

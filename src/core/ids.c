@@ -5,8 +5,10 @@
 
 enum { ENCODED = 512 /* numbers brought into file order at a time */ };
 
+__extension__ typedef unsigned __int128 wide;
+
 void vx_ids_init(vx_ids *ids) {
-    *ids = (vx_ids){.rising = true, .largest = -1};
+    *ids = (vx_ids){.rising = true, .largest = -1, .slot_bytes = sizeof(uint32_t)};
 }
 
 void vx_ids_free(vx_ids *ids) {
@@ -22,49 +24,72 @@ static size_t words_for(size_t rows) {
 
 /* ---- the hash table: linear probing; a slot holds a row plus one, 0 is empty ---- */
 
-/* Where an id's slot would best be. The table's address takes part, so that a file cannot be made
- * whose ids all meet in one place. */
+static size_t slot_get(const vx_ids *ids, size_t slot) {
+    if (ids->slot_bytes == sizeof(uint32_t)) return ((const uint32_t *)ids->slots)[slot];
+    return ((const uint64_t *)ids->slots)[slot];
+}
+
+static void slot_put(const vx_ids *ids, size_t slot, size_t number) {
+    if (ids->slot_bytes == sizeof(uint32_t))
+        ((uint32_t *)ids->slots)[slot] = (uint32_t)number;
+    else
+        ((uint64_t *)ids->slots)[slot] = number;
+}
+
+static size_t slot_after(const vx_ids *ids, size_t slot) {
+    return slot + 1 < ids->slot_count ? slot + 1 : 0;
+}
+
+/* How many slots after `from` a slot comes. */
+static size_t slots_from(const vx_ids *ids, size_t from, size_t slot) {
+    return slot >= from ? slot - from : slot + ids->slot_count - from;
+}
+
+/* Where an id's slot would best be: its hash as a share of all slots. The table's address takes
+ * part, so that a file cannot be made whose ids all meet in one place. */
 static size_t home_of(const vx_ids *ids, int64_t id) {
     uint64_t x = ((uint64_t)id ^ (uintptr_t)ids->slots) * 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
-    return (x ^ (x >> 32)) & (ids->slot_count - 1);
+    return (size_t)((wide)(x ^ (x >> 32)) * ids->slot_count >> 64);
 }
 
 /* The slot that holds an id, or the empty one where it belongs. */
 static size_t slot_of(const vx_ids *ids, int64_t id) {
-    size_t slot = home_of(ids, id);
-    while (ids->slots[slot] && ids->ids[ids->slots[slot] - 1] != id)
-        slot = (slot + 1) & (ids->slot_count - 1);
+    size_t slot = home_of(ids, id), number;
+    while ((number = slot_get(ids, slot)) && ids->ids[number - 1] != id)
+        slot = slot_after(ids, slot);
     return slot;
 }
 
 /* False when the row's id is there already. */
 static bool insert(vx_ids *ids, size_t row) {
     size_t slot = slot_of(ids, ids->ids[row]);
-    if (ids->slots[slot]) return false;
-    ids->slots[slot] = row + 1;
+    if (slot_get(ids, slot)) return false;
+    slot_put(ids, slot, row + 1);
     return true;
 }
 
 /* Takes a row's slot out and closes the gap: what follows moves up unless that is before its home.
  */
 static void erase(vx_ids *ids, size_t row) {
-    size_t mask = ids->slot_count - 1, gap = slot_of(ids, ids->ids[row]);
-    for (size_t i = (gap + 1) & mask; ids->slots[i]; i = (i + 1) & mask) {
-        size_t home = home_of(ids, ids->ids[ids->slots[i] - 1]);
-        if (((i - home) & mask) < ((i - gap) & mask)) continue;
-        ids->slots[gap] = ids->slots[i];
+    size_t gap = slot_of(ids, ids->ids[row]), number;
+    for (size_t i = slot_after(ids, gap); (number = slot_get(ids, i)); i = slot_after(ids, i)) {
+        size_t home = home_of(ids, ids->ids[number - 1]);
+        if (slots_from(ids, home, i) < slots_from(ids, gap, i)) continue;
+        slot_put(ids, gap, number);
         gap = i;
     }
-    ids->slots[gap] = 0;
+    slot_put(ids, gap, 0);
 }
 
-/* A power of two that entries fill to two thirds at most; 0 when there is none. */
+/* Slots that so many entries fill to three quarters at most. */
 static size_t slots_for(size_t entries) {
-    size_t wanted, slots = 16;
-    if (!vx_add(entries, entries / 2 + 1, &wanted)) return 0;
-    while (slots && slots < wanted) slots *= 2;
-    return slots;
+    return entries + entries / 3 + 2; /* of rows with ids of 8 bytes: no overflow */
+}
+
+/* Bytes of slots that so many rows can be numbered with. */
+static size_t slot_bytes_for(size_t rows) {
+    return rows > UINT32_MAX ? sizeof(uint64_t) : sizeof(uint32_t);
 }
 
 /* Enters the living rows first ... end-1; on a double, takes them out again and names its row. */
@@ -79,14 +104,15 @@ static bool enter(vx_ids *ids, size_t first, size_t end, size_t *twice) {
     return true;
 }
 
-/* Makes an empty table for that many entries. */
-static vindex_status make_table(vx_ids *ids, size_t entries) {
-    size_t slot_count = slots_for(entries);
-    size_t *slots = slot_count ? vx_alloc_zero(slot_count, sizeof *slots) : NULL;
-    if (!slots) return vx_fail_memory(entries, 2 * sizeof *slots, "a hash table of ids");
+/* Makes an empty table of so many slots for the numbers of so many rows. */
+static vindex_status make_table(vx_ids *ids, size_t slot_count, size_t rows) {
+    size_t bytes = VX_MAX(ids->slot_bytes, slot_bytes_for(rows));
+    void *slots = vx_alloc_zero(slot_count, bytes);
+    if (!slots) return vx_fail_memory(slot_count, bytes, "a hash table of ids");
     vx_free(ids->slots);
     ids->slots = slots;
     ids->slot_count = slot_count;
+    ids->slot_bytes = bytes;
     return VINDEX_OK;
 }
 
@@ -155,17 +181,17 @@ static vindex_status reserve_dead(vx_ids *ids, size_t total) {
     return VINDEX_OK;
 }
 
-/* Enters the rows from count on into the hash table; makes or enlarges it first where that is due.
- */
+/* Enters the rows from count on into the hash table; makes or enlarges it first where that is due,
+ * by an eighth at least. */
 static vindex_status index_rows(vx_ids *ids, size_t total) {
-    size_t twice, entries = total - ids->removed, first = ids->count;
-    if (slots_for(entries) == 0 || slots_for(entries) > ids->slot_count) {
-        VX_TRY(make_table(ids, entries));
+    size_t twice, needed = slots_for(total - ids->removed), first = ids->count;
+    if (needed > ids->slot_count || slot_bytes_for(total) > ids->slot_bytes) {
+        VX_TRY(make_table(ids, VX_MAX(needed, ids->slot_count + ids->slot_count / 8), total));
         enter(ids, 0, first, &twice); /* cannot fail: living rows differ */
     }
     if (enter(ids, first, total, &twice)) return VINDEX_OK;
     int64_t id = ids->ids[twice];
-    bool present = ids->slots[slot_of(ids, id)] != 0; /* the call's own rows are out again */
+    bool present = slot_get(ids, slot_of(ids, id)) != 0; /* the call's own rows are out again */
     return vx_fail(VINDEX_ERR_EXISTS, "ids: %lld at position %zu is %s; give each id once",
                    (long long)id, twice - first, present ? "in the index already" : "given twice");
 }
@@ -238,7 +264,7 @@ static bool bisect(const vx_ids *ids, int64_t id, size_t *row) {
 bool vx_ids_find(const vx_ids *ids, int64_t id, size_t *row) {
     size_t found;
     if (ids->slots) {
-        found = ids->slots[slot_of(ids, id)];
+        found = slot_get(ids, slot_of(ids, id));
         if (!found--) return false;
     } else if (ids->ids) {
         if (!bisect(ids, id, &found)) return false;
@@ -266,20 +292,25 @@ vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *
 
 /* ---- compacting ---- */
 
+/* The id of a kept row; keep NULL: all are. */
+static int64_t kept_id(const vx_ids *ids, const size_t *keep, size_t i) {
+    return vx_ids_of(ids, keep ? keep[i] : i);
+}
+
 /* Allocates what the kept rows need; ids and slots stay NULL where they need none. */
 static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fresh) {
     shape after = {true, true, ids->largest};
     for (size_t i = 0; i < fresh->count; i++)
-        follow(&after, i, vx_ids_of(ids, keep[i]), i ? vx_ids_of(ids, keep[i - 1]) : -1);
+        follow(&after, i, kept_id(ids, keep, i), i ? kept_id(ids, keep, i - 1) : -1);
     fresh->rising = after.rising;
     fresh->largest = ids->largest;
     if (after.implicit) return VINDEX_OK;
     fresh->ids = vx_alloc(fresh->count, sizeof *fresh->ids);
     if (!fresh->ids) return vx_fail_memory(fresh->count, sizeof *fresh->ids, "ids");
     fresh->capacity = fresh->count;
-    for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = vx_ids_of(ids, keep[i]);
+    for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = kept_id(ids, keep, i);
     if (after.rising) return VINDEX_OK;
-    VX_TRY(make_table(fresh, fresh->count));
+    VX_TRY(make_table(fresh, slots_for(fresh->count), fresh->count));
     size_t twice;
     enter(fresh, 0, fresh->count, &twice); /* cannot fail: living rows differ */
     return VINDEX_OK;
@@ -288,8 +319,11 @@ static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fres
 vindex_status vx_ids_compact(vx_ids *ids, size_t *keep) {
     vx_ids fresh;
     vx_ids_init(&fresh);
-    for (size_t row = 0; row < ids->count; row++)
-        if (vx_ids_alive(ids, row)) keep[fresh.count++] = row;
+    for (size_t row = 0; row < ids->count; row++) {
+        if (!vx_ids_alive(ids, row)) continue;
+        if (keep) keep[fresh.count] = row;
+        fresh.count++;
+    }
     vindex_status status = rebuild(ids, keep, &fresh);
     if (status != VINDEX_OK) {
         vx_ids_free(&fresh);
@@ -300,9 +334,14 @@ vindex_status vx_ids_compact(vx_ids *ids, size_t *keep) {
     return VINDEX_OK;
 }
 
+bool vx_ids_spare(const vx_ids *ids) {
+    return ids->capacity > ids->count || ids->dead_words > words_for(ids->count) ||
+           (ids->slots && ids->slot_count > slots_for(ids->count - ids->removed));
+}
+
 size_t vx_ids_memory(const vx_ids *ids) {
     return ids->capacity * sizeof *ids->ids + ids->dead_words * sizeof *ids->dead +
-           ids->slot_count * sizeof *ids->slots;
+           ids->slot_count * ids->slot_bytes;
 }
 
 /* ---- saving and loading ---- */
@@ -381,7 +420,7 @@ static vindex_status load_ids(vx_ids *ids, const vx_container *container, bool v
     ids->rising = found.rising;
     if (found.rising) return VINDEX_OK;
     size_t twice;
-    VX_TRY(make_table(ids, ids->count - ids->removed));
+    VX_TRY(make_table(ids, slots_for(ids->count - ids->removed), ids->count));
     return enter(ids, 0, ids->count, &twice) ? VINDEX_OK : lie(container, "two rows have one id");
 }
 

@@ -1,6 +1,6 @@
 /* From the caller's ids to rows and back. Most sets have ids 0, 1, 2, ... (nothing is stored) or
- * rising ones (8 bytes each, found by bisection); only ids out of order pay for a hash table. Rows
- * are append-only; removal leaves a tombstone until the rows are compacted. */
+ * rising ones (8 bytes each, found by bisection); only ids out of order pay for a hash table, some
+ * 6 bytes more. Rows are append-only; removal leaves a tombstone until the rows are compacted. */
 #ifndef VX_CORE_IDS_H
 #define VX_CORE_IDS_H
 
@@ -14,10 +14,11 @@ typedef struct vx_ids {
     size_t capacity; /* of ids */
     uint64_t *dead;  /* tombstones, one bit per row; NULL while nothing was removed */
     size_t dead_words;
-    bool rising;       /* each id is larger than the one before */
-    int64_t largest;   /* the largest id ever given, -1 at first: the next one is one more */
-    size_t *slots;     /* open addressing: row + 1, 0 is empty; NULL while ids rise */
-    size_t slot_count; /* a power of two, or 0 */
+    bool rising;     /* each id is larger than the one before */
+    int64_t largest; /* the largest id ever given, -1 at first: the next one is one more */
+    void *slots;     /* open addressing: row + 1, 0 is empty; NULL while ids rise */
+    size_t slot_count;
+    size_t slot_bytes; /* 4, or 8 once there are more rows than these count */
 } vx_ids;
 
 void vx_ids_init(vx_ids *ids);
@@ -45,9 +46,13 @@ bool vx_ids_find(const vx_ids *ids, int64_t id, size_t *row);
  * failed allocation. */
 vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *removed);
 
-/* Drops removed rows: fills keep (count - removed entries) with the rows that stay, in order, and
- * renumbers. Nothing changes on failure. */
+/* Drops removed rows: fills keep (count - removed entries; NULL is fine where nothing is removed)
+ * with the rows that stay, in order, and renumbers. What is left takes no more memory than it
+ * would have after loading. Nothing changes on failure. */
 vindex_status vx_ids_compact(vx_ids *ids, size_t *keep);
+
+/* Whether there is room for more rows than there are. */
+bool vx_ids_spare(const vx_ids *ids);
 
 /* Bytes held. */
 size_t vx_ids_memory(const vx_ids *ids);

@@ -86,12 +86,9 @@ vindex_status vindex_build_memory_estimate(const char *text, int64_t dim, int64_
                        "memory estimate: threads is %d; give 0 for all cores or more",
                        (int)threads);
     if (!vx_kernels_get()) return VINDEX_ERR_UNSUPPORTED;
-    if (!kind->build_estimate)
-        return vx_fail(VINDEX_ERR_UNSUPPORTED,
-                       "memory estimate: what building '%s' takes is not known; estimate the "
-                       "index itself",
-                       text);
-    return kind->build_estimate(&spec, (size_t)dim, (size_t)n, vx_threads(threads), bytes);
+    vx_building b = {.dim = (size_t)dim, .n = (size_t)n, .threads = vx_threads(threads)};
+    VX_TRY(kind->build_estimate(&spec, &b));
+    return vx_whole_bytes(VX_MAX(b.train, b.add), b.n, bytes);
 }
 
 void vindex_free(vindex_index *index) {

@@ -105,6 +105,15 @@ typedef struct vx_spec {
     size_t count;
 } vx_spec;
 
+/* What building an index of n vectors takes. */
+typedef struct vx_building {
+    size_t dim, n;
+    int threads;
+    bool read; /* the vectors that it learns from are read; else they lie in memory */
+    double train,
+        add; /* answers: the most bytes at once while it learns, and while all are added */
+} vx_building;
+
 /* How a kind of index comes to be: registry.c lists all. */
 typedef struct vx_index_kind {
     const char *word, *help;
@@ -112,9 +121,8 @@ typedef struct vx_index_kind {
     vindex_status (*create)(const vx_spec *spec, size_t dim, vindex_metric metric,
                             vindex_index **index);
     vindex_status (*estimate)(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
-    /* The most that building takes at once. NULL: nobody knows. */
-    vindex_status (*build_estimate)(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                    size_t *bytes);
+    /* The most that building takes at once, the index counted. */
+    vindex_status (*build_estimate)(const vx_spec *spec, vx_building *building);
     /* Takes over the container on success. */
     vindex_status (*load)(const vx_spec *spec, const vx_index_header *header, vx_container *file,
                           bool map, bool verify, vindex_index **index);

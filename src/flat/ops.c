@@ -91,10 +91,12 @@ static const float *floats(const vindex_index *index, size_t row) {
 }
 
 /* Vectors go to where they stay. */
-static vindex_status build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                    size_t *bytes) {
-    (void)threads;
-    return vx_flat_estimate(spec, dim, n, bytes);
+static vindex_status build_estimate(const vx_spec *spec, vx_building *building) {
+    size_t bytes;
+    VX_TRY(vx_flat_estimate(spec, building->dim, building->n, &bytes));
+    building->train = 0;
+    building->add = (double)bytes;
+    return VINDEX_OK;
 }
 
 const vx_index_kind vx_flat_kind = {

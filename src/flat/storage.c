@@ -191,9 +191,8 @@ vindex_status vx_flat_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     return VINDEX_OK;
 }
 
-vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count) {
-    if (count <= flat->block_slots) return VINDEX_OK;
-    size_t slots = VX_MAX(count, flat->block_slots + flat->block_slots / 2);
+/* Moves the list of blocks to one of so many places. */
+static vindex_status move_list(vx_flat *flat, size_t slots) {
     vx_block *blocks = vx_alloc(slots, sizeof *blocks);
     size_t *capacities = vx_alloc(slots, sizeof *capacities);
     if (!blocks || !capacities) {
@@ -213,6 +212,11 @@ vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count) {
     return VINDEX_OK;
 }
 
+vindex_status vx_flat_reserve_blocks(vx_flat *flat, size_t count) {
+    if (count <= flat->block_slots) return VINDEX_OK;
+    return move_list(flat, VX_MAX(count, flat->block_slots + flat->block_slots / 2));
+}
+
 /* Room for a block's codes, rows and aux in this order, in whole huge pages where that costs next
  * to nothing: codes are read fastest, and lie in the first. */
 static char *block_memory(size_t bytes) {
@@ -226,9 +230,13 @@ void vx_flat_clear_behind(const vx_flat *flat, const vx_block *block, size_t cou
         memset(block->planes + count * vx_plane_stride(flat->space.dim), 0, VX_CODE_LINE);
 }
 
+static size_t whole_groups(size_t rows) {
+    return (rows + VX_CODE_ROWS - 1) / VX_CODE_ROWS * VX_CODE_ROWS;
+}
+
 vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     size_t stride = vx_flat_stride(flat), data_bytes, bytes;
-    capacity = (capacity + VX_CODE_ROWS - 1) / VX_CODE_ROWS * VX_CODE_ROWS;
+    capacity = whole_groups(capacity);
     size_t codes_size = vx_flat_codes_bytes(flat, capacity);
     size_t extra = codes_size + vx_flat_planes_bytes(flat, capacity);
     char *memory = NULL;
@@ -259,9 +267,14 @@ vindex_status vx_flat_own_block(vx_flat *flat, size_t b, size_t capacity) {
     return VINDEX_OK;
 }
 
+/* The blocks that so many rows take. */
+static size_t blocks_for(const vx_flat *flat, size_t rows) {
+    return (rows + flat->block_rows - 1) / flat->block_rows;
+}
+
 /* Makes room for rows up to `total`. A failure may leave unused room behind, nothing else. */
 static vindex_status reserve(vx_flat *flat, size_t total) {
-    size_t blocks = (total + flat->block_rows - 1) / flat->block_rows;
+    size_t blocks = blocks_for(flat, total);
     VX_TRY(vx_flat_reserve_blocks(flat, blocks));
     size_t first = flat->block_count ? flat->block_count - 1 : 0;
     for (size_t b = first; b < blocks; b++) {
@@ -375,20 +388,29 @@ static void move_row(vx_flat *flat, size_t from, size_t to) {
     if (flat->space.coder) vx_codes_move(&flat->space, source, i, target, j);
 }
 
-/* Moves the last block to memory of its size; where there is none it stays in what it has. */
-static void shrink_last(vx_flat *flat) {
-    if (!flat->block_count) return;
-    size_t b = flat->block_count - 1;
-    size_t capacity = capacity_for(flat->blocks[b].count, flat->block_rows);
-    if (capacity < flat->capacities[b]) vx_flat_own_block(flat, b, capacity);
+/* Lets go of blocks without rows, of room behind the last row and of places in the list; where
+ * there is no memory to move things to, they stay. */
+static vindex_status trim(vx_flat *flat) {
+    size_t blocks = blocks_for(flat, flat->ids.count);
+    for (size_t b = blocks; b < flat->block_count; b++) free_block(flat, b);
+    flat->block_count = blocks;
+    size_t rows = blocks ? flat->blocks[blocks - 1].count : 0;
+    if (blocks && flat->capacities[blocks - 1] > whole_groups(rows))
+        VX_TRY(vx_flat_own_block(flat, blocks - 1, rows));
+    if (blocks == flat->block_slots) return VINDEX_OK;
+    if (blocks) return move_list(flat, blocks);
+    vx_free(flat->blocks);
+    vx_free(flat->capacities);
+    flat->blocks = NULL;
+    flat->capacities = NULL;
+    flat->block_slots = 0;
+    return VINDEX_OK;
 }
 
-vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call) {
-    vx_flat *flat = (vx_flat *)index;
-    size_t kept = flat->ids.count - flat->ids.removed;
-    size_t blocks = (kept + flat->block_rows - 1) / flat->block_rows;
-    if (!flat->ids.removed) return VINDEX_OK;
-    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
+/* Moves the rows that stay together. What follows is freed, and what is still too large stays where
+ * there is no memory to move it to. */
+static vindex_status drop_removed(vx_flat *flat) {
+    size_t kept = flat->ids.count - flat->ids.removed, blocks = blocks_for(flat, kept);
     for (size_t b = 0; b < blocks; b++)
         if (!flat->capacities[b]) VX_TRY(vx_flat_own_block(flat, b, flat->block_rows));
     size_t *keep = vx_alloc(kept, sizeof *keep);
@@ -396,11 +418,17 @@ vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call) {
     vindex_status status = vx_ids_compact(&flat->ids, keep);
     if (status == VINDEX_OK) {
         for (size_t row = 0; row < kept; row++) move_row(flat, keep[row], row);
-        for (size_t b = blocks; b < flat->block_count; b++) free_block(flat, b);
-        flat->block_count = blocks;
         count_rows(flat, kept);
-        shrink_last(flat);
+        trim(flat);
     }
     vx_free(keep);
     return status;
+}
+
+vindex_status vx_flat_compact(vindex_index *index, const vindex_call *call) {
+    vx_flat *flat = (vx_flat *)index;
+    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
+    if (flat->ids.removed) return drop_removed(flat);
+    VX_TRY(trim(flat));
+    return vx_ids_spare(&flat->ids) ? vx_ids_compact(&flat->ids, NULL) : VINDEX_OK;
 }

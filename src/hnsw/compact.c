@@ -198,15 +198,20 @@ static void exchange(vx_hnsw *hnsw, vx_hnsw *fresh) {
     memcpy(fresh->layers, old.layers, sizeof fresh->layers);
 }
 
-vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call) {
-    vx_hnsw *hnsw = (vx_hnsw *)index;
+static vindex_status drop_removed(vx_hnsw *hnsw, const vindex_call *call) {
     compaction c = {.old = hnsw};
-    if (!hnsw->ids.removed) return VINDEX_OK;
-    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
     VX_TRY(vx_hnsw_ready(hnsw));
     vindex_status status = make_fresh(&c, call);
     if (status == VINDEX_OK) status = vx_ids_compact(&hnsw->ids, c.keep);
     if (status == VINDEX_OK) exchange(hnsw, c.fresh);
     close_compaction(&c);
     return status;
+}
+
+vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call) {
+    vx_hnsw *hnsw = (vx_hnsw *)index;
+    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
+    if (hnsw->ids.removed) return drop_removed(hnsw, call);
+    VX_TRY(vx_hnsw_trim(hnsw));
+    return vx_ids_spare(&hnsw->ids) ? vx_ids_compact(&hnsw->ids, NULL) : VINDEX_OK;
 }

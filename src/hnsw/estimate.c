@@ -18,12 +18,12 @@ static double index_bytes(const vx_hnsw *hnsw, size_t n) {
 }
 
 /* Drawn vectors, and what the codec makes of them. */
-static double training_bytes(const vx_hnsw *hnsw, size_t n) {
+static double training_bytes(const vx_hnsw *hnsw, const vx_building *b) {
     const vx_codec *codec = hnsw->codec;
-    size_t drawn = VX_MIN(n, (size_t)VX_HNSW_SAMPLE);
+    size_t drawn = VX_MIN(b->n, (size_t)VX_HNSW_SAMPLE);
     if (!codec->ops->train) return 0;
     double bytes = index_bytes(hnsw, 0) + vx_codec_learning_bytes(codec, drawn);
-    if (drawn < n) bytes += (double)drawn * (double)hnsw->base.dim * sizeof(float);
+    if (drawn < b->n || b->read) bytes += (double)drawn * (double)hnsw->base.dim * sizeof(float);
     return bytes;
 }
 
@@ -59,13 +59,12 @@ vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t
     return vx_whole_bytes(all, n, bytes);
 }
 
-vindex_status vx_hnsw_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                     size_t *bytes) {
+vindex_status vx_hnsw_build_estimate(const vx_spec *spec, vx_building *b) {
     vx_hnsw *hnsw;
-    VX_TRY(vx_hnsw_make(spec, dim, VINDEX_L2, &hnsw));
-    double adding = index_bytes(hnsw, n) + (double)n + walkers_bytes(hnsw, n, threads) +
-                    batch_bytes(hnsw, n, threads);
-    double most = fmax(training_bytes(hnsw, n), adding);
+    VX_TRY(vx_hnsw_make(spec, b->dim, VINDEX_L2, &hnsw));
+    b->train = training_bytes(hnsw, b);
+    b->add = index_bytes(hnsw, b->n) + (double)b->n + walkers_bytes(hnsw, b->n, b->threads) +
+             batch_bytes(hnsw, b->n, b->threads);
     vx_hnsw_free(&hnsw->base);
-    return vx_whole_bytes(most, n, bytes);
+    return VINDEX_OK;
 }

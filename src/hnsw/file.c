@@ -1,8 +1,8 @@
-/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors", "aux" (a float
- * each, or two)
- * and, where the codec has such, "fine"; "links" (of the bottom layer, u32); for the layers above,
- * one after the other, "upnodes" (rows, u32) and "uplinks" (slots, u32), and "upsizes" (slots of
- * each, u64); what the codec learnt; and those of the ids. */
+/* Saving and loading. Sections: "index"; "hnsw" (see put_facts); "vectors" ("codes" where the codec
+ * has learnt what they stand for), "aux" (a float each, or two) and, where the codec has such,
+ * "fine"; "links" (of the bottom layer, u32); for the layers above, one after the other, "upnodes"
+ * (rows, u32) and "uplinks" (slots, u32), and "upsizes" (slots of each, u64); what the codec
+ * learnt; and those of the ids. */
 #include <math.h>
 
 #include "hnsw.h"
@@ -74,12 +74,19 @@ static vindex_status save_upper(const vx_hnsw *hnsw, vx_container_writer *writer
     return vx_container_end(writer);
 }
 
+/* Vectors as they are, or codes, row by row. (Before that codes lay in groups, under the first
+ * tag.)
+ */
+static const char *data_tag(const vx_hnsw *hnsw) {
+    return hnsw->codec->ops->train ? "codes" : "vectors";
+}
+
 /* The one long section, told piece by piece. */
 static vindex_status save_vectors(const vx_hnsw *hnsw, vx_container_writer *writer,
                                   const vindex_call *call) {
     enum { PIECE = 64 << 20 };
     size_t bytes = hnsw->codec->ops->bytes(hnsw->codec, hnsw->rows.count);
-    VX_TRY(vx_container_begin(writer, "vectors"));
+    VX_TRY(vx_container_begin(writer, data_tag(hnsw)));
     for (size_t done = 0; done < bytes; done += PIECE) {
         VX_TRY(vx_progress(call->progress, call->progress_context, "save",
                            (double)done / (double)bytes));
@@ -171,8 +178,13 @@ static vindex_status map_rows(vx_hnsw *hnsw, const vx_container *file) {
     vx_section links, aux, vectors, fine = {0};
     size_t rows = hnsw->ids.count;
     VX_TRY(find(file, "links", rows, hnsw->layers[0].width * sizeof(uint32_t), &links));
+    if (!vx_container_has(file, data_tag(hnsw)) && vx_container_has(file, "vectors"))
+        return vx_fail(VINDEX_ERR_FORMAT,
+                       "%s: it is of an earlier vindex, which laid codes out otherwise; build the "
+                       "index anew",
+                       vx_container_path(file));
     VX_TRY(find(file, "aux", rows, hnsw->codec->aux_each * sizeof(float), &aux));
-    VX_TRY(find(file, "vectors", hnsw->codec->ops->bytes(hnsw->codec, rows), 1, &vectors));
+    VX_TRY(find(file, data_tag(hnsw), hnsw->codec->ops->bytes(hnsw->codec, rows), 1, &vectors));
     if (hnsw->codec->ops->fine_bytes)
         VX_TRY(find(file, "fine", hnsw->codec->ops->fine_bytes(hnsw->codec, rows), 1, &fine));
     hnsw->rows = (vx_block){.data = vectors.bytes,

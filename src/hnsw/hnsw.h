@@ -230,6 +230,8 @@ vindex_status vx_hnsw_train(vindex_index *index, const vindex_rows *rows, const 
 /* Memory of its own for that many rows, and slots of a layer. */
 vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly);
 vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, bool exactly);
+/* Gives back room for more rows and slots than there are; a failure may leave some of it. */
+vindex_status vx_hnsw_trim(vx_hnsw *hnsw);
 /* Copies what lies in a map; before a change, what was never checked is mended too. */
 vindex_status vx_hnsw_own(vx_hnsw *hnsw);
 vindex_status vx_hnsw_ready(vx_hnsw *hnsw);
@@ -243,8 +245,7 @@ vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, c
 
 /* estimate.c */
 vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
-vindex_status vx_hnsw_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                     size_t *bytes);
+vindex_status vx_hnsw_build_estimate(const vx_spec *spec, vx_building *building);
 
 /* compact.c */
 vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call);

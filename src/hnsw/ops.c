@@ -156,6 +156,13 @@ static vindex_status merge(vindex_index *index, const vindex_index *other,
     return status;
 }
 
+/* Rows lie in the order in which they were added. */
+static const float *floats(const vindex_index *index, size_t row) {
+    const vx_hnsw *hnsw = (const vx_hnsw *)index;
+    bool plain = !hnsw->codec->ops->train && hnsw->codec->space.dtype == VINDEX_F32;
+    return plain ? (const float *)hnsw->rows.data + row * index->dim : NULL;
+}
+
 static bool begins(const char *word) {
     size_t length = strlen(vx_hnsw_kind.word);
     return !strncmp(word, vx_hnsw_kind.word, length) && word[length] >= '0' && word[length] <= '9';
@@ -188,5 +195,6 @@ const vx_index_ops vx_hnsw_ops = {
     .section_count = vx_hnsw_section_count,
     .save = vx_hnsw_save,
     .knobs = knobs,
+    .floats = floats,
     .merge = merge,
 };

@@ -143,11 +143,14 @@ static size_t grown(size_t capacity, size_t need, bool exactly) {
     return exactly ? need : VX_MAX(need, capacity + capacity / 4);
 }
 
-vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
+static size_t whole_groups(size_t rows) {
+    return (rows + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
+}
+
+/* Moves the rows to memory for that many, whole groups. */
+static vindex_status move_rows(vx_hnsw *hnsw, size_t capacity) {
     const vx_codec *codec = hnsw->codec;
-    size_t capacity = grown(hnsw->capacity, rows, exactly), count = hnsw->rows.count;
-    if (rows <= hnsw->capacity) return VINDEX_OK;
-    capacity = (capacity + VX_CODEC_ROWS - 1) / VX_CODEC_ROWS * VX_CODEC_ROWS;
+    size_t count = hnsw->rows.count;
     bool some = capacity <= VX_HNSW_NODES_MOST + (size_t)VX_CODEC_ROWS;
     bool fine = codec->ops->fine_bytes != NULL;
     size_t aux_bytes = codec->aux_each * sizeof(float);
@@ -171,8 +174,13 @@ vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
     return VINDEX_OK;
 }
 
-/* Copies the slots that a layer has to arrays with room for more. */
-static void move_layer(vx_layer *layer, const vx_layer *to) {
+vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
+    if (rows <= hnsw->capacity) return VINDEX_OK;
+    return move_rows(hnsw, whole_groups(grown(hnsw->capacity, rows, exactly)));
+}
+
+/* Copies the slots that a layer has to other arrays. */
+static void copy_layer(vx_layer *layer, const vx_layer *to) {
     size_t count = layer->count;
     if (count) {
         memcpy(to->links, layer->links, count * layer->width * sizeof *to->links);
@@ -196,10 +204,9 @@ static void count_children(vx_layer *layer) {
     }
 }
 
-vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, bool exactly) {
+/* Moves a layer to memory for that many slots. */
+static vindex_status move_layer(vx_hnsw *hnsw, size_t level, size_t capacity) {
     vx_layer *layer = &hnsw->layers[level];
-    size_t capacity = grown(layer->capacity, slots, exactly);
-    if (slots <= layer->capacity) return VINDEX_OK;
     vx_layer to = {.width = layer->width, .capacity = capacity};
     to.links = vx_alloc(capacity, layer->width * sizeof *to.links);
     to.children = vx_alloc_zero(capacity, 1);
@@ -210,8 +217,31 @@ vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, b
         return vx_fail_memory(capacity, vx_layer_slot_bytes(layer, level > 0), "links");
     }
     bool mapped = layer->count && !layer->capacity;
-    move_layer(layer, &to);
+    copy_layer(layer, &to);
     if (mapped && hnsw->trusted) count_children(layer);
+    return VINDEX_OK;
+}
+
+vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, bool exactly) {
+    size_t capacity = hnsw->layers[level].capacity;
+    return slots <= capacity ? VINDEX_OK : move_layer(hnsw, level, grown(capacity, slots, exactly));
+}
+
+vindex_status vx_hnsw_trim(vx_hnsw *hnsw) {
+    if (!hnsw->rows.count) {
+        free_rows(hnsw);
+        hnsw->rows = (vx_block){0};
+        hnsw->capacity = 0;
+    } else if (hnsw->capacity > whole_groups(hnsw->rows.count)) {
+        VX_TRY(move_rows(hnsw, whole_groups(hnsw->rows.count)));
+    }
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) {
+        vx_layer *layer = &hnsw->layers[l];
+        if (!layer->count)
+            vx_layer_free(layer);
+        else if (layer->capacity > layer->count)
+            VX_TRY(move_layer(hnsw, l, layer->count));
+    }
     return VINDEX_OK;
 }
 

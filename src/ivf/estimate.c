@@ -16,7 +16,6 @@ static vindex_status empty_bytes(const vx_ivf *ivf, double *bytes) {
     VX_TRY(vindex_memory_estimate(spec, (int64_t)dim, (int64_t)lists, &coarse));
     *bytes = (double)coarse + (double)ivf->codec->own_bytes +
              (double)(sizeof *ivf + sizeof(vx_codec) + lists * sizeof(vx_list));
-    if (ivf->codec->residual && ivf->links) *bytes += (double)(lists * dim * sizeof(float));
     return VINDEX_OK;
 }
 
@@ -36,6 +35,7 @@ typedef struct building {
     const vx_ivf *ivf;
     size_t n;
     int threads;
+    bool read;
     double empty;
 } building;
 
@@ -72,7 +72,8 @@ static double codes_bytes(const building *b, size_t drawn) {
         bytes += (double)used * sizeof(uint32_t);
         learning = fmax(learning, search_bytes(b, used));
     }
-    if (drawn == b->n && used < drawn) bytes += floats(b, used); /* the caller's are not moved */
+    bool callers = drawn == b->n && !b->read; /* these are not moved */
+    if (callers && used < drawn) bytes += floats(b, used);
     return bytes + learning;
 }
 
@@ -81,7 +82,7 @@ static double training_bytes(const building *b) {
     size_t each = VX_MAX(ivf->training.points_each,
                          (ivf->codec->useful + ivf->list_count - 1) / ivf->list_count);
     size_t drawn = VX_MIN(b->n, each * ivf->list_count);
-    double sample = drawn < b->n ? floats(b, drawn) : 0;
+    double sample = drawn < b->n || b->read ? floats(b, drawn) : 0;
     return sample + fmax(lists_bytes(b, drawn), codes_bytes(b, drawn));
 }
 
@@ -92,13 +93,13 @@ static double adding_bytes(const building *b) {
     return numbers + fmax(rows, search_bytes(b, b->n));
 }
 
-vindex_status vx_ivf_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                    size_t *bytes) {
+vindex_status vx_ivf_build_estimate(const vx_spec *spec, vx_building *asked) {
     vx_ivf *ivf;
-    VX_TRY(vx_ivf_make(spec, dim, VINDEX_L2, &ivf));
-    building b = {.ivf = ivf, .n = n, .threads = threads};
+    VX_TRY(vx_ivf_make(spec, asked->dim, VINDEX_L2, &ivf));
+    building b = {.ivf = ivf, .n = asked->n, .threads = asked->threads, .read = asked->read};
     vindex_status status = empty_bytes(ivf, &b.empty);
-    double most = fmax(training_bytes(&b), adding_bytes(&b));
+    asked->train = training_bytes(&b);
+    asked->add = adding_bytes(&b);
     vx_ivf_free(&ivf->base);
-    return status == VINDEX_OK ? vx_whole_bytes(most, n, bytes) : status;
+    return status;
 }

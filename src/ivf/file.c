@@ -246,7 +246,12 @@ static vindex_status check_sizes(const vx_ivf *ivf, const vx_container *file,
     if (rows != ivf->ids.count)
         return damaged(file, "its lists do not hold as many rows as it has");
     if (ivf->codec->ops->bytes(ivf->codec, rows) != found->vectors.length)
-        return damaged(file, "the section of its codes or vectors is not as long as its lists say");
+        return vx_fail(
+            VINDEX_ERR_FORMAT,
+            "%s: the section of its codes or vectors is not as long as its lists say; the "
+            "file is damaged, or of an earlier vindex that laid codes out otherwise: build "
+            "the index anew",
+            vx_container_path(file));
     if (vx_codec_fine_bytes(ivf->codec, rows) != found->fine.length)
         return damaged(file, "section 'fine' is not as long as its lists say");
     return VINDEX_OK;
@@ -313,15 +318,17 @@ static void map_lists(vx_ivf *ivf, const sections *found) {
     vx_ivf_centre(ivf, ivf->lists);
 }
 
-/* A graph of as many nodes as there are lists, each under the number of its list. */
+/* A graph of as many nodes as there are lists, in their order and under their numbers. */
 static vindex_status check_graph(const vx_ivf *ivf, const vindex_index *graph,
                                  const vx_container *file, float *centroids) {
     size_t dim = ivf->base.dim, where;
+    float *centroid = centroids;
     if (graph->ops->count(graph) != ivf->list_count)
         return damaged(file, "its graph has not a node for each list");
-    for (int64_t l = 0; l < (int64_t)ivf->list_count; l++)
-        if (vindex_reconstruct(graph, &l, 1, centroids + (size_t)l * dim) != VINDEX_OK)
-            return damaged(file, "a list is not in its graph");
+    for (int64_t l = 0; l < (int64_t)ivf->list_count; l++, centroid += dim)
+        if (vindex_reconstruct(graph, &l, 1, centroid) != VINDEX_OK ||
+            memcmp(centroid, graph->ops->floats(graph, (size_t)l), dim * sizeof *centroid) != 0)
+            return damaged(file, "a list is not in its graph, or in another one's place");
     if (!vx_all_finite(centroids, ivf->list_count * dim, &where))
         return damaged(file, "a centroid is not a finite vector");
     return VINDEX_OK;

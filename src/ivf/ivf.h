@@ -48,11 +48,10 @@ typedef struct vx_segment {
 typedef struct vx_ivf {
     vindex_index base;
     vx_codec *codec;
-    vindex_index *coarse; /* a centroid per list, with its number as id; NULL until trained */
+    vindex_index *coarse; /* of a centroid per list, in their order and under their numbers, with
+                             floats that lists point at; NULL until trained */
     size_t links;         /* per node of the graph that the coarse index is; 0: it is flat */
     vx_list *lists;       /* NULL until trained */
-    float *centroids;     /* lists x dim where rows are coded relative to them and the coarse index
-                             has no floats to point to; else NULL */
     size_t list_count;
     bool alone; /* codes without lists: there is one, and its centroid is 0 */
     vx_segment segments[VX_IVF_SLOTS]; /* each in its first slot */
@@ -94,7 +93,7 @@ void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists);
  * number. */
 void vx_ivf_append(const vx_codec *codec, const vx_list *from, size_t at, uint32_t number,
                    vx_list *to);
-/* Memory of its own for every list, of no more than it takes. */
+/* Memory of its own for every list, no more than it takes; however the rows came, the same. */
 vindex_status vx_ivf_own(vx_ivf *ivf);
 size_t vx_ivf_memory(const vindex_index *index);
 
@@ -106,8 +105,7 @@ vindex_status vx_ivf_reserve(vx_ivf *ivf, const size_t *ends);
 /* Of a stored vector, with its aux and its number. */
 double vx_ivf_bytes_each(const vx_codec *codec);
 vindex_status vx_ivf_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);
-vindex_status vx_ivf_build_estimate(const vx_spec *spec, size_t dim, size_t n, int threads,
-                                    size_t *bytes);
+vindex_status vx_ivf_build_estimate(const vx_spec *spec, vx_building *building);
 
 /* merge.c */
 vindex_status vx_ivf_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);

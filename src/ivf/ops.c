@@ -130,7 +130,6 @@ void vx_ivf_free(vindex_index *index) {
     vx_ivf *ivf = (vx_ivf *)index;
     for (size_t s = 0; s < VX_IVF_SLOTS; s++) vx_free(ivf->segments[s].memory);
     vx_free(ivf->lists);
-    vx_free(ivf->centroids);
     vx_ids_free(&ivf->ids);
     vindex_free(ivf->coarse);
     vx_codec_free(ivf->codec);

@@ -67,6 +67,10 @@ static stretch stretch_at(const vx_ivf *ivf, size_t slot, size_t slots) {
     return (stretch){slot, slots, slot_start(ivf, slot), slot_start(ivf, slot + slots)};
 }
 
+static stretch all_lists(const vx_ivf *ivf) {
+    return stretch_at(ivf, 0, VX_MIN(ivf->list_count, (size_t)VX_IVF_SLOTS));
+}
+
 /* The stretch of the segment that begins there. */
 static stretch segment_at(const vx_ivf *ivf, size_t slot) {
     return stretch_at(ivf, slot, ivf->segments[slot].slots);
@@ -76,7 +80,6 @@ size_t vx_ivf_memory(const vindex_index *index) {
     const vx_ivf *ivf = (const vx_ivf *)index;
     size_t bytes = sizeof *ivf + sizeof *ivf->codec + vx_ids_memory(&ivf->ids);
     bytes += ivf->codec->own_bytes;
-    if (ivf->centroids) bytes += ivf->list_count * ivf->base.dim * sizeof(float);
     if (ivf->lists) bytes += ivf->list_count * sizeof *ivf->lists + vindex_memory(ivf->coarse);
     for (size_t s = 0; s < VX_IVF_SLOTS; s++) bytes += ivf->segments[s].bytes;
     return bytes;
@@ -92,8 +95,7 @@ void vx_ivf_append(const vx_codec *codec, const vx_list *from, size_t at, uint32
 
 void vx_ivf_centre(const vx_ivf *ivf, vx_list *lists) {
     for (size_t l = 0; ivf->codec->residual && l < ivf->list_count; l++)
-        lists[l].run.centre = ivf->centroids ? ivf->centroids + l * ivf->base.dim
-                                             : ivf->coarse->ops->floats(ivf->coarse, l);
+        lists[l].run.centre = ivf->coarse->ops->floats(ivf->coarse, l);
 }
 
 /* Memory for lists that are to have so much room (of all lists), with no row in them. */
@@ -113,19 +115,26 @@ static vindex_status make_segment(const vx_ivf *ivf, stretch at, const size_t *r
     return VINDEX_OK;
 }
 
-/* Lets the first slots of a segment be one of their own. */
-static void replace_segment(vx_ivf *ivf, stretch at, vx_segment made, const vx_list *laid) {
-    vx_segment before = ivf->segments[at.slot];
+/* Puts a segment where another one, or several begin; what the last of them has more of slots is
+ * still in it. */
+static void replace_segments(vx_ivf *ivf, stretch at, vx_segment made, const vx_list *laid) {
+    size_t end = at.slot + at.slots;
     memcpy(ivf->lists + at.first, laid, (at.end - at.first) * sizeof *laid);
+    for (size_t slot = at.slot; slot < end;) {
+        vx_segment before = ivf->segments[slot];
+        ivf->segments[slot] = (vx_segment){0};
+        slot += before.slots;
+        if (slot > end) {
+            before.slots = slot - end;
+            ivf->segments[end] = before;
+        } else {
+            vx_free(before.memory);
+        }
+    }
     ivf->segments[at.slot] = made;
-    before.slots -= at.slots;
-    if (before.slots)
-        ivf->segments[at.slot + at.slots] = before;
-    else
-        vx_free(before.memory);
 }
 
-/* Moves lists to new memory; laid has room for them. */
+/* Moves lists to a new segment; laid has room for them. */
 static vindex_status move_lists(vx_ivf *ivf, stretch at, const size_t *rooms, vx_list *laid) {
     vx_segment made;
     VX_TRY(make_segment(ivf, at, rooms, &made, laid));
@@ -134,19 +143,27 @@ static vindex_status move_lists(vx_ivf *ivf, stretch at, const size_t *rooms, vx
         for (size_t i = from->first; i < from->run.count; i++)
             vx_ivf_append(ivf->codec, from, i, from->rows[i], &laid[l - at.first]);
     }
-    replace_segment(ivf, at, made, laid);
+    replace_segments(ivf, at, made, laid);
     return VINDEX_OK;
 }
 
-/* Moves the lists of a segment, in several where one would be large. */
-static vindex_status move_segment(vx_ivf *ivf, stretch at, const size_t *rooms, vx_list *laid) {
+/* How many segments lists get with so much room: several where one would be large. */
+static size_t pieces_for(const vx_ivf *ivf, stretch at, const size_t *rooms) {
     size_t bytes = lay_out(ivf->codec, rooms + at.first, at.end - at.first, NULL, NULL);
-    size_t pieces = VX_MIN(VX_MAX(bytes / SEGMENT_BYTES, (size_t)1), at.slots), slots = at.slots;
-    for (size_t i = 0, slot = at.slot; i < pieces; i++) {
-        size_t end = at.slot + (i + 1) * slots / pieces;
-        VX_TRY(move_lists(ivf, stretch_at(ivf, slot, end - slot), rooms, laid));
-        slot = end;
-    }
+    return VX_MIN(VX_MAX(bytes / SEGMENT_BYTES, (size_t)1), at.slots);
+}
+
+/* The i-th of them. */
+static stretch piece_at(const vx_ivf *ivf, stretch at, size_t pieces, size_t i) {
+    size_t slot = at.slot + i * at.slots / pieces;
+    return stretch_at(ivf, slot, at.slot + (i + 1) * at.slots / pieces - slot);
+}
+
+/* Moves the lists of a stretch that begins with a segment. */
+static vindex_status move_stretch(vx_ivf *ivf, stretch at, const size_t *rooms, vx_list *laid) {
+    size_t pieces = pieces_for(ivf, at, rooms);
+    for (size_t i = 0; i < pieces; i++)
+        VX_TRY(move_lists(ivf, piece_at(ivf, at, pieces, i), rooms, laid));
     return VINDEX_OK;
 }
 
@@ -168,7 +185,7 @@ static bool wants_room(const vx_ivf *ivf, stretch at, const size_t *ends, size_t
     return wants;
 }
 
-/* Moves the segments that want room, or all of them. */
+/* Moves the segments that want room; all: whatever they want, as if they were one. */
 static vindex_status move_segments(vx_ivf *ivf, const size_t *ends, bool all) {
     size_t *rooms = vx_alloc(ivf->list_count, sizeof *rooms);
     vx_list *laid = vx_alloc(ivf->list_count, sizeof *laid);
@@ -176,9 +193,9 @@ static vindex_status move_segments(vx_ivf *ivf, const size_t *ends, bool all) {
     if (!rooms || !laid)
         status = vx_fail_memory(ivf->list_count, sizeof *rooms + sizeof *laid, "the lists");
     for (size_t slot = 0; status == VINDEX_OK && slot_start(ivf, slot) < ivf->list_count;) {
-        stretch at = segment_at(ivf, slot);
+        stretch at = all ? all_lists(ivf) : segment_at(ivf, slot);
         slot += at.slots;
-        if (wants_room(ivf, at, ends, rooms) || all) status = move_segment(ivf, at, rooms, laid);
+        if (wants_room(ivf, at, ends, rooms) || all) status = move_stretch(ivf, at, rooms, laid);
     }
     vx_free(rooms);
     vx_free(laid);
@@ -398,10 +415,11 @@ static vindex_status plan_compaction(vx_ivf *ivf, compaction *plan) {
         for (size_t i = list->first; i < list->run.count; i++)
             plan->sizes[l] += stays(ivf, plan, list->rows[i]);
     }
-    for (size_t slot = 0; slot_start(ivf, slot) < ivf->list_count;) {
-        stretch at = segment_at(ivf, slot);
-        VX_TRY(make_segment(ivf, at, plan->sizes, &plan->segments[slot], plan->laid + at.first));
-        slot += at.slots;
+    size_t pieces = pieces_for(ivf, all_lists(ivf), plan->sizes);
+    for (size_t i = 0; i < pieces; i++) {
+        stretch at = piece_at(ivf, all_lists(ivf), pieces, i);
+        vx_segment *made = &plan->segments[at.slot];
+        VX_TRY(make_segment(ivf, at, plan->sizes, made, plan->laid + at.first));
     }
     return VINDEX_OK;
 }
@@ -416,11 +434,8 @@ static void keep_rows(const vx_ivf *ivf, const compaction *plan) {
     }
 }
 
-vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call) {
-    vx_ivf *ivf = (vx_ivf *)index;
+static vindex_status drop_removed(vx_ivf *ivf) {
     compaction plan = {0};
-    if (!ivf->ids.removed) return VINDEX_OK;
-    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
     vindex_status status = plan_compaction(ivf, &plan);
     if (status == VINDEX_OK) {
         keep_rows(ivf, &plan);
@@ -430,11 +445,37 @@ vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call) {
         if (status != VINDEX_OK)
             vx_free(plan.segments[slot].memory);
         else if (plan.segments[slot].slots)
-            replace_segment(ivf, segment_at(ivf, slot), plan.segments[slot],
-                            plan.laid + segment_at(ivf, slot).first);
+            replace_segments(ivf, stretch_at(ivf, slot, plan.segments[slot].slots),
+                             plan.segments[slot], plan.laid + slot_start(ivf, slot));
     vx_free(plan.sizes);
     vx_free(plan.keep);
     vx_free(plan.numbers);
     vx_free(plan.laid);
     return status;
+}
+
+/* Whether the lists' memory is more than they would take if they were moved. */
+static vindex_status have_spare(const vx_ivf *ivf, bool *spare) {
+    size_t *sizes = vx_alloc(ivf->list_count, sizeof *sizes), held = 0, needed = 0;
+    if (!sizes) return vx_fail_memory(ivf->list_count, sizeof *sizes, "compact");
+    wants_room(ivf, all_lists(ivf), NULL, sizes);
+    size_t pieces = pieces_for(ivf, all_lists(ivf), sizes);
+    for (size_t i = 0; i < pieces; i++) {
+        stretch at = piece_at(ivf, all_lists(ivf), pieces, i);
+        needed += lay_out(ivf->codec, sizes + at.first, at.end - at.first, NULL, NULL);
+    }
+    for (size_t slot = 0; slot < VX_IVF_SLOTS; slot++) held += ivf->segments[slot].bytes;
+    vx_free(sizes);
+    *spare = held > needed;
+    return VINDEX_OK;
+}
+
+vindex_status vx_ivf_compact(vindex_index *index, const vindex_call *call) {
+    vx_ivf *ivf = (vx_ivf *)index;
+    bool spare = false;
+    VX_TRY(vx_progress(call->progress, call->progress_context, "compact", 0));
+    if (ivf->ids.removed) return drop_removed(ivf);
+    if (ivf->lists) VX_TRY(have_spare(ivf, &spare));
+    if (spare) VX_TRY(vx_ivf_own(ivf));
+    return vx_ids_spare(&ivf->ids) ? vx_ids_compact(&ivf->ids, NULL) : VINDEX_OK;
 }

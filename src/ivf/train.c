@@ -9,13 +9,11 @@
 typedef struct opened {
     vindex_index *coarse;
     vx_list *lists;
-    float *centroids; /* NULL where rows are coded as they are, or the coarse index has floats */
 } opened;
 
 static void free_opened(opened *new) {
     vindex_free(new->coarse);
     vx_free(new->lists);
-    vx_free(new->centroids);
 }
 
 void vx_ivf_coarse_spec(const vx_ivf *ivf, char spec[VX_IVF_COARSE_SPEC]) {
@@ -35,22 +33,12 @@ static vindex_status make_coarse(const vx_ivf *ivf, const float *centroids, cons
     return vindex_add(*coarse, centroids, (int64_t)ivf->list_count, &quiet);
 }
 
-/* Whether a coarse index is all that centroids need be kept in. */
-static bool has_floats(const vindex_index *coarse) {
-    return coarse->ops->floats && coarse->ops->floats(coarse, 0);
-}
-
 static vindex_status open_lists(const vx_ivf *ivf, const float *centroids, const vindex_call *call,
                                 opened *new) {
-    size_t lists = ivf->list_count, dim = ivf->base.dim;
+    size_t lists = ivf->list_count;
     if (!new->coarse) VX_TRY(make_coarse(ivf, centroids, call, &new->coarse));
     new->lists = vx_alloc_zero(lists, sizeof *new->lists);
-    if (!new->lists) return vx_fail_memory(lists, sizeof *new->lists, "the lists");
-    if (!ivf->codec->residual || has_floats(new->coarse)) return VINDEX_OK;
-    new->centroids = vx_alloc(lists, dim * sizeof(float));
-    if (!new->centroids) return vx_fail_memory(lists, dim * sizeof(float), "the lists");
-    memcpy(new->centroids, centroids, lists * dim * sizeof(float));
-    return VINDEX_OK;
+    return new->lists ? VINDEX_OK : vx_fail_memory(lists, sizeof *new->lists, "the lists");
 }
 
 /* Of the lists' centroids. */
@@ -69,10 +57,8 @@ static float longest(const vx_ivf *ivf) {
 
 static void commit(vx_ivf *ivf, opened *new) {
     vx_free(ivf->lists);
-    vx_free(ivf->centroids);
     vindex_free(ivf->coarse);
     ivf->lists = new->lists;
-    ivf->centroids = new->centroids;
     ivf->coarse = new->coarse;
     vx_ivf_centre(ivf, ivf->lists);
     vx_codec_centres(ivf->codec, longest(ivf));

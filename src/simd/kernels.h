@@ -200,12 +200,12 @@ typedef struct vx_listed {
 } vx_listed;
 
 /* Levels: 1 to 8 bits per dimension, of rows side by side, 16 in a group (or each alone), a dword
- * per row and line. A group begins with a line of numbers, scale above reach, both bf16. A level of
- * 8 bits is a byte of lines of 4 dimensions. One of fewer has its lowest bits in nibbles (lines of
- * 8 dimensions, where bits & 4), the next in pairs (lines of 16, bits & 2), the highest in a single
- * bit (lines of 32, bits & 1); all nibbles go before all pairs, and these before single bits. Line
- * l of nibbles has dimensions 8 l + b in the low half of byte b and 8 l + 4 + b in the high one,
- * and so on. */
+ * per row and line. A group may begin with a line of numbers, scale above reach, both bf16. A level
+ * of 8 bits is a byte of lines of 4 dimensions. One of fewer has its lowest bits in nibbles (lines
+ * of 8 dimensions, where bits & 4), the next in pairs (lines of 16, bits & 2), the highest in a
+ * single bit (lines of 32, bits & 1); all nibbles go before all pairs, and these before single
+ * bits. Line l of nibbles has dimensions 8 l + b in the low half of byte b and 8 l + 4 + b in the
+ * high one, and so on. */
 typedef struct vx_level_shape {
     size_t dim;
     int bits;
@@ -231,7 +231,7 @@ typedef enum vx_level_form { VX_LEVELS_PLAIN, VX_LEVELS_ADDED, VX_LEVELS_SCALED 
 
 /* Rows with a byte per level. */
 typedef struct vx_levels {
-    const unsigned char *lines, *numbers; /* of the first group */
+    const unsigned char *lines, *numbers; /* of the first group; numbers NULL: scale 1, reach 0 */
     size_t lines_stride, numbers_stride;  /* bytes from group to group */
     const float *aux;                     /* per row */
     size_t depth, count;                  /* lines of a group, rows */

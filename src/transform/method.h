@@ -72,6 +72,9 @@ typedef struct vx_fit {
 typedef struct vx_method {
     vindex_method shown;
     vindex_status (*fit)(const vx_fit *job, vx_step *step);
+    /* About the most bytes that it takes at once while it learns from that many rows, which lie in
+     * memory and are not counted; labels and validation are not asked for. NULL: nobody knows. */
+    double (*bytes)(const vx_fit *job);
 } vx_method;
 
 /* Reads rows and refuses NaN and infinity. */

@@ -319,10 +319,27 @@ static vindex_status fit(const vx_fit *job, vx_step *step) {
     return status;
 }
 
+/* Rows, these turned and coded, what turns them; then what finds the first axes, or learning
+ * codewords. */
+static double fit_bytes(const vx_fit *job) {
+    const settings *s = job->settings;
+    size_t in = (size_t)job->rows.dim, out = job->dim ? job->dim : in;
+    vx_pq_shape shape = {out, (size_t)s->parts, (size_t)s->bits};
+    size_t n = VX_MIN((size_t)job->rows.count, vx_pq_useful(&shape));
+    vx_pca_options options = vx_pca_defaults(out);
+    double square = (double)(in * out), rows = (double)n;
+    double kept = sizeof(float) * (rows * (double)(in + 2 * out) + 3 * square) +
+                  sizeof(double) * (3 * square + (double)(out * out)) +
+                  (double)vx_pq_memory(&shape);
+    double axes = vx_pca_bytes(n, in, &options), words = rows * (sizeof(double) + 1);
+    return kept + VX_MAX(axes, words * job->threads);
+}
+
 const vx_method vx_method_opq = {
     .shown = {.word = "opq",
               .help = "rotation after which product codes of `parts` parts lose least",
               .chooses_dim = true,
               .fields = &table},
     .fit = fit,
+    .bytes = fit_bytes,
 };

@@ -34,8 +34,7 @@ size_t vx_rank_of(const double *values, size_t n, double tolerance) {
     return rank;
 }
 
-static vx_pca_solver choose(const vindex_rows *rows, const vx_pca_options *options) {
-    size_t n = (size_t)rows->count, dim = (size_t)rows->dim;
+static vx_pca_solver choose(size_t n, size_t dim, const vx_pca_options *options) {
     if (options->solver != VX_PCA_AUTO) return options->solver;
     if (n < dim && n <= GRAM_MOST) return VX_PCA_GRAM;
     if (dim <= COVARIANCE_MOST) return VX_PCA_COVARIANCE;
@@ -44,7 +43,7 @@ static vx_pca_solver choose(const vindex_rows *rows, const vx_pca_options *optio
 
 static vindex_status solve(const vx_fit *job, const vindex_rows *rows,
                            const vx_pca_options *options, vx_pca *pca) {
-    switch (choose(rows, options)) {
+    switch (choose((size_t)rows->count, (size_t)rows->dim, options)) {
     case VX_PCA_GRAM:
         return vx_pca_by_gram(job, rows, options, pca);
     case VX_PCA_RANDOMIZED:
@@ -52,6 +51,21 @@ static vindex_status solve(const vx_fit *job, const vindex_rows *rows,
     default:
         return vx_pca_by_covariance(job, rows, options, pca);
     }
+}
+
+/* A block of rows in double precision and the matrix that becomes the vectors; then what LAPACK
+ * works in, or those that are kept. Iterating, a block, its products with all directions, and these
+ * in single and double precision. */
+double vx_pca_bytes(size_t n, size_t dim, const vx_pca_options *options) {
+    vx_pca_solver solver = choose(n, dim, options);
+    double block = (double)VX_MIN(vx_rows_block(dim), n), d = (double)dim, rows = (double)n;
+    double k = (double)options->k, l = k + (double)options->oversample;
+    if (solver == VX_PCA_GRAM)
+        return sizeof(double) * (rows * d + rows * rows + VX_MAX(2 * rows * rows, k * d));
+    if (solver == VX_PCA_COVARIANCE)
+        return sizeof(double) * (block * d + d * d + VX_MAX(2 * d * d + 10 * d, k * d));
+    return sizeof(float) * (block * d + 2 * l * d + block * l) +
+           sizeof(double) * (2 * l * d + block * l + 3 * l * l);
 }
 
 /* Of the two signs of a vector the one that makes its largest number positive; no value below 0. */
@@ -222,6 +236,11 @@ static vindex_status fit_pca(const vx_fit *job, vx_step *step) {
     return fit(job, job->settings, step);
 }
 
+static double fit_bytes(const vx_fit *job) {
+    vx_pca_options options = options_of(job->settings, job->dim);
+    return vx_pca_bytes((size_t)job->rows.count, (size_t)job->rows.dim, &options);
+}
+
 static vindex_status fit_whiten(const vx_fit *job, vx_step *step) {
     settings s = *(const settings *)job->settings;
     s.whiten = 0.5;
@@ -235,6 +254,7 @@ const vx_method vx_method_pca = {
               .chooses_dim = true,
               .fields = &pca_table},
     .fit = fit_pca,
+    .bytes = fit_bytes,
 };
 
 const vx_method vx_method_pca_whiten = {
@@ -243,4 +263,5 @@ const vx_method vx_method_pca_whiten = {
               .chooses_dim = true,
               .fields = &whiten_table},
     .fit = fit_whiten,
+    .bytes = fit_bytes,
 };

@@ -41,6 +41,8 @@ typedef struct vx_pca {
 vindex_status vx_pca_compute(const vx_fit *job, const vindex_rows *rows,
                              const vx_pca_options *options, vx_pca *pca);
 void vx_pca_free(vx_pca *pca);
+/* About the most bytes that this takes of n rows in memory. */
+double vx_pca_bytes(size_t n, size_t dim, const vx_pca_options *options);
 
 /* pca_solve.c: fill values, vectors (k of them, or with k 0 as many as the rank) and rank of a pca
  * whose dim, mean and total are there. */

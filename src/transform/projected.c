@@ -86,31 +86,33 @@ static vindex_status settle(projected *p, vindex_transform *chain) {
     return VINDEX_OK;
 }
 
+void vx_projection_params(const vx_projection *projection, vindex_metric metric,
+                          vx_projection_fit *fit) {
+    /* Inner products and cosines are kept about the origin, not about the mean. */
+    static const vindex_setting about_origin = {"pca.centre", "none"};
+    vindex_fit_params_init(&fit->params);
+    fit->params.settings = fit->settings;
+    if (projection->ranked && metric != VINDEX_L2)
+        fit->settings[fit->params.setting_count++] = about_origin;
+    if (!projection->parts) return;
+    snprintf(fit->parts, sizeof fit->parts, "%zu", projection->parts);
+    snprintf(fit->bits, sizeof fit->bits, "%zu", projection->bits);
+    fit->settings[fit->params.setting_count++] = (vindex_setting){"opq.parts", fit->parts};
+    fit->settings[fit->params.setting_count++] = (vindex_setting){"opq.bits", fit->bits};
+}
+
 /* Learns the chain from rows; for one that learns nothing any row will do. */
 static vindex_status learn(const projected *p, const vindex_rows *rows, const vindex_call *call,
                            vindex_transform **chain) {
-    /* Inner products and cosines are kept about the origin, not about the mean. */
-    static const vindex_setting about_origin = {"pca.centre", "none"};
     vindex_fit_data data;
-    vindex_fit_params params;
+    vx_projection_fit fit;
     vindex_fit_data_init(&data);
-    vindex_fit_params_init(&params);
+    vx_projection_params(&p->projection, p->base.metric, &fit);
     data.rows = *rows;
-    params.threads = call->threads;
-    params.progress = call->progress;
-    params.progress_context = call->progress_context;
-    char parts[24], bits[24];
-    vindex_setting settings[3];
-    params.settings = settings;
-    if (p->projection.ranked && p->base.metric != VINDEX_L2)
-        settings[params.setting_count++] = about_origin;
-    if (p->projection.parts) {
-        snprintf(parts, sizeof parts, "%zu", p->projection.parts);
-        snprintf(bits, sizeof bits, "%zu", p->projection.bits);
-        settings[params.setting_count++] = (vindex_setting){"opq.parts", parts};
-        settings[params.setting_count++] = (vindex_setting){"opq.bits", bits};
-    }
-    return vindex_fit(p->projection.methods, &data, &params, chain);
+    fit.params.threads = call->threads;
+    fit.params.progress = call->progress;
+    fit.params.progress_context = call->progress_context;
+    return vindex_fit(p->projection.methods, &data, &fit.params, chain);
 }
 
 static vindex_status learn_nothing(projected *p) {
@@ -180,25 +182,6 @@ vindex_status vindex_index_with_transform(const vindex_transform *transform, con
     vindex_transform_free(chain);
     release(&p->base);
     return status;
-}
-
-static vindex_status estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes) {
-    vx_projection projection;
-    const vx_index_kind *kind;
-    vx_spec inner;
-    VX_TRY(vx_projection_parse(spec, dim, &projection));
-    if (projection.dim < 0)
-        return vx_fail(VINDEX_ERR_UNSUPPORTED,
-                       "memory estimate: what %s gives is known after training; estimate with the "
-                       "dimension you expect",
-                       spec->words[0]);
-    VX_TRY(vx_spec_parse(projection.inner, &inner, &kind));
-    VX_TRY(kind->estimate(&inner, (size_t)projection.dim, n, bytes));
-    size_t weights; /* as they are, and packed */
-    if (!vx_mul(dim * 2 * sizeof(float), (size_t)projection.dim, &weights) ||
-        !vx_add(*bytes, weights, bytes))
-        return vx_fail_memory(n, dim, "memory estimate");
-    return VINDEX_OK;
 }
 
 /* ---- projecting ---- */
@@ -518,7 +501,8 @@ const vx_index_kind vx_projected_kind = {
             "Standardise Centre Normalise Hadamard)",
     .begins = vx_is_projection_word,
     .create = create,
-    .estimate = estimate,
+    .estimate = vx_projected_estimate,
+    .build_estimate = vx_projected_build_estimate,
     .load = load,
 };
 

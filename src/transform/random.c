@@ -54,16 +54,24 @@ static vindex_status fit_hadamard(const vx_fit *job, vx_step *step) {
     return VINDEX_OK;
 }
 
+/* Nothing is kept of the rows. */
+static double no_bytes(const vx_fit *job) {
+    (void)job;
+    return 0;
+}
+
 const vx_method vx_method_grp = {
     .shown = {.word = "grp",
               .help = "Gaussian random projection",
               .chooses_dim = true,
               .fields = &table},
     .fit = fit_grp,
+    .bytes = no_bytes,
 };
 
 const vx_method vx_method_hadamard = {
     .shown = {.word = "hadamard",
               .help = "random rotation by signs and Hadamard transforms; keeps all distances"},
     .fit = fit_hadamard,
+    .bytes = no_bytes,
 };

@@ -47,17 +47,25 @@ static vindex_status fit_normalise(const vx_fit *job, vx_step *step) {
     return VINDEX_OK;
 }
 
+/* Moments, of which little is kept. */
+static double fit_bytes(const vx_fit *job) {
+    return 4 * sizeof(double) * (double)job->rows.dim;
+}
+
 const vx_method vx_method_standardise = {
     .shown = {.word = "standardise", .help = "mean 0 and variance 1 in every dimension"},
     .fit = fit_standardise,
+    .bytes = fit_bytes,
 };
 
 const vx_method vx_method_centre = {
     .shown = {.word = "centre", .help = "mean 0 in every dimension"},
     .fit = fit_centre,
+    .bytes = fit_bytes,
 };
 
 const vx_method vx_method_normalise = {
     .shown = {.word = "normalise", .help = "length 1; nothing is learned"},
     .fit = fit_normalise,
+    .bytes = fit_bytes,
 };

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <vindex/vindex.h>
 
@@ -116,6 +117,30 @@ START_TEST(memory_is_what_is_counted) {
 }
 END_TEST
 
+/* The same behind projections: chains are learnt, and vectors projected on their way in. */
+START_TEST(projections_are_counted) {
+    static const char *const specs[] = {"PCA32,Flat",
+                                        "PCA48,IVF256,SQ8",
+                                        "OPQ16,IVF64,PQ16x4",
+                                        "Normalise,IVF256,SQ8",
+                                        "PCA16,IVF700,SQ8",
+                                        "OPQ16_32,IVF64,PQ16x8",
+                                        "Normalise,PCAW32,IVF64,SQ4",
+                                        "GRP40,IVF256,Flat,f16",
+                                        "PCA32,HNSW8,SQ8",
+                                        "Standardise,IVF256,SQ8,Refine"};
+    vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 1};
+    float *numbers = vectors_make(&rows);
+    for (size_t s = 0; s < sizeof specs / sizeof *specs; s++) {
+        int64_t count = strstr(specs[s], "HNSW") ? COUNT / 4 : COUNT;
+        sizes is = measure(specs[s], numbers, count, 1);
+        ck_assert_msg(share(is.building, is.peak) > 0.95 && share(is.building, is.peak) < 1.05,
+                      "%s: %zu of %zu", specs[s], is.building, is.peak);
+    }
+    free(numbers);
+}
+END_TEST
+
 /* A graph keeps what four walks need for the next ones, which is not counted. */
 START_TEST(graphs_hold_what_they_say) {
     enum { GRAPH = 12000, WALK = 1 << 16 };
@@ -138,8 +163,10 @@ END_TEST
 
 START_TEST(what_is_not_known_is_refused) {
     size_t bytes;
-    ck_fails(VINDEX_ERR_UNSUPPORTED, "PCA2,Flat",
-             vindex_build_memory_estimate("PCA2,Flat", 4, 9, 1, &bytes));
+    ck_fails(VINDEX_ERR_UNSUPPORTED, "what learning ica takes",
+             vindex_build_memory_estimate("ICA2,Flat", 4, 9, 1, &bytes));
+    ck_fails(VINDEX_ERR_UNSUPPORTED, "known after training",
+             vindex_build_memory_estimate("Rank,Flat", 4, 9, 1, &bytes));
     ck_fails(VINDEX_ERR_ARGUMENT, "threads is -1",
              vindex_build_memory_estimate("Flat", 4, 9, -1, &bytes));
     ck_fails(VINDEX_ERR_ARGUMENT, "NULL", vindex_build_memory_estimate("Flat", 4, 9, 1, NULL));
@@ -148,5 +175,5 @@ START_TEST(what_is_not_known_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("core/memory", memory_is_what_is_counted, graphs_hold_what_they_say,
-          what_is_not_known_is_refused)
+TEST_MAIN("core/memory", memory_is_what_is_counted, projections_are_counted,
+          graphs_hold_what_they_say, what_is_not_known_is_refused)

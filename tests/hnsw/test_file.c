@@ -217,5 +217,32 @@ START_TEST(lying_files_are_refused) {
 }
 END_TEST
 
+/* Codes were interleaved, and of as many bytes where rows filled their groups. */
+START_TEST(codes_of_an_earlier_layout_are_refused) {
+    static const char *const specs[] = {"HNSW4,PQ3x4", "HNSW4,SQ8", "HNSW4,SQ8,Refine"};
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = 160};
+    float *numbers = vectors_make(&rows);
+    scratch_make();
+    for (size_t i = 0; i < VX_COUNT(specs); i++) {
+        vindex_index *index;
+        ck_ok(vindex_create(specs[i], DIM, VINDEX_L2, &index));
+        ck_ok(vindex_train(index, numbers, 160, NULL));
+        ck_ok(vindex_add(index, numbers, 160, NULL));
+        ck_ok(vindex_save(index, scratch_path("index"), NULL));
+        vindex_free(index);
+        parts p = read_parts(scratch_path("index"));
+        for (int64_t s = 0; s < p.count; s++)
+            if (!strcmp(p.list[s].tag, "codes")) strcpy(p.list[s].tag, "vectors");
+        write_parts(&p, scratch_path("old"));
+        for (uint32_t flags = 0; flags <= (VINDEX_LOAD_MAP | VINDEX_LOAD_DEFER); flags++)
+            ck_fails(VINDEX_ERR_FORMAT, "build the index anew",
+                     vindex_load(scratch_path("old"), flags, &index));
+        for (int64_t s = 0; s < p.count; s++) free(p.bytes[s]);
+    }
+    scratch_remove();
+    free(numbers);
+}
+END_TEST
+
 TEST_MAIN("hnsw/file", files_keep_all, a_mapped_graph_grows, a_graph_goes_on_after_loading,
-          lying_files_are_refused)
+          lying_files_are_refused, codes_of_an_earlier_layout_are_refused)

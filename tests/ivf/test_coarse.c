@@ -208,6 +208,68 @@ START_TEST(lying_files_are_refused) {
 }
 END_TEST
 
+/* Lists point at the vectors of the graph, whether that was made, loaded or is mapped. */
+START_TEST(centroids_are_kept_once) {
+    enum { DIM = 40, LISTS = 60, COUNT = 700 };
+    vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 1};
+    float *numbers = vectors_make(&rows);
+    vindex_index *index;
+    scratch_make();
+    ck_ok(vindex_create("IVF60_HNSW8,SQ8", DIM, VINDEX_L2, &index));
+    ck_ok(vindex_train(index, numbers, COUNT, NULL));
+    for (int form = 0; form < 3; form++) {
+        const vx_ivf *ivf = (const vx_ivf *)index;
+        size_t rest = vindex_memory(index) - vindex_memory(ivf->coarse);
+        ck_assert_uint_lt(rest, LISTS * sizeof(vx_list) + sizeof(vx_ivf) + 2048);
+        for (int64_t l = 0; l < LISTS; l++) {
+            float centroid[DIM];
+            ck_ok(vindex_reconstruct(ivf->coarse, &l, 1, centroid));
+            ck_assert_mem_eq(centroid, ivf->lists[l].run.centre, sizeof centroid);
+        }
+        ck_ok(vindex_save(index, scratch_path("index"), NULL));
+        vindex_free(index);
+        ck_ok(vindex_load(scratch_path("index"), form ? VINDEX_LOAD_MAP : 0, &index));
+    }
+    vindex_free(index);
+    free(numbers);
+    scratch_remove();
+}
+END_TEST
+
+/* A file whose graph has its nodes under the numbers of other lists: their rows would be taken for
+ * rows around another centroid. */
+START_TEST(nodes_in_another_order_are_refused) {
+    enum { LISTS = 9 };
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = 7, .count = 190, .seed = 1};
+    unsigned char ids[8 * LISTS];
+    vindex_file_section list[32];
+    int64_t sections;
+    vx_container *file;
+    vx_container_writer *writer;
+    scratch_make();
+    vindex_index *index = make("IVF9_HNSW4,SQ8", &rows, 1);
+    ck_ok(vindex_save(index, scratch_path("index"), NULL));
+    vindex_free(index);
+    for (uint64_t l = 0; l < LISTS; l++) vx_put_u64(ids + 8 * l, l < 2 ? 1 - l : l);
+    ck_ok(vindex_file_sections(scratch_path("index"), list, 32, &sections));
+    ck_ok(vx_container_open(scratch_path("index"), VX_KIND_INDEX, &file));
+    ck_ok(vx_container_create(scratch_path("lie"), VX_KIND_INDEX, 0, (uint32_t)sections + 1,
+                              &writer));
+    for (int64_t i = 0; i < sections; i++) {
+        vx_section section;
+        ck_ok(vx_container_find(file, list[i].tag, true, &section));
+        ck_ok(vx_container_section(writer, list[i].tag, section.bytes, section.length));
+    }
+    ck_ok(vx_container_section(writer, "~ids", ids, sizeof ids));
+    ck_ok(vx_container_commit(writer));
+    vx_container_close(file);
+    for (uint32_t flags = 0; flags <= (VINDEX_LOAD_MAP | VINDEX_LOAD_DEFER); flags++)
+        ck_fails(VINDEX_ERR_FORMAT, "in another one's place",
+                 vindex_load(scratch_path("lie"), flags, &index));
+    scratch_remove();
+}
+END_TEST
+
 /* Shards that were trained alike: two copies of one file. */
 START_TEST(shards_are_merged) {
     scratch_make();
@@ -235,4 +297,5 @@ END_TEST
 
 TEST_MAIN("ivf/coarse", the_word_is_kept, all_lists_give_the_exact_answer,
           more_lists_find_more_and_nearly_the_same, threads_change_nothing, memory_is_as_estimated,
-          files_keep_the_graph, lying_files_are_refused, shards_are_merged)
+          files_keep_the_graph, lying_files_are_refused, nodes_in_another_order_are_refused,
+          centroids_are_kept_once, shards_are_merged)

@@ -172,5 +172,32 @@ START_TEST(lying_files_are_refused) {
 }
 END_TEST
 
+/* Rows of SQ8 had four bytes more before their levels. */
+START_TEST(codes_of_an_earlier_layout_are_refused) {
+    static const char *const specs[] = {"IVF9,SQ8", "SQ4"};
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = 16, .count = 160};
+    scratch_make();
+    for (size_t i = 0; i < VX_COUNT(specs); i++) {
+        flat_case c = ivf_case_make(specs[i], &rows, VINDEX_L2, NULL);
+        ck_ok(vindex_save(c.index, scratch_path("index"), NULL));
+        parts p = read_parts(scratch_path("index"));
+        for (int64_t s = 0; s < p.count; s++)
+            if (!strcmp(p.list[s].tag, "codes")) {
+                p.list[s].bytes += 4 * (int64_t)rows.count;
+                free(p.bytes[s]);
+                p.bytes[s] = calloc((size_t)p.list[s].bytes, 1);
+            }
+        write_parts(&p, scratch_path("old"));
+        vindex_index *index;
+        for (uint32_t flags = 0; flags <= (VINDEX_LOAD_MAP | VINDEX_LOAD_DEFER); flags++)
+            ck_fails(VINDEX_ERR_FORMAT, "build the index anew",
+                     vindex_load(scratch_path("old"), flags, &index));
+        for (int64_t s = 0; s < p.count; s++) free(p.bytes[s]);
+        flat_case_free(&c);
+    }
+    scratch_remove();
+}
+END_TEST
+
 TEST_MAIN("ivf/file", files_keep_all, mapped_lists_grow, an_untrained_index_is_kept_too,
-          lying_files_are_refused)
+          lying_files_are_refused, codes_of_an_earlier_layout_are_refused)
