@@ -179,7 +179,7 @@ size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows) {
 }
 
 size_t vx_pq_table_bytes(const vx_pq_shape *shape) {
-    return vx_pq_slots(shape) * vx_pq_codes(shape) * (sizeof(float) + (shape->bits == 4));
+    return vx_pq_slots(shape) * vx_pq_codes(shape) * (sizeof(float) + 1);
 }
 
 void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
