@@ -204,11 +204,14 @@ void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
 void vx_pq_get(const vx_pq_shape *shape, const unsigned char *groups, size_t at,
                unsigned char *codes) {
     const unsigned char *row = vx_pq_row(shape, groups, at);
-    size_t step = vx_pq_step(shape);
-    for (size_t i = 0; i < shape->parts; i++) {
-        if (shape->bits == 8) {
-            codes[i] = row[i / 4 * step + i % 4];
-        } else if (shape->bits == 4) {
+    size_t step = vx_pq_step(shape), parts = shape->parts;
+    if (shape->bits == 8) { /* whole lines: a search looks rows up so */
+        for (size_t i = 0; i < parts; i += 4, row += step)
+            memcpy(codes + i, row, VX_MIN(parts - i, (size_t)4));
+        return;
+    }
+    for (size_t i = 0; i < parts; i++) {
+        if (shape->bits == 4) {
             codes[i] = row[i / 8 * step + i % 4] >> (i % 8 / 4 * 4) & 15;
         } else {
             const unsigned char *three = row + i / 16 * 3 * step + i % 4;
