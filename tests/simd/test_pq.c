@@ -309,6 +309,14 @@ static float some_number(vx_rng *rng, int trial, size_t part) {
     return (float)pow(10, trial - 10) * (float)(vx_rng_normal(rng) + 5);
 }
 
+/* The least of numbers times a sign. */
+static double extreme(const float *values, size_t count, double sign) {
+    double least = INFINITY;
+    for (size_t i = 0; i < count; i++)
+        if (sign * (double)values[i] < least) least = sign * (double)values[i];
+    return least;
+}
+
 static void check_bytes(const vx_kernels *kernels, size_t bits, int trial) {
     enum { PARTS = 9, MOST = PARTS * 256 };
     vx_pq_shape shape = {PARTS, PARTS, bits};
@@ -323,13 +331,9 @@ static void check_bytes(const vx_kernels *kernels, size_t bits, int trial) {
     ck_assert_mem_eq(tables, scalar, PARTS * codes);
     ck_assert_double_eq(base, scalar_base);
     for (size_t p = 0; p < PARTS; p++) {
-        double low = INFINITY, high = -INFINITY;
-        for (size_t i = 0; i < codes; i++) {
-            low = fmin(low, (double)values[p * codes + i]);
-            high = fmax(high, (double)values[p * codes + i]);
-        }
+        double low = extreme(values + p * codes, codes, 1);
         lows += low;
-        widest = fmax(widest, high - low);
+        widest = fmax(widest, -extreme(values + p * codes, codes, -1) - low);
         for (size_t i = p * codes; i < (p + 1) * codes; i++)
             ck_each(fabs((double)values[i] - low - (double)step * tables[i]) <=
                         VX_PQ_STEP_ERROR * (double)step,
