@@ -179,7 +179,7 @@ size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows) {
 }
 
 size_t vx_pq_table_bytes(const vx_pq_shape *shape) {
-    return vx_pq_slots(shape) * vx_pq_codes(shape) * (sizeof(float) + (shape->bits == 4));
+    return vx_pq_slots(shape) * vx_pq_codes(shape) * (sizeof(float) + 1);
 }
 
 void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
@@ -201,31 +201,27 @@ void vx_pq_put(const vx_pq_shape *shape, unsigned char *groups, size_t at,
     }
 }
 
+/* The 6 bits of a code: of every sixteen, the last four lie in the top bits of the others. */
+static unsigned char get_six(const unsigned char *row, size_t step, size_t i) {
+    const unsigned char *three = row + i / 16 * 3 * step + i % 4;
+    unsigned char code = 0;
+    if (i % 16 < 12) return three[i % 16 / 4 * step] & 63;
+    for (size_t l = 0; l < 3; l++) code |= (unsigned char)(three[l * step] >> 6 << (2 * l));
+    return code;
+}
+
+/* Line by line: a search looks rows up so. */
 void vx_pq_get(const vx_pq_shape *shape, const unsigned char *groups, size_t at,
                unsigned char *codes) {
     const unsigned char *row = vx_pq_row(shape, groups, at);
-    size_t step = vx_pq_step(shape), i = 0;
-    for (; shape->bits == 8 && i + 4 <= shape->parts; i += 4)
-        memcpy(codes + i, row + i * step / 4, 4);
-    for (; shape->bits == 4 && i + 8 <= shape->parts; i += 8)
+    size_t step = vx_pq_step(shape), parts = shape->parts, i = 0;
+    if (shape->bits == 8)
+        for (; i < parts; i += 4, row += step) memcpy(codes + i, row, VX_MIN(parts - i, (size_t)4));
+    for (; shape->bits == 4 && i + 8 <= parts; i += 8, row += step)
         for (size_t b = 0; b < 4; b++) {
-            codes[i + b] = row[i / 8 * step + b] & 15;
-            codes[i + 4 + b] = row[i / 8 * step + b] >> 4;
+            codes[i + b] = row[b] & 15;
+            codes[i + 4 + b] = row[b] >> 4;
         }
-    for (; i < shape->parts; i++) { /* what is left of a line */
-        if (shape->bits == 8) {
-            codes[i] = row[i / 4 * step + i % 4];
-        } else if (shape->bits == 4) {
-            codes[i] = row[i / 8 * step + i % 4] >> (i % 8 / 4 * 4) & 15;
-        } else {
-            const unsigned char *three = row + i / 16 * 3 * step + i % 4;
-            if (i % 16 < 12) {
-                codes[i] = three[i % 16 / 4 * step] & 63;
-                continue;
-            }
-            codes[i] = 0;
-            for (size_t l = 0; l < 3; l++)
-                codes[i] |= (unsigned char)(three[l * step] >> 6 << (2 * l));
-        }
-    }
+    for (; i < parts; i++)
+        codes[i] = shape->bits == 4 ? row[i % 4] >> (i % 8 / 4 * 4) & 15 : get_six(row, step, i);
 }

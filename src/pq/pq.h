@@ -36,7 +36,7 @@ size_t vx_pq_bytes(const vx_pq_shape *shape, size_t rows);
 static inline size_t vx_pq_useful(const vx_pq_shape *shape) {
     return VX_MAX(vx_pq_codes(shape) * VX_PQ_POINTS_EACH, (size_t)VX_PQ_POINTS_LEAST);
 }
-/* Bytes of a query's table. */
+/* Bytes of a query's table, as numbers and as bytes. */
 size_t vx_pq_table_bytes(const vx_pq_shape *shape);
 
 /* Makes a part ready after its words changed. */

@@ -1,6 +1,6 @@
 /* Searching product codes. Each query has a table of what the codewords contribute to its keys;
- * rows are filtered by the sums of what their codes look up, and settled decoded. Codes of 4 bits
- * look up bytes first, and what these cannot rule out looks up the numbers.
+ * rows are filtered by the sums of what their codes look up, and settled decoded. Codes look up
+ * bytes first, and what these cannot rule out looks up the numbers.
  *
  * A key is that of the tile form (exact/group.h): f . x + aux under L2, f . x under inner products
  * and f . x times aux under cosine and Pearson, f being the form of the query. With x = centre +
@@ -26,7 +26,7 @@ typedef struct pq_scorer {
     vx_group group;
     size_t slots;         /* numbers of a query's table */
     float *tables;        /* per query */
-    unsigned char *bytes; /* per query, for 4 bits */
+    unsigned char *bytes; /* likewise, quantised */
     float *forms;         /* capacity x padded */
     query_table *each;
     float *bases;            /* of the queries at hand, for the run at hand */
@@ -76,10 +76,8 @@ static void make_table(pq_scorer *s, size_t query) {
     float *table = s->tables + query * s->slots;
     query_table *each = &s->each[query];
     s->group.kernels->pq_products(book, s->forms + query * s->group.padded, table);
-    *each = (query_table){.step = 1};
-    if (book->shape.bits != 4) return;
-    each->step = s->group.kernels->pq_quantise(table, book->shape.parts,
-                                               s->bytes + query * s->slots, &each->base);
+    each->step = s->group.kernels->pq_quantise(&book->shape, table, s->bytes + query * s->slots,
+                                               &each->base);
     each->loss = (double)book->shape.parts * (VX_PQ_STEP_ERROR * (double)each->step + 1e-30);
 }
 
@@ -199,27 +197,23 @@ static void push(const pq_scorer *s, size_t query, float key, uint64_t where, vx
 /* A piece of a run against all queries at hand, a few at a time. */
 static void scan_piece(const pq_scorer *s, const vx_pq_rows *rows, uint64_t where,
                        vx_pools *pools) {
-    bool bytes = rows->shape.bits == 4;
     for (size_t first = 0; first < s->count; first += VX_PQ_QUERIES) {
         size_t here = VX_MIN(s->count - first, (size_t)VX_PQ_QUERIES);
         vx_pq_query queries[VX_PQ_QUERIES];
         for (size_t i = 0; i < here; i++) {
             size_t q = s->queries[first + i];
             double base = (double)s->bases[first + i];
-            queries[i] = (vx_pq_query){.tables = s->tables + q * s->slots,
+            queries[i] = (vx_pq_query){.tables = s->bytes + q * s->slots,
                                        .step = s->each[q].step,
                                        .base = (float)(s->each[q].base + base),
-                                       .limit = limit_of(s, q, pools)};
-            if (bytes) queries[i].tables = s->bytes + q * s->slots;
-            if (bytes) queries[i].limit = loose_limit(s, q, pools);
+                                       .limit = loose_limit(s, q, pools)};
         }
         size_t found = s->group.kernels->pq_scan(rows, queries, here, s->hits);
         for (size_t i = 0; i < found; i++) {
             const vx_pq_hit *hit = &s->hits[i];
             size_t q = s->queries[first + hit->query];
-            float key = hit->key;
-            if (bytes && key > loose_limit(s, q, pools)) continue;
-            if (bytes) key = key_of(s, q, s->bases[first + hit->query], rows, hit->row);
+            if (hit->key > loose_limit(s, q, pools)) continue;
+            float key = key_of(s, q, s->bases[first + hit->query], rows, hit->row);
             push(s, q, key, where + hit->row, pools);
         }
     }
@@ -249,16 +243,21 @@ static double settle(vx_scorer *scorer, size_t query, vx_coded row) {
     return vx_group_settle(&s->group, query, s->decoded);
 }
 
-/* Rows that are alone, of 4 bits by bytes: these are off by their rounding, which a walk over a
- * graph does not mind. */
+/* Whether rows that are alone look up bytes: these are off by their rounding, which a walk over a
+ * graph does not mind. Longer codes gain nothing by it where few rows are looked up at once. */
+static bool gathers_bytes(const vx_pq_shape *shape) {
+    return shape->bits == 4;
+}
+
 static void gather_alone(const pq_scorer *s, size_t query, float base, const vx_pq_rows *of,
                          const uint32_t *rows, size_t count, float *keys) {
     const query_table *each = &s->each[query];
-    vx_pq_query one = {.tables = s->tables + query * s->slots,
-                       .step = each->step,
-                       .base = (float)(each->base + (double)base)};
+    vx_pq_query one = {.tables = s->tables + query * s->slots, .step = 1, .base = base};
     vx_pq_listed listed = {of->groups, of->shape, rows, count};
-    if (of->shape.bits == 4) one.tables = s->bytes + query * s->slots;
+    if (gathers_bytes(&of->shape))
+        one = (vx_pq_query){.tables = s->bytes + query * s->slots,
+                            .step = each->step,
+                            .base = (float)(each->base + (double)base)};
     s->group.kernels->pq_gather(&listed, &one, keys);
     for (size_t i = 0; i < count; i++) keys[i] = whole_key(of, rows[i], keys[i]);
 }
@@ -268,7 +267,7 @@ static void gather(vx_scorer *scorer, size_t query, const vx_block *run, const u
     const pq_scorer *s = (pq_scorer *)scorer;
     const vx_pq_rows of = rows_of(s, run);
     float base = base_of(s, query, run->centre) + (float)vx_group_offset(&s->group, query);
-    bool together = of.shape.alone && s->each[query].step > 0;
+    bool together = of.shape.alone && !(gathers_bytes(&of.shape) && s->each[query].step == 0);
     if (together) gather_alone(s, query, base, &of, rows, count, keys);
     for (size_t i = 0; i < count; i++) {
         if (!together) keys[i] = key_of(s, query, base, &of, rows[i]);
@@ -294,10 +293,9 @@ static void *take(char *memory, size_t *used, size_t bytes) {
 
 /* Places the arrays from `memory` on; NULL only measures. */
 static size_t place(pq_scorer *s, char *memory) {
-    const vx_pq_shape *shape = &s->codec->pq->book.shape;
     size_t capacity = s->group.capacity, used = 0;
     s->tables = take(memory, &used, capacity * s->slots * sizeof(float));
-    s->bytes = take(memory, &used, shape->bits == 4 ? capacity * s->slots : 0);
+    s->bytes = take(memory, &used, capacity * s->slots);
     s->forms = take(memory, &used, capacity * s->group.padded * sizeof(float));
     s->each = take(memory, &used, capacity * sizeof *s->each);
     s->bases = take(memory, &used, capacity * sizeof(float));

@@ -175,7 +175,9 @@ typedef struct vx_pq_rows {
 
 /* A key is base + step x the sum of what the row's codes look up, then times or plus aux. */
 typedef struct vx_pq_query {
-    const void *tables; /* slots x codes: bytes for 4 bits, else floats (and step is 1) */
+    /* slots x codes, and a scan may read three bytes behind them. Bytes; for pq_gather and codes of
+     * 6 or 8 bits floats, and step is 1. */
+    const void *tables;
     float step, base, limit;
 } vx_pq_query;
 
@@ -417,17 +419,19 @@ typedef struct vx_kernels {
     size_t (*pq_scan)(const vx_pq_rows *rows, const vx_pq_query *queries, size_t count,
                       vx_pq_hit *hits);
 
-    /* base + step x sum (see vx_pq_query) of listed rows. */
+    /* base + step x sum (see vx_pq_query) of listed rows; codes of 6 and 8 bits look floats up. */
     void (*pq_gather)(const vx_pq_listed *listed, const vx_pq_query *query, float *keys);
 
     /* The products of a vector's parts with their codewords, parts x codes; the same bits on every
      * machine. */
     void (*pq_products)(const vx_pq_book *book, const float *vector, float *products);
 
-    /* Tables of 4-bit codes as bytes: value = low of its part + step x byte, off by at most
+    /* Tables as bytes, parts x codes: value = low of its part + step x byte, off by at most
      * VX_PQ_STEP_ERROR steps. Answers the step; *base is the sum of the lows. 0, with all bytes 0,
-     * where the values of each part are within 1e-30 or single precision is too small. */
-    float (*pq_quantise)(const float *values, size_t parts, unsigned char *tables, double *base);
+     * where the values of each part are within 1e-30 or single precision is too small. The same
+     * bits on every machine. */
+    float (*pq_quantise)(const vx_pq_shape *shape, const float *values, unsigned char *tables,
+                         double *base);
 
     /* The codewords nearest to x, which is `count` parts of a vector from `part` on. Writes which
      * of them another might be nearer to, and answers how many; unsure has room for count + 1. */

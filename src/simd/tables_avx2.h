@@ -52,6 +52,63 @@ static inline void looked_finish(looked sum, ints *rows) {
     rows[1] = _mm256_add_epi32(rows[1], high);
 }
 
+static inline void bytes_turn(bytes *v) {
+    const __m256i even = _mm256_set1_epi16(255), odd = _mm256_set1_epi16(-256);
+    bytes a = _mm256_blend_epi16(v[0], _mm256_slli_epi32(v[2], 16), 0xaa);
+    bytes b = _mm256_blend_epi16(v[1], _mm256_slli_epi32(v[3], 16), 0xaa);
+    bytes c = _mm256_blend_epi16(_mm256_srli_epi32(v[0], 16), v[2], 0xaa);
+    bytes d = _mm256_blend_epi16(_mm256_srli_epi32(v[1], 16), v[3], 0xaa);
+    v[0] = _mm256_or_si256(_mm256_and_si256(a, even), _mm256_slli_epi16(b, 8));
+    v[1] = _mm256_or_si256(_mm256_srli_epi16(a, 8), _mm256_and_si256(b, odd));
+    v[2] = _mm256_or_si256(_mm256_and_si256(c, even), _mm256_slli_epi16(d, 8));
+    v[3] = _mm256_or_si256(_mm256_srli_epi16(c, 8), _mm256_and_si256(d, odd));
+}
+/* Of sixteen entries at the low four bits of codes, whose top bit is 0. */
+static inline bytes bytes_from_16(bytes codes, const unsigned char *table) {
+    __m128i entries = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), codes);
+}
+/* b where bit n is set of a code. */
+static inline bytes bytes_pick(bytes codes, int n, bytes a, bytes b) {
+    return _mm256_blendv_epi8(a, b, _mm256_slli_epi16(codes, 7 - n));
+}
+static inline bytes bytes_from_64(bytes codes, const unsigned char *table) {
+    bytes low = _mm256_and_si256(codes, _mm256_set1_epi8(15));
+    bytes a = bytes_pick(codes, 4, bytes_from_16(low, table), bytes_from_16(low, table + 16));
+    bytes b = bytes_pick(codes, 4, bytes_from_16(low, table + 32), bytes_from_16(low, table + 48));
+    return bytes_pick(codes, 5, a, b);
+}
+/* Of byte b of each dword, in its place. Sixteen PSHUFB and their blends would take longer. */
+static inline bytes bytes_gather(bytes codes, int b, const unsigned char *table) {
+    __m256i at = _mm256_and_si256(_mm256_srli_epi32(codes, 8 * b), _mm256_set1_epi32(255));
+    __m256i entries = _mm256_i32gather_epi32((const int *)(const void *)table, at, 1);
+    return _mm256_slli_epi32(_mm256_and_si256(entries, _mm256_set1_epi32(255)), 8 * b);
+}
+static inline bytes bytes_from_256(bytes codes, const unsigned char *table) {
+    return _mm256_or_si256(
+        _mm256_or_si256(bytes_gather(codes, 0, table), bytes_gather(codes, 1, table)),
+        _mm256_or_si256(bytes_gather(codes, 2, table), bytes_gather(codes, 3, table)));
+}
+
+/* The sums of odd bytes, and those of even ones with 256 times the odd ones on top. */
+typedef struct turned {
+    __m256i both, odd;
+} turned;
+
+static inline turned turned_zero(void) {
+    return (turned){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+static inline void turned_add(turned *sum, bytes entries) {
+    sum->both = _mm256_add_epi16(sum->both, entries);
+    sum->odd = _mm256_add_epi16(sum->odd, _mm256_srli_epi16(entries, 8));
+}
+static inline ints turned_group(turned sum, int g) {
+    __m256i even = _mm256_sub_epi16(sum.both, _mm256_slli_epi16(sum.odd, 8));
+    __m256i pairs = g % 2 ? sum.odd : even;
+    return g / 2 ? _mm256_srli_epi32(pairs, 16)
+                 : _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff));
+}
+
 static inline ints bytes_at(bytes v, int b) {
     return _mm256_and_si256(_mm256_srl_epi32(v, _mm_cvtsi32_si128(8 * b)), _mm256_set1_epi32(255));
 }

@@ -36,6 +36,18 @@ static inline void looked_finish(looked sum, ints *rows) {
     rows[0] = _mm512_add_epi32(rows[0], _mm512_add_epi32(sum.low, sum.high));
 }
 
+static inline bytes bytes_from_64(bytes codes, const unsigned char *table) {
+    return _mm512_permutexvar_epi8(codes, _mm512_loadu_si512(table));
+}
+static inline bytes bytes_from_128(bytes codes, const unsigned char *table) {
+    return _mm512_permutex2var_epi8(_mm512_loadu_si512(table), codes,
+                                    _mm512_loadu_si512(table + 64));
+}
+static inline bytes bytes_from_256(bytes codes, const unsigned char *table) {
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), bytes_from_128(codes, table),
+                                  bytes_from_128(codes, table + 128));
+}
+
 #else
 
 /* The sums of odd rows, and those of even rows with 256 times the odd ones on top. */
@@ -77,7 +89,63 @@ static inline void looked_finish(looked sum, ints *rows) {
     rows[0] = _mm512_add_epi32(rows[0], _mm512_cvtepu16_epi32(all));
 }
 
+/* Of sixteen entries at the low four bits of codes, whose top bit is 0. */
+static inline bytes bytes_from_16(bytes codes, const unsigned char *table) {
+    __m128i entries = _mm_loadu_si128((const __m128i *)(const void *)table);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), codes);
+}
+/* b where bit n is set of a code. */
+static inline bytes bytes_pick(bytes codes, int n, bytes a, bytes b) {
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(_mm512_slli_epi16(codes, 7 - n)), a, b);
+}
+static inline bytes bytes_from_64(bytes codes, const unsigned char *table) {
+    bytes low = _mm512_and_si512(codes, _mm512_set1_epi8(15));
+    bytes a = bytes_pick(codes, 4, bytes_from_16(low, table), bytes_from_16(low, table + 16));
+    bytes b = bytes_pick(codes, 4, bytes_from_16(low, table + 32), bytes_from_16(low, table + 48));
+    return bytes_pick(codes, 5, a, b);
+}
+static inline bytes bytes_from_256(bytes codes, const unsigned char *table) {
+    bytes a = bytes_pick(codes, 6, bytes_from_64(codes, table), bytes_from_64(codes, table + 64));
+    bytes b =
+        bytes_pick(codes, 6, bytes_from_64(codes, table + 128), bytes_from_64(codes, table + 192));
+    return bytes_pick(codes, 7, a, b);
+}
+
 #endif
+
+/* The odd bytes of b beside the even ones of a. */
+static inline bytes bytes_woven(bytes a, bytes b) {
+    return _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaa, a, b);
+}
+static inline void bytes_turn(bytes *v) {
+    bytes a = _mm512_mask_blend_epi16(0xaaaaaaaa, v[0], _mm512_slli_epi32(v[2], 16));
+    bytes b = _mm512_mask_blend_epi16(0xaaaaaaaa, v[1], _mm512_slli_epi32(v[3], 16));
+    bytes c = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(v[0], 16), v[2]);
+    bytes d = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(v[1], 16), v[3]);
+    v[0] = bytes_woven(a, _mm512_slli_epi16(b, 8));
+    v[1] = bytes_woven(_mm512_srli_epi16(a, 8), b);
+    v[2] = bytes_woven(c, _mm512_slli_epi16(d, 8));
+    v[3] = bytes_woven(_mm512_srli_epi16(c, 8), d);
+}
+
+/* The sums of odd bytes, and those of even ones with 256 times the odd ones on top. */
+typedef struct turned {
+    __m512i both, odd;
+} turned;
+
+static inline turned turned_zero(void) {
+    return (turned){_mm512_setzero_si512(), _mm512_setzero_si512()};
+}
+static inline void turned_add(turned *sum, bytes entries) {
+    sum->both = _mm512_add_epi16(sum->both, entries);
+    sum->odd = _mm512_add_epi16(sum->odd, _mm512_srli_epi16(entries, 8));
+}
+static inline ints turned_group(turned sum, int g) {
+    __m512i even = _mm512_sub_epi16(sum.both, _mm512_slli_epi16(sum.odd, 8));
+    __m512i pairs = g % 2 ? sum.odd : even;
+    return g / 2 ? _mm512_srli_epi32(pairs, 16)
+                 : _mm512_and_si512(pairs, _mm512_set1_epi32(0xffff));
+}
 
 static inline ints bytes_at(bytes v, int b) {
     return _mm512_and_si512(_mm512_srl_epi32(v, _mm_cvtsi32_si128(8 * b)), _mm512_set1_epi32(255));

@@ -39,6 +39,50 @@ static inline void looked_finish(looked sum, ints *rows) {
     }
 }
 
+static inline void bytes_turn(bytes *v) {
+    uint16x8_t a = vreinterpretq_u16_u8(v[0]), b = vreinterpretq_u16_u8(v[1]);
+    uint16x8_t c = vreinterpretq_u16_u8(v[2]), d = vreinterpretq_u16_u8(v[3]);
+    uint8x16_t first = vreinterpretq_u8_u16(vtrn1q_u16(a, c));
+    uint8x16_t second = vreinterpretq_u8_u16(vtrn1q_u16(b, d));
+    uint8x16_t third = vreinterpretq_u8_u16(vtrn2q_u16(a, c));
+    uint8x16_t fourth = vreinterpretq_u8_u16(vtrn2q_u16(b, d));
+    v[0] = vtrn1q_u8(first, second);
+    v[1] = vtrn2q_u8(first, second);
+    v[2] = vtrn1q_u8(third, fourth);
+    v[3] = vtrn2q_u8(third, fourth);
+}
+static inline bytes bytes_from_64(bytes codes, const unsigned char *table) {
+    return vqtbl4q_u8(vld1q_u8_x4(table), vandq_u8(codes, vdupq_n_u8(63)));
+}
+/* A look-up beyond its 64 entries leaves what is there. */
+static inline bytes bytes_from_256(bytes codes, const unsigned char *table) {
+    uint8x16_t entries = vqtbl4q_u8(vld1q_u8_x4(table), codes);
+    for (int i = 1; i < 4; i++) {
+        codes = vsubq_u8(codes, vdupq_n_u8(64));
+        entries = vqtbx4q_u8(entries, vld1q_u8_x4(table + 64 * i), codes);
+    }
+    return entries;
+}
+
+/* The sums of odd bytes, and those of even ones with 256 times the odd ones on top. */
+typedef struct turned {
+    uint16x8_t both, odd;
+} turned;
+
+static inline turned turned_zero(void) {
+    return (turned){vdupq_n_u16(0), vdupq_n_u16(0)};
+}
+static inline void turned_add(turned *sum, bytes entries) {
+    sum->both = vaddq_u16(sum->both, vreinterpretq_u16_u8(entries));
+    sum->odd = vsraq_n_u16(sum->odd, vreinterpretq_u16_u8(entries), 8);
+}
+static inline ints turned_group(turned sum, int g) {
+    uint16x8_t even = vsubq_u16(sum.both, vshlq_n_u16(sum.odd, 8));
+    uint32x4_t pairs = vreinterpretq_u32_u16(g % 2 ? sum.odd : even);
+    pairs = g / 2 ? vshrq_n_u32(pairs, 16) : vandq_u32(pairs, vdupq_n_u32(0xffff));
+    return vreinterpretq_s32_u32(pairs);
+}
+
 static inline ints bytes_at(bytes v, int b) {
     uint32x4_t moved = vshlq_u32(vreinterpretq_u32_u8(v), vdupq_n_s32(-8 * b));
     return vreinterpretq_s32_u32(vandq_u32(moved, vdupq_n_u32(255)));

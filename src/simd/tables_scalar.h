@@ -36,6 +36,42 @@ static inline void looked_finish(looked sum, ints *rows) {
     }
 }
 
+/* Four dwords of a lane, one of each of four groups of rows, are turned: byte b of v[g] becomes
+ * byte g of v[b], so that a register holds one part's codes of 4 LANES rows. */
+static inline void bytes_turn(bytes *v) {
+    bytes turned[4];
+    for (int b = 0; b < 4; b++)
+        for (int i = 0; i < 4 * LANES; i++) turned[b].b[i] = v[i % 4].b[i / 4 * 4 + b];
+    memcpy(v, turned, sizeof turned);
+}
+/* The entries of a table of 64 at the low six bits of each byte; of one of 256 at each byte. */
+static inline bytes bytes_from_64(bytes codes, const unsigned char *table) {
+    for (int i = 0; i < 4 * LANES; i++) codes.b[i] = table[codes.b[i] & 63];
+    return codes;
+}
+static inline bytes bytes_from_256(bytes codes, const unsigned char *table) {
+    for (int i = 0; i < 4 * LANES; i++) codes.b[i] = table[codes.b[i]];
+    return codes;
+}
+
+/* What turned codes have looked up so far, for at most TURNED_PARTS parts. */
+typedef struct turned {
+    uint16_t rows[4 * LANES];
+} turned;
+
+static inline turned turned_zero(void) {
+    return (turned){0};
+}
+static inline void turned_add(turned *sum, bytes entries) {
+    for (int i = 0; i < 4 * LANES; i++) sum->rows[i] = (uint16_t)(sum->rows[i] + entries.b[i]);
+}
+/* Those of the rows of group g. */
+static inline ints turned_group(turned sum, int g) {
+    ints rows;
+    for (int i = 0; i < LANES; i++) rows[i] = sum.rows[4 * i + g];
+    return rows;
+}
+
 /* Byte b of each lane. */
 static inline ints bytes_at(bytes v, int b) {
     ints at;

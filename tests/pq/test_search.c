@@ -6,8 +6,9 @@
 
 enum { QUERIES = 14, COUNT = 300 };
 
-static const char *const specs[] = {"PQ4x4", "PQ8x6", "PQ4x8",      "PQ2",        "PQ16x4",
-                                    "PQ1x6", "PQ1x4", "IVF7,PQ8x4", "IVF7,PQ4x8", "IVF7,PQ16x6"};
+static const char *const specs[] = {"PQ4x4",      "PQ8x6",       "PQ4x8", "PQ2",
+                                    "PQ16x4",     "PQ1x6",       "PQ1x4", "IVF7,PQ8x4",
+                                    "IVF7,PQ4x8", "IVF7,PQ16x6", "PQ16x8"};
 
 /* One query, some, more than a tile; few and many neighbours; one thread and several; a radius. */
 static void check(const flat_case *c) {
@@ -42,11 +43,26 @@ START_TEST(answers_are_exact_over_what_codes_decode_to) {
 }
 END_TEST
 
+/* Tables without a range, and with one beyond what bytes or single precision can tell. */
+START_TEST(extreme_numbers_are_answered) {
+    static const vectors_kind kinds[] = {VECTORS_NORMS, VECTORS_CONSTANT, VECTORS_ONE_HOT,
+                                         VECTORS_DRIFT};
+    static const char *const extreme[] = {"PQ8x4", "PQ2x6", "PQ4x8", "IVF7,PQ8x6"};
+    for (size_t i = 0; i < VX_COUNT(extreme); i += (size_t)test_stride())
+        for (size_t kind = 0; kind < VX_COUNT(kinds); kind++) {
+            vectors rows = {.kind = kinds[kind], .dim = 16, .count = COUNT, .seed = i};
+            flat_case c = pq_case_make(extreme[i], &rows, (vindex_metric)(kind % 4), NULL);
+            check(&c);
+            flat_case_free(&c);
+        }
+}
+END_TEST
+
 /* More rows than a piece, so that threads share one list. */
 START_TEST(a_long_list_is_shared) {
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = 16, .count = 36000, .seed = 4};
     rows.count /= (size_t)test_stride();
-    for (int bits = 4; bits <= 8; bits += 4 * test_stride()) {
+    for (int bits = 4; bits <= 8; bits += 2 * test_stride()) {
         char spec[16];
         snprintf(spec, sizeof spec, "PQ8x%d", bits);
         flat_case c = pq_case_make(spec, &rows, VINDEX_L2, NULL);
@@ -96,5 +112,6 @@ START_TEST(removed_and_filtered_rows_are_not_answered) {
 }
 END_TEST
 
-TEST_MAIN_PER_LEVEL("pq/search", answers_are_exact_over_what_codes_decode_to, a_long_list_is_shared,
+TEST_MAIN_PER_LEVEL("pq/search", answers_are_exact_over_what_codes_decode_to,
+                    extreme_numbers_are_answered, a_long_list_is_shared,
                     removed_and_filtered_rows_are_not_answered)

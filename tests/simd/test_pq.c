@@ -12,13 +12,13 @@ enum { ROWS_MOST = 70 };
 
 static const size_t parts_tried[] = {1, 3, 8, 13, 15, 29, 64, 300};
 
-/* Rows of random codes, packed, and tables of random numbers. */
+/* Rows of random codes, packed, and tables of random whole numbers, as bytes and as floats. */
 typedef struct scene {
     vx_pq_shape shape;
     size_t count;
     unsigned char *codes, *groups;
-    float *values[VX_PQ_QUERIES]; /* parts x codes */
-    void *tables[VX_PQ_QUERIES];
+    unsigned char *bytes[VX_PQ_QUERIES]; /* slots x codes, and a little behind them */
+    float *floats[VX_PQ_QUERIES];
     float aux[ROWS_MOST];
     double sums[VX_PQ_QUERIES][ROWS_MOST]; /* what the rows look up, in double precision */
 } scene;
@@ -27,7 +27,7 @@ static double plain_sum(const scene *s, size_t q, size_t row) {
     const unsigned char *codes = s->codes + row * s->shape.parts;
     double sum = 0;
     for (size_t p = 0; p < s->shape.parts; p++)
-        sum += (double)s->values[q][p * vx_pq_codes(&s->shape) + codes[p]];
+        sum += s->bytes[q][p * vx_pq_codes(&s->shape) + codes[p]];
     return sum;
 }
 
@@ -44,15 +44,11 @@ static void scene_make(scene *s, size_t parts, size_t bits, size_t count) {
         s->aux[i] = (float)vx_rng_normal(&rng) + 3;
     }
     for (size_t q = 0; q < VX_PQ_QUERIES; q++) {
-        s->values[q] = vx_alloc(parts * codes, sizeof(float));
-        s->tables[q] = vx_alloc_zero(slots * codes, sizeof(float));
+        s->bytes[q] = vx_alloc_zero(slots * codes + 3, 1);
+        s->floats[q] = vx_alloc_zero(slots * codes, sizeof(float));
         for (size_t i = 0; i < parts * codes; i++) {
-            s->values[q][i] =
-                bits == 4 ? (float)vx_rng_below(&rng, 256) : (float)vx_rng_normal(&rng);
-            if (bits == 4)
-                ((unsigned char *)s->tables[q])[i] = (unsigned char)s->values[q][i];
-            else
-                ((float *)s->tables[q])[i] = s->values[q][i];
+            s->bytes[q][i] = (unsigned char)vx_rng_below(&rng, 256);
+            s->floats[q][i] = s->bytes[q][i];
         }
         for (size_t i = 0; i < count; i++) s->sums[q][i] = plain_sum(s, q, i);
     }
@@ -62,8 +58,8 @@ static void scene_free(scene *s) {
     vx_free(s->codes);
     vx_free(s->groups);
     for (size_t q = 0; q < VX_PQ_QUERIES; q++) {
-        vx_free(s->values[q]);
-        vx_free(s->tables[q]);
+        vx_free(s->bytes[q]);
+        vx_free(s->floats[q]);
     }
 }
 
@@ -82,16 +78,17 @@ static void check_listed(const scene *s) {
     for (size_t t = 0; vx_kernels_at(t); t++)
         for (size_t count = 0; count <= VX_COUNT(which); count += 1 + count / 3) {
             float keys[VX_COUNT(which) + 1];
-            vx_pq_query query = {s->tables[0], shape.bits == 4 ? 0.25f : 1, -2, 0};
+            bool bytes = shape.bits == 4;
+            const void *tables = bytes ? (const void *)s->bytes[0] : s->floats[0];
+            vx_pq_query query = {tables, bytes ? 0.25f : 1, -2, 0};
             vx_pq_listed listed = {rows, shape, which, count};
             keys[count] = 7;
             vx_kernels_at(t)->pq_gather(&listed, &query, keys);
             ck_assert(keys[count] == 7);
             for (size_t i = 0; i < count; i++) {
                 double key = s->sums[0][which[i]] * (double)query.step - 2;
-                double slack = shape.bits == 4 ? 0 : 1e-5 * (double)shape.parts;
-                ck_each(fabs((double)keys[i] - key) <= slack, "%s, %zux%zu: %g, not %g",
-                        vx_kernels_at(t)->name, shape.parts, shape.bits, (double)keys[i], key);
+                ck_each((double)keys[i] == key, "%s, %zux%zu: %g, not %g", vx_kernels_at(t)->name,
+                        shape.parts, shape.bits, (double)keys[i], key);
             }
         }
     vx_free(rows);
@@ -141,9 +138,9 @@ static void check_scan(const vx_kernels *kernels, const scene *s, size_t queries
             low = fmin(low, s->sums[q][i]);
             high = fmax(high, s->sums[q][i]);
         }
-        float step = s->shape.bits == 4 ? 0.25f : 1;
-        each[q] = (vx_pq_query){s->tables[q], step, -2, (float)((low + high) / 2) * step - 2};
-        slack[q] = 1e-5 * (double)s->shape.parts * (s->shape.bits == 4 ? 256 : 4);
+        float step = 0.25f;
+        each[q] = (vx_pq_query){s->bytes[q], step, -2, (float)((low + high) / 2) * step - 2};
+        slack[q] = aux ? 1e-6 * high : 0; /* sums are exact */
     }
     vx_pq_rows rows = {s->groups, s->count, s->shape, aux ? s->aux : NULL, aux == 2};
     size_t found = kernels->pq_scan(&rows, each, queries, hits);
@@ -160,7 +157,7 @@ static void check_scan(const vx_kernels *kernels, const scene *s, size_t queries
             if (aux == 1) key += (double)s->aux[r];
             if (aux == 2) key *= (double)s->aux[r];
             if (fabs(key - limit) < slack[q]) continue;
-            ck_each(seen[q][r] == (key < limit), "%s: %zu parts of %zu bits, row %zu: %g for %g",
+            ck_each(seen[q][r] == (key <= limit), "%s: %zu parts of %zu bits, row %zu: %g for %g",
                     kernels->name, s->shape.parts, s->shape.bits, r, key, limit);
         }
     for (size_t i = 0; i < found; i++) {
@@ -173,7 +170,7 @@ static void check_scan(const vx_kernels *kernels, const scene *s, size_t queries
 }
 
 START_TEST(scans_find_what_is_below_the_limit) {
-    static const size_t bits[] = {4, 6, 8}, counts[] = {1, 16, 23, ROWS_MOST};
+    static const size_t bits[] = {4, 6, 8}, counts[] = {1, 16, 23, 64, ROWS_MOST};
     for (size_t b = 0; b < 3; b++)
         for (size_t p = 0; p < VX_COUNT(parts_tried); p++)
             for (size_t c = p % (size_t)test_stride(); c < VX_COUNT(counts);
@@ -189,12 +186,13 @@ START_TEST(scans_find_what_is_below_the_limit) {
 END_TEST
 
 /* The largest bytes in every table: no sum overflows on its way. */
-START_TEST(full_tables_do_not_overflow) {
+static void check_full(size_t bits) {
     enum { PARTS = VX_PQ_PARTS_MOST, COUNT = 33 };
-    vx_pq_shape shape = {PARTS, PARTS, 4};
+    vx_pq_shape shape = {PARTS, PARTS, bits};
+    size_t table_bytes = vx_pq_slots(&shape) * vx_pq_codes(&shape) + 3;
     unsigned char *groups = vx_alloc(vx_pq_bytes(&shape, COUNT), 1);
-    unsigned char *table = vx_alloc(vx_pq_slots(&shape), 16);
-    memset(table, 255, vx_pq_slots(&shape) * 16);
+    unsigned char *table = vx_alloc(table_bytes, 1);
+    memset(table, 255, table_bytes);
     memset(groups, 0x5a, vx_pq_bytes(&shape, COUNT));
     for (size_t level = 0; vx_kernels_at(level); level++)
         for (size_t queries = 1; queries <= VX_PQ_QUERIES; queries++) {
@@ -208,6 +206,10 @@ START_TEST(full_tables_do_not_overflow) {
         }
     vx_free(groups);
     vx_free(table);
+}
+
+START_TEST(full_tables_do_not_overflow) {
+    for (size_t bits = 4; bits <= 8; bits += 2) check_full(bits);
 }
 END_TEST
 
@@ -301,33 +303,109 @@ START_TEST(products_are_products) {
 }
 END_TEST
 
+/* Numbers of very different sizes; a part whose numbers are all alike; none that differ at all. */
+static float some_number(vx_rng *rng, int trial, size_t part) {
+    if (!trial || part == 3) return 3;
+    return (float)pow(10, trial - 10) * (float)(vx_rng_normal(rng) + 5);
+}
+
+/* The least of numbers times a sign. */
+static double extreme(const float *values, size_t count, double sign) {
+    double least = INFINITY;
+    for (size_t i = 0; i < count; i++)
+        if (sign * (double)values[i] < least) least = sign * (double)values[i];
+    return least;
+}
+
+static void check_bytes(const vx_kernels *kernels, size_t bits, int trial) {
+    enum { PARTS = 9, MOST = PARTS * 256 };
+    vx_pq_shape shape = {PARTS, PARTS, bits};
+    vx_rng rng = vx_rng_seed(3, bits * 64 + (uint64_t)trial);
+    size_t codes = vx_pq_codes(&shape);
+    static float values[MOST];
+    static unsigned char tables[MOST], scalar[MOST];
+    double base, scalar_base, lows = 0, widest = 0;
+    for (size_t i = 0; i < PARTS * codes; i++) values[i] = some_number(&rng, trial, i / codes);
+    float step = kernels->pq_quantise(&shape, values, tables, &base);
+    ck_assert_float_eq(step, vx_kernels_at(0)->pq_quantise(&shape, values, scalar, &scalar_base));
+    ck_assert_mem_eq(tables, scalar, PARTS * codes);
+    ck_assert_double_eq(base, scalar_base);
+    for (size_t p = 0; p < PARTS; p++) {
+        double low = extreme(values + p * codes, codes, 1);
+        lows += low;
+        widest = fmax(widest, -extreme(values + p * codes, codes, -1) - low);
+        for (size_t i = p * codes; i < (p + 1) * codes; i++)
+            ck_each(fabs((double)values[i] - low - (double)step * tables[i]) <=
+                        VX_PQ_STEP_ERROR * (double)step,
+                    "%g, step %g", (double)values[i], (double)step);
+    }
+    ck_assert_double_eq_tol(base, lows, 1e-9 * fabs(lows));
+    ck_assert_double_le(fabs((double)step - widest / 255), 1e-6 * widest);
+}
+
 START_TEST(byte_tables_are_off_by_half_a_step) {
-    enum { PARTS = 9 };
-    vx_rng rng = vx_rng_seed(3, 3);
     for (size_t level = 0; vx_kernels_at(level); level++)
-        for (int trial = 0; trial < 20; trial++) {
-            float values[PARTS * 16], scale = (float)pow(10, trial - 10);
-            unsigned char tables[PARTS * 16];
-            double base, lows = 0;
-            for (size_t i = 0; i < PARTS * 16; i++)
-                values[i] = trial ? scale * (float)(vx_rng_normal(&rng) + 5) : 3;
-            float step = vx_kernels_at(level)->pq_quantise(values, PARTS, tables, &base);
-            for (size_t p = 0; p < PARTS; p++) {
-                double low = INFINITY;
-                for (size_t i = 0; i < 16; i++) low = fmin(low, (double)values[p * 16 + i]);
-                lows += low;
-                for (size_t i = 0; i < 16; i++)
-                    ck_each(fabs((double)values[p * 16 + i] - low -
-                                 (double)step * tables[p * 16 + i]) <=
-                                VX_PQ_STEP_ERROR * (double)step,
-                            "%g, step %g", (double)values[p * 16 + i], (double)step);
+        for (size_t bits = 4; bits <= 8; bits += 2)
+            for (int trial = 0; trial < 20; trial++) check_bytes(vx_kernels_at(level), bits, trial);
+}
+END_TEST
+
+/* Ranges that single precision cannot cut into steps: no step, and all bytes 0. */
+START_TEST(ranges_beyond_reason_have_no_step) {
+    static const float widths[] = {1e-31f, 2e37f, INFINITY};
+    enum { PARTS = 5, MOST = PARTS * 256 };
+    for (size_t level = 0; vx_kernels_at(level); level++)
+        for (size_t bits = 4; bits <= 8; bits += 2)
+            for (size_t w = 0; w < VX_COUNT(widths); w++) {
+                vx_pq_shape shape = {PARTS, PARTS, bits};
+                float values[MOST] = {0};
+                unsigned char tables[MOST], zeros[MOST] = {0};
+                double base;
+                memset(tables, 7, sizeof tables);
+                values[vx_pq_codes(&shape) * 2 + 11] = widths[w];
+                ck_assert(!(vx_kernels_at(level)->pq_quantise(&shape, values, tables, &base) > 0));
+                ck_assert_mem_eq(tables, zeros, PARTS * vx_pq_codes(&shape));
             }
-            ck_assert_double_eq_tol(base, lows, 1e-9 * fabs(lows));
-        }
+}
+END_TEST
+
+/* What a scan of bytes answers beside sums of the numbers they stand for. */
+static void check_loss(const vx_kernels *kernels, size_t parts, size_t bits) {
+    scene s;
+    scene_make(&s, parts, bits, ROWS_MOST);
+    vx_rng rng = vx_rng_seed(bits, parts);
+    static vx_pq_hit hits[ROWS_MOST];
+    size_t codes = vx_pq_codes(&s.shape);
+    double base;
+    for (size_t i = 0; i < parts * codes; i++) s.floats[0][i] = (float)vx_rng_normal(&rng);
+    float step = kernels->pq_quantise(&s.shape, s.floats[0], s.bytes[0], &base);
+    double loss = (double)parts * VX_PQ_STEP_ERROR * (double)step, worst = 0;
+    vx_pq_query query = {s.bytes[0], step, (float)base, INFINITY};
+    vx_pq_rows rows = {s.groups, ROWS_MOST, s.shape, NULL, false};
+    ck_assert_uint_eq(kernels->pq_scan(&rows, &query, 1, hits), ROWS_MOST);
+    for (size_t i = 0; i < ROWS_MOST; i++) {
+        double sum = 0;
+        for (size_t p = 0; p < parts; p++)
+            sum += (double)s.floats[0][p * codes + s.codes[hits[i].row * parts + p]];
+        worst = fmax(worst, fabs((double)hits[i].key - sum));
+    }
+    ck_each(worst <= loss + 1e-5 * (double)parts, "%s: %zu parts of %zu bits, off by %g of %g",
+            kernels->name, parts, bits, worst, loss);
+    ck_each(worst > 0.02 * loss, "%s: %zu parts of %zu bits, off by %g of %g", kernels->name, parts,
+            bits, worst, loss);
+    scene_free(&s);
+}
+
+START_TEST(keys_of_bytes_are_within_their_loss) {
+    for (size_t level = 0; vx_kernels_at(level); level++)
+        for (size_t bits = 4; bits <= 8; bits += 2)
+            for (size_t p = 0; p < VX_COUNT(parts_tried); p++)
+                check_loss(vx_kernels_at(level), parts_tried[p], bits);
 }
 END_TEST
 
 TEST_MAIN("simd/pq", codes_come_back, rows_alone_are_looked_up, scans_find_what_is_below_the_limit,
           full_tables_do_not_overflow, the_nearest_word_is_the_nearest,
           ties_and_huge_numbers_are_settled, products_are_products,
-          byte_tables_are_off_by_half_a_step)
+          byte_tables_are_off_by_half_a_step, ranges_beyond_reason_have_no_step,
+          keys_of_bytes_are_within_their_loss)
