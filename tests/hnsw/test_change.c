@@ -153,16 +153,16 @@ START_TEST(reordering_changes_no_answer) {
             for (int after = 0; after < 2; after++) {
                 ck_ok(vindex_search(index, numbers + 77 * DIM, NQ, &params, ids[after],
                                     distances[after]));
-                ck_ok(vindex_reconstruct(index, &one, 1, found[after]));
+                if (graph) ck_ok(vindex_reconstruct(index, &one, 1, found[after]));
                 if (!after) ck_ok(vindex_reorder(index, NULL));
             }
             ck_assert_msg(!memcmp(ids[0], ids[1], sizeof ids[0]), "%s: other ids", cases[s].spec);
             ck_assert_mem_eq(distances[0], distances[1], sizeof distances[0]);
-            ck_assert_mem_eq(found[0], found[1], sizeof found[0]);
+            if (graph) ck_assert_mem_eq(found[0], found[1], sizeof found[0]);
             if (graph) hnsw_check(index);
             if (graph) hnsw_check_reach(index);
             if (graph) ck_assert_double_le(mean_reach(index), reach * 0.8);
-            if (removed)
+            if (removed && graph)
                 ck_fails(VINDEX_ERR_NOT_FOUND, "", vindex_reconstruct(index, gone, 1, found[0]));
             vindex_free(index);
         }
