@@ -310,7 +310,8 @@ static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fres
     fresh->capacity = fresh->count;
     for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = kept_id(ids, keep, i);
     if (after.rising) return VINDEX_OK;
-    VX_TRY(make_table(fresh, slots_for(fresh->count), fresh->count));
+    size_t living = fresh->count - fresh->removed;
+    VX_TRY(make_table(fresh, slots_for(living), fresh->count));
     size_t twice;
     enter(fresh, 0, fresh->count, &twice); /* cannot fail: living rows differ */
     return VINDEX_OK;
@@ -325,6 +326,24 @@ vindex_status vx_ids_compact(vx_ids *ids, size_t *keep) {
         fresh.count++;
     }
     vindex_status status = rebuild(ids, keep, &fresh);
+    if (status != VINDEX_OK) {
+        vx_ids_free(&fresh);
+        return status;
+    }
+    vx_ids_free(ids);
+    *ids = fresh;
+    return VINDEX_OK;
+}
+
+vindex_status vx_ids_reorder(vx_ids *ids, const size_t *order) {
+    vx_ids fresh;
+    vx_ids_init(&fresh);
+    fresh.count = ids->count;
+    vindex_status status = ids->removed ? reserve_dead(&fresh, ids->count) : VINDEX_OK;
+    for (size_t i = 0; status == VINDEX_OK && ids->removed && i < ids->count; i++)
+        if (!vx_ids_alive(ids, order[i])) fresh.dead[i / 64] |= UINT64_C(1) << (i % 64);
+    fresh.removed = ids->removed;
+    if (status == VINDEX_OK) status = rebuild(ids, order, &fresh);
     if (status != VINDEX_OK) {
         vx_ids_free(&fresh);
         return status;

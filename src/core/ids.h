@@ -51,6 +51,9 @@ vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *
  * would have after loading. Nothing changes on failure. */
 vindex_status vx_ids_compact(vx_ids *ids, size_t *keep);
 
+/* Renumbers: row order[i], of all rows, becomes row i. Nothing changes on failure. */
+vindex_status vx_ids_reorder(vx_ids *ids, const size_t *order);
+
 /* Whether there is room for more rows than there are. */
 bool vx_ids_spare(const vx_ids *ids);
 

@@ -435,6 +435,14 @@ vindex_status vindex_remove(vindex_index *index, const int64_t *ids, int64_t n, 
     return VINDEX_OK;
 }
 
+vindex_status vindex_reorder(vindex_index *index, const vindex_call *call) {
+    vindex_call resolved;
+    VX_TRY(check_ids(index, "reorder", NULL, 0));
+    VX_TRY(vx_call_resolve(call, &resolved));
+    if (!index->ops->reorder) return unsupported(index, "reorder");
+    return index->ops->reorder(index, &resolved);
+}
+
 vindex_status vindex_compact(vindex_index *index, const vindex_call *call) {
     vindex_call resolved;
     VX_TRY(check_ids(index, "compact", NULL, 0));

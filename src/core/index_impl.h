@@ -62,6 +62,7 @@ typedef struct vx_index_ops {
                                  float *vectors);
     vindex_status (*remove)(vindex_index *index, const int64_t *ids, size_t n, size_t *removed);
     vindex_status (*compact)(vindex_index *index, const vindex_call *call);
+    vindex_status (*reorder)(vindex_index *index, const vindex_call *call);
     /* What it saves beside the section "index": rows and the largest id for that one, the number of
      * its own sections, and these. */
     void (*describe)(const vindex_index *index, vx_index_header *header);

@@ -156,16 +156,12 @@ static void link_back(const vx_layer *layer) {
 }
 
 static void move_rows(const compaction *c) {
-    const vx_codec *codec = c->old->codec;
     vx_hnsw *fresh = c->fresh;
-    size_t each = codec->aux_each;
     fresh->rows.count = fresh->layers[0].count;
     for (size_t row = 0; row < c->old->rows.count; row++) {
         if (c->numbers[0][row] == VX_LINK_NONE) continue;
-        size_t to = c->numbers[0][row];
-        codec->ops->move(codec, (vx_coded){&c->old->rows, row}, (vx_coded){&fresh->rows, to});
-        memcpy((float *)(uintptr_t)fresh->rows.aux + to * each, c->old->rows.aux + row * each,
-               each * sizeof(float));
+        vx_hnsw_move_row(c->old->codec, (vx_coded){&c->old->rows, row},
+                         (vx_coded){&fresh->rows, c->numbers[0][row]});
     }
 }
 

@@ -232,6 +232,8 @@ vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly);
 vindex_status vx_hnsw_reserve_layer(vx_hnsw *hnsw, size_t level, size_t slots, bool exactly);
 /* Gives back room for more rows and slots than there are; a failure may leave some of it. */
 vindex_status vx_hnsw_trim(vx_hnsw *hnsw);
+/* Copies a row, its aux with it, to another place, of another block maybe. */
+void vx_hnsw_move_row(const vx_codec *codec, vx_coded from, vx_coded to);
 /* Copies what lies in a map; before a change, what was never checked is mended too. */
 vindex_status vx_hnsw_own(vx_hnsw *hnsw);
 vindex_status vx_hnsw_ready(vx_hnsw *hnsw);
@@ -249,6 +251,9 @@ vindex_status vx_hnsw_build_estimate(const vx_spec *spec, vx_building *building)
 
 /* compact.c */
 vindex_status vx_hnsw_compact(vindex_index *index, const vindex_call *call);
+
+/* reorder.c */
+vindex_status vx_hnsw_reorder(vindex_index *index, const vindex_call *call);
 
 /* search.c */
 vindex_status vx_hnsw_search(const vindex_index *index, const vx_request *request);

@@ -156,7 +156,7 @@ static vindex_status merge(vindex_index *index, const vindex_index *other,
     return status;
 }
 
-/* Rows lie in the order in which they were added. */
+/* Rows lie in the order in which they were added, unless they were reordered. */
 static const float *floats(const vindex_index *index, size_t row) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
     bool plain = !hnsw->codec->ops->train && hnsw->codec->space.dtype == VINDEX_F32;
@@ -191,6 +191,7 @@ const vx_index_ops vx_hnsw_ops = {
     .reconstruct = reconstruct,
     .remove = drop,
     .compact = vx_hnsw_compact,
+    .reorder = vx_hnsw_reorder,
     .describe = vx_hnsw_describe,
     .section_count = vx_hnsw_section_count,
     .save = vx_hnsw_save,

@@ -179,6 +179,13 @@ vindex_status vx_hnsw_reserve_rows(vx_hnsw *hnsw, size_t rows, bool exactly) {
     return move_rows(hnsw, whole_groups(grown(hnsw->capacity, rows, exactly)));
 }
 
+void vx_hnsw_move_row(const vx_codec *codec, vx_coded from, vx_coded to) {
+    size_t each = codec->aux_each;
+    codec->ops->move(codec, from, to);
+    memcpy((float *)(uintptr_t)to.run->aux + to.at * each, from.run->aux + from.at * each,
+           each * sizeof(float));
+}
+
 /* Copies the slots that a layer has to other arrays. */
 static void copy_layer(vx_layer *layer, const vx_layer *to) {
     size_t count = layer->count;

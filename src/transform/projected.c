@@ -382,6 +382,11 @@ static vindex_status drop(vindex_index *index, const int64_t *ids, size_t n, siz
     return p->inner->ops->remove(p->inner, ids, n, removed);
 }
 
+static vindex_status reorder(vindex_index *index, const vindex_call *call) {
+    projected *p = (projected *)index;
+    return p->inner ? vindex_reorder(p->inner, call) : VINDEX_OK;
+}
+
 static vindex_status compact(vindex_index *index, const vindex_call *call) {
     projected *p = (projected *)index;
     return p->inner ? vindex_compact(p->inner, call) : VINDEX_OK;
@@ -519,6 +524,7 @@ static const vx_index_ops projected_ops = {
     .reconstruct = reconstruct,
     .remove = drop,
     .compact = compact,
+    .reorder = reorder,
     .describe = describe,
     .section_count = section_count,
     .save = save,

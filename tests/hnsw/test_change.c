@@ -45,6 +45,8 @@ static void step(twins *t, uint64_t random) {
             ck_ok(vindex_remove(both[i], ids, kept, NULL));
         } else if (random % 16 == 3) {
             ck_ok(vindex_compact(both[i], NULL));
+        } else if (random % 16 == 11 && both[i] == t->graph) {
+            ck_ok(vindex_reorder(both[i], NULL));
         }
     }
     if (random % 4 < 2 && t->next + some < 900) t->next += some;
@@ -99,6 +101,71 @@ START_TEST(duplicates_do_not_break_a_graph) {
         if (metric == VINDEX_L2) ck_assert_int_ge(others * 100, COUNT / EACH * 99);
         vindex_free(index);
     }
+    free(numbers);
+}
+END_TEST
+
+/* The mean distance of what links join, in rows. */
+static double mean_reach(const vindex_index *index) {
+    const vx_layer *layer = &((const vx_hnsw *)index)->layers[0];
+    double sum = 0, links = 0;
+    for (size_t slot = 0; slot < layer->count; slot++)
+        for (size_t i = 0; i < layer->width; i++) {
+            uint32_t next = vx_link_slot(vx_layer_links(layer, slot)[i]);
+            if (next >= layer->count) break;
+            sum += next > slot ? next - (double)slot : (double)slot - next;
+            links++;
+        }
+    return sum / links;
+}
+
+/* Walks go as before, but for ties, which rough codes have plenty of; ids are those that rows came
+ * with, and near nodes lie nearer to each other. */
+START_TEST(reordering_changes_no_answer) {
+    enum { COUNT = 2500, NQ = 40, K = 10, GONE = 9 };
+    static const struct {
+        const char *spec;
+        int64_t ef;
+    } cases[] = {{"HNSW4", 12},
+                 {"HNSW8,bf16", 12},
+                 {"HNSW8,SQ8,Refine(f16)", 12},
+                 {"HNSW8,RaBitQ3", HNSW_ALL},
+                 {"HNSW8,PQ3x4,Refine", HNSW_ALL},
+                 {"PCA6,HNSW8", 12}};
+    vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 5};
+    float *numbers = vectors_make(&rows);
+    int64_t ids[2][NQ * K], own[COUNT], gone[GONE];
+    float distances[2][NQ * K], found[2][DIM];
+    for (int64_t i = 0; i < COUNT; i++) own[i] = i % 2 ? INT64_MAX - i : i * 3;
+    for (size_t s = 0; s < VX_COUNT(cases); s++)
+        for (int removed = 0; removed < 2; removed++) {
+            vindex_index *index;
+            ck_ok(vindex_create(cases[s].spec, DIM, VINDEX_L2, &index));
+            ck_ok(vindex_train(index, numbers, COUNT, NULL));
+            ck_ok(s % 2 ? vindex_add_with_ids(index, numbers, COUNT, own, NULL)
+                        : vindex_add(index, numbers, COUNT, NULL));
+            for (int64_t i = 0; i < GONE; i++) gone[i] = s % 2 ? own[i * 200] : i * 200;
+            if (removed) ck_ok(vindex_remove(index, gone, GONE, NULL));
+            vindex_search_params params = ef_params(K, 1, cases[s].ef);
+            int64_t one = s % 2 ? own[1234] : 1234;
+            bool graph = strncmp(cases[s].spec, "PCA", 3) != 0;
+            double reach = graph ? mean_reach(index) : 0;
+            for (int after = 0; after < 2; after++) {
+                ck_ok(vindex_search(index, numbers + 77 * DIM, NQ, &params, ids[after],
+                                    distances[after]));
+                if (graph) ck_ok(vindex_reconstruct(index, &one, 1, found[after]));
+                if (!after) ck_ok(vindex_reorder(index, NULL));
+            }
+            ck_assert_msg(!memcmp(ids[0], ids[1], sizeof ids[0]), "%s: other ids", cases[s].spec);
+            ck_assert_mem_eq(distances[0], distances[1], sizeof distances[0]);
+            if (graph) ck_assert_mem_eq(found[0], found[1], sizeof found[0]);
+            if (graph) hnsw_check(index);
+            if (graph) hnsw_check_reach(index);
+            if (graph) ck_assert_double_le(mean_reach(index), reach * 0.8);
+            if (removed && graph)
+                ck_fails(VINDEX_ERR_NOT_FOUND, "", vindex_reconstruct(index, gone, 1, found[0]));
+            vindex_free(index);
+        }
     free(numbers);
 }
 END_TEST
@@ -228,6 +295,8 @@ START_TEST(what_is_refused) {
     ck_assert_int_eq(ids[0], -1);
     ck_ok(vindex_add(index, numbers, 0, NULL));
     ck_ok(vindex_compact(index, NULL));
+    ck_ok(vindex_reorder(index, NULL));
+    ck_fails(VINDEX_ERR_ARGUMENT, "index is NULL", vindex_reorder(NULL, NULL));
     numbers[3] = 1e6f;
     ck_fails(VINDEX_ERR_DATA, "more than f16 can hold", vindex_add(index, numbers, 1, NULL));
     vindex_search_params search = ef_params(1, 1, -1);
@@ -243,10 +312,11 @@ START_TEST(what_is_refused) {
     vindex_free(index);
     ck_ok(vindex_create("Flat", DIM, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "no HNSW index", vindex_hnsw_stats_get(index, &stats));
+    ck_fails(VINDEX_ERR_UNSUPPORTED, "reorder", vindex_reorder(index, NULL));
     vindex_free(index);
 }
 END_TEST
 
 TEST_MAIN("hnsw/change", whatever_happens_a_graph_is_sound, duplicates_do_not_break_a_graph,
-          recall_survives_removal_and_return, graphs_merge, the_memory_estimate_is_close,
-          what_is_refused)
+          reordering_changes_no_answer, recall_survives_removal_and_return, graphs_merge,
+          the_memory_estimate_is_close, what_is_refused)

@@ -34,6 +34,11 @@ static vindex_status do_compact(vindex_index *index, const float *numbers,
     (void)numbers;
     return vindex_compact(index, call);
 }
+static vindex_status do_reorder(vindex_index *index, const float *numbers,
+                                const vindex_call *call) {
+    (void)numbers;
+    return vindex_reorder(index, call);
+}
 static vindex_status search(vindex_index *index, const float *numbers, const vindex_call *call,
                             int64_t count) {
     int64_t ids[QUERIES * 3];
@@ -94,6 +99,7 @@ static const struct {
 } verbs[] = {
     {"add", do_add, 8, 2},
     {"compact", do_compact, 8, 2},
+    {"reorder", do_reorder, 12, 2},
     {"search", do_search, 1, 2},
     {"search for one", do_search_one, 1, 1},
     {"range search", do_range, 2, 0},
