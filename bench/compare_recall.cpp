@@ -163,6 +163,7 @@ Built buildVindex(const Options &o, const Data &data, const std::string &spec) {
     built.train = since(start);
     start = bench_clock();
     check(vindex_add(index.get(), data.rows.data(), o.rows, &call));
+    if (numberBehind(spec, "HNSW")) check(vindex_reorder(index.get(), &call));
     built.add = since(start);
     built.bytes = static_cast<double>(vindex_memory(index.get()));
     if (int64_t lists = numberBehind(spec, "IVF"))

@@ -56,6 +56,18 @@ class SearchTest(CliTest):
         self.assertGreater(info["training_loss"], 0)
         self.assertEqual((info["learnt_from"], info["offered"]), (150, 150))
 
+    def test_a_graph_may_be_laid_out_anew(self):
+        rows, queries = vectors(14, 150, 6), vectors(15, 8, 6)
+        self.write_npy("songs.npy", rows)
+        self.write_npy("queries.npy", queries)
+        built = self.ok_json("build", "HNSW8", "--input", "songs.npy", "--reorder", "-o", "graph.vindex")
+        self.assertEqual((built["spec"], built["rows"]), ("HNSW8", 150))
+        found = self.ok_json("search", "graph.vindex", "--queries", "queries.npy", "-k", 5, "--ef", 150)
+        self.check(found, "l2", rows, queries, 5)
+        refused = self.run_vindex("build", "Flat", "--input", "songs.npy", "--reorder", "-o", "flat.vindex")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("reorder", refused.stderr)
+
     def test_training_says_what_it_left_out(self):
         self.write_npy("songs.npy", vectors(13, 300, 4))
         for lists, used in (2, 128), (5, 300):
