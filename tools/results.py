@@ -117,7 +117,8 @@ def recall_lines(folder):
     if not indexes:
         return
     yield ""
-    yield ("| approximate: queries per second at a recall, all in one call / one call each | " + " | ".join(levels) +
+    yield ("| approximate: queries per second at a recall, all in one call / one call each; vindex's graphs after "
+           "vindex_reorder, which is part of add | " + " | ".join(levels) +
            " | train + add, s | bytes per vector |")
     yield "|---|" + "---|" * (len(levels) + 2)
     for (data, count, dim, k, threads, building, engine, spec), found in indexes.items():
