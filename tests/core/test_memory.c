@@ -101,7 +101,7 @@ START_TEST(memory_is_what_is_counted) {
                                         "IVF64,SQ8,Refine(RaBitQ4)"};
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 1};
     float *numbers = vectors_make(&rows);
-    for (size_t s = 0; s < sizeof specs / sizeof *specs; s++)
+    for (size_t s = 0; s < sizeof specs / sizeof *specs; s += (size_t)test_stride())
         for (int32_t threads = 1; threads <= 2; threads++) {
             sizes is = measure(specs[s], numbers, COUNT, threads);
             ck_assert_double_eq_tol(share(is.memory, is.held), 1, 0.002);
@@ -131,7 +131,7 @@ START_TEST(projections_are_counted) {
                                         "Standardise,IVF256,SQ8,Refine"};
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 1};
     float *numbers = vectors_make(&rows);
-    for (size_t s = 0; s < sizeof specs / sizeof *specs; s++) {
+    for (size_t s = 0; s < sizeof specs / sizeof *specs; s += (size_t)test_stride()) {
         int64_t count = strstr(specs[s], "HNSW") ? COUNT / 4 : COUNT;
         sizes is = measure(specs[s], numbers, count, 1);
         ck_assert_msg(share(is.building, is.peak) > 0.95 && share(is.building, is.peak) < 1.05,
@@ -148,7 +148,7 @@ START_TEST(graphs_hold_what_they_say) {
                                         "HNSW8,SQ4,Refine(SQ8)"};
     vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = GRAPH, .seed = 1};
     float *numbers = vectors_make(&rows);
-    for (size_t s = 0; s < sizeof specs / sizeof *specs; s++) {
+    for (size_t s = 0; s < sizeof specs / sizeof *specs; s += (size_t)test_stride()) {
         sizes is = measure(specs[s], numbers, GRAPH, 1);
         ck_assert_uint_le(is.memory, is.held);
         ck_assert_uint_le(is.held, is.memory + (size_t)4 * WALK);
