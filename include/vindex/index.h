@@ -217,12 +217,13 @@ VINDEX_API vindex_status vindex_remove(vindex_index *index, const int64_t *ids, 
  * Exclusive. */
 VINDEX_API vindex_status vindex_compact(vindex_index *index, const vindex_call *call);
 
-/* Lays the vectors of a graph out anew, so that those near each other lie side by side: a walk then
- * waits less for memory, the less the larger the graph is. What a search finds and ids stay; ids
- * that were row numbers are kept as numbers from now on, some 14 bytes per vector. Best once, when
- * all has been added: what comes later lies behind. Takes a second per million vectors or so, and
- * 25 bytes for each while it runs. Nothing changes on failure. Kinds other than HNSW are
- * VINDEX_ERR_UNSUPPORTED. Exclusive. */
+/* Lays the vectors of a graph out anew, so that those near each other lie side by side in memory,
+ * which walks then wait less for. Ids and distances stay, and what a search finds, but for ties of
+ * keys on a walk's way. Ids that counted up from 0 are stored from then on: 8 bytes per vector, and
+ * some 6 of a table to find them. Best once, when all has been added: what comes later lies behind.
+ * While it runs it takes some 21 bytes per vector beside. A graph that was mapped is copied first.
+ * Nothing changes on failure (VINDEX_ERR_MEMORY, VINDEX_ERR_CANCELLED). Indexes that are no graphs,
+ * behind a projection or not, are VINDEX_ERR_UNSUPPORTED. Exclusive. */
 VINDEX_API vindex_status vindex_reorder(vindex_index *index, const vindex_call *call);
 
 /* Copies the vectors of another index into this one, under their ids: shards that were filled apart

@@ -81,6 +81,18 @@ static sizes measure(const char *spec, const float *numbers, int64_t count, int3
     return found;
 }
 
+static void check_estimate(const char *spec, size_t estimate, size_t bytes) {
+    ck_assert_msg(share(estimate, bytes) > 0.98 && share(estimate, bytes) < 1.02, "%s: %zu of %zu",
+                  spec, estimate, bytes);
+}
+
+/* Threads need not all be at work at once. */
+static void check_building(const char *spec, const sizes *is, int32_t threads) {
+    ck_assert_msg(share(is->building, is->peak) > 0.95 &&
+                      (threads > 1 || share(is->building, is->peak) < 1.05),
+                  "%s on %d threads: %zu of %zu", spec, (int)threads, is->building, is->peak);
+}
+
 /* To the byte but for what threads and locks have, and within a twentieth as estimated, while it is
  * built, too. */
 START_TEST(memory_is_what_is_counted) {
@@ -105,13 +117,8 @@ START_TEST(memory_is_what_is_counted) {
         for (int32_t threads = 1; threads <= 2; threads++) {
             sizes is = measure(specs[s], numbers, COUNT, threads);
             ck_assert_double_eq_tol(share(is.memory, is.held), 1, 0.002);
-            ck_assert_msg(share(is.estimate, is.held) > 0.98 && share(is.estimate, is.held) < 1.02,
-                          "%s: %zu of %zu", specs[s], is.estimate, is.held);
-            /* Threads need not all be at work at once. */
-            ck_assert_msg(share(is.building, is.peak) > 0.95 &&
-                              (threads > 1 || share(is.building, is.peak) < 1.05),
-                          "%s on %d threads: %zu of %zu", specs[s], (int)threads, is.building,
-                          is.peak);
+            check_estimate(specs[s], is.estimate, is.held);
+            check_building(specs[s], &is, threads);
         }
     free(numbers);
 }
@@ -134,8 +141,7 @@ START_TEST(projections_are_counted) {
     for (size_t s = 0; s < sizeof specs / sizeof *specs; s += (size_t)test_stride()) {
         int64_t count = strstr(specs[s], "HNSW") ? COUNT / 4 : COUNT;
         sizes is = measure(specs[s], numbers, count, 1);
-        ck_assert_msg(share(is.building, is.peak) > 0.95 && share(is.building, is.peak) < 1.05,
-                      "%s: %zu of %zu", specs[s], is.building, is.peak);
+        check_building(specs[s], &is, 1);
     }
     free(numbers);
 }
@@ -152,10 +158,8 @@ START_TEST(graphs_hold_what_they_say) {
         sizes is = measure(specs[s], numbers, GRAPH, 1);
         ck_assert_uint_le(is.memory, is.held);
         ck_assert_uint_le(is.held, is.memory + (size_t)4 * WALK);
-        ck_assert_msg(share(is.estimate, is.memory) > 0.98 && share(is.estimate, is.memory) < 1.02,
-                      "%s: %zu of %zu", specs[s], is.estimate, is.memory);
-        ck_assert_msg(share(is.building, is.peak) > 0.95 && share(is.building, is.peak) < 1.05,
-                      "%s: %zu of %zu", specs[s], is.building, is.peak);
+        check_estimate(specs[s], is.estimate, is.memory);
+        check_building(specs[s], &is, 1);
     }
     free(numbers);
 }
