@@ -137,7 +137,8 @@ VINDEX_API bool vindex_is_trained(const vindex_index *index);
 VINDEX_API size_t vindex_memory(const vindex_index *index);
 
 /* Bytes that an index of this kind will hold once n vectors are in it, under the ids 0, 1, 2, ...
- * Others take 8 bytes each, and where they do not rise 5.4 to 6 more. Reentrant. */
+ * Others take 4 bytes each, 8 once one is above 2^32-1, and where they do not rise 5.4 to 6 more.
+ * Reentrant. */
 VINDEX_API vindex_status vindex_memory_estimate(const char *spec, int64_t dim, int64_t n,
                                                 size_t *bytes);
 
@@ -219,11 +220,12 @@ VINDEX_API vindex_status vindex_compact(vindex_index *index, const vindex_call *
 
 /* Lays the vectors of a graph out anew, so that those near each other lie side by side in memory,
  * which walks then wait less for. Ids and distances stay, and what a search finds, but for ties of
- * keys on a walk's way. Ids that counted up from 0 are stored from then on: 8 bytes per vector, and
- * some 6 of a table to find them. Best once, when all has been added: what comes later lies behind.
- * While it runs it takes some 21 bytes per vector beside. A graph that was mapped is copied first.
- * Nothing changes on failure (VINDEX_ERR_MEMORY, VINDEX_ERR_CANCELLED). Indexes that are no graphs,
- * behind a projection or not, are VINDEX_ERR_UNSUPPORTED. Exclusive. */
+ * keys on a walk's way. Ids that counted up from 0 are stored from then on: 4 bytes per vector (8
+ * once there is one above 2^32-1), and some 6 of a table to find them. Best once, when all has been
+ * added: what comes later lies behind. While it runs it takes some 21 bytes per vector beside. A
+ * graph that was mapped is copied first. Nothing changes on failure (VINDEX_ERR_MEMORY,
+ * VINDEX_ERR_CANCELLED). Indexes that are no graphs, behind a projection or not, are
+ * VINDEX_ERR_UNSUPPORTED. Exclusive. */
 VINDEX_API vindex_status vindex_reorder(vindex_index *index, const vindex_call *call);
 
 /* Copies the vectors of another index into this one, under their ids: shards that were filled apart

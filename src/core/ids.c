@@ -8,13 +8,13 @@ enum { ENCODED = 512 /* numbers brought into file order at a time */ };
 __extension__ typedef unsigned __int128 wide;
 
 void vx_ids_init(vx_ids *ids) {
-    *ids = (vx_ids){.rising = true, .largest = -1, .slot_bytes = sizeof(uint32_t)};
+    *ids = (vx_ids){.rising = true, .largest = -1};
 }
 
 void vx_ids_free(vx_ids *ids) {
-    vx_free(ids->ids);
+    vx_free(ids->ids.at);
     vx_free(ids->dead);
-    vx_free(ids->slots);
+    vx_free(ids->slots.at);
     vx_ids_init(ids);
 }
 
@@ -22,74 +22,77 @@ static size_t words_for(size_t rows) {
     return rows / 64 + (rows % 64 != 0);
 }
 
+/* ---- numbers ---- */
+
+/* Bytes of numbers up to one. */
+static size_t bytes_for(uint64_t largest) {
+    return largest > UINT32_MAX ? sizeof(uint64_t) : sizeof(uint32_t);
+}
+
+static void put(const vx_numbers *numbers, size_t i, uint64_t number) {
+    if (numbers->bytes == sizeof(uint32_t))
+        ((uint32_t *)numbers->at)[i] = (uint32_t)number;
+    else
+        ((uint64_t *)numbers->at)[i] = number;
+}
+
+static void drop(vx_numbers *numbers) {
+    vx_free(numbers->at);
+    *numbers = (vx_numbers){0};
+}
+
 /* ---- the hash table: linear probing; a slot holds a row plus one, 0 is empty ---- */
 
-static size_t slot_get(const vx_ids *ids, size_t slot) {
-    if (ids->slot_bytes == sizeof(uint32_t)) return ((const uint32_t *)ids->slots)[slot];
-    return ((const uint64_t *)ids->slots)[slot];
-}
-
-static void slot_put(const vx_ids *ids, size_t slot, size_t number) {
-    if (ids->slot_bytes == sizeof(uint32_t))
-        ((uint32_t *)ids->slots)[slot] = (uint32_t)number;
-    else
-        ((uint64_t *)ids->slots)[slot] = number;
-}
-
 static size_t slot_after(const vx_ids *ids, size_t slot) {
-    return slot + 1 < ids->slot_count ? slot + 1 : 0;
+    return slot + 1 < ids->slots.room ? slot + 1 : 0;
 }
 
 /* How many slots after `from` a slot comes. */
 static size_t slots_from(const vx_ids *ids, size_t from, size_t slot) {
-    return slot >= from ? slot - from : slot + ids->slot_count - from;
+    return slot >= from ? slot - from : slot + ids->slots.room - from;
 }
 
 /* Where an id's slot would best be: its hash as a share of all slots. The table's address takes
  * part, so that a file cannot be made whose ids all meet in one place. */
 static size_t home_of(const vx_ids *ids, int64_t id) {
-    uint64_t x = ((uint64_t)id ^ (uintptr_t)ids->slots) * 0x9e3779b97f4a7c15u;
+    uint64_t x = ((uint64_t)id ^ (uintptr_t)ids->slots.at) * 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
-    return (size_t)((wide)(x ^ (x >> 32)) * ids->slot_count >> 64);
+    return (size_t)((wide)(x ^ (x >> 32)) * ids->slots.room >> 64);
 }
 
 /* The slot that holds an id, or the empty one where it belongs. */
 static size_t slot_of(const vx_ids *ids, int64_t id) {
     size_t slot = home_of(ids, id), number;
-    while ((number = slot_get(ids, slot)) && ids->ids[number - 1] != id)
+    while ((number = vx_number_of(&ids->slots, slot)) && vx_ids_of(ids, number - 1) != id)
         slot = slot_after(ids, slot);
     return slot;
 }
 
 /* False when the row's id is there already. */
 static bool insert(vx_ids *ids, size_t row) {
-    size_t slot = slot_of(ids, ids->ids[row]);
-    if (slot_get(ids, slot)) return false;
-    slot_put(ids, slot, row + 1);
+    size_t slot = slot_of(ids, vx_ids_of(ids, row));
+    if (vx_number_of(&ids->slots, slot)) return false;
+    put(&ids->slots, slot, row + 1);
     return true;
 }
 
 /* Takes a row's slot out and closes the gap: what follows moves up unless that is before its home.
  */
 static void erase(vx_ids *ids, size_t row) {
-    size_t gap = slot_of(ids, ids->ids[row]), number;
-    for (size_t i = slot_after(ids, gap); (number = slot_get(ids, i)); i = slot_after(ids, i)) {
-        size_t home = home_of(ids, ids->ids[number - 1]);
+    size_t gap = slot_of(ids, vx_ids_of(ids, row)), number;
+    for (size_t i = slot_after(ids, gap); (number = vx_number_of(&ids->slots, i));
+         i = slot_after(ids, i)) {
+        size_t home = home_of(ids, vx_ids_of(ids, number - 1));
         if (slots_from(ids, home, i) < slots_from(ids, gap, i)) continue;
-        slot_put(ids, gap, number);
+        put(&ids->slots, gap, number);
         gap = i;
     }
-    slot_put(ids, gap, 0);
+    put(&ids->slots, gap, 0);
 }
 
 /* Slots that so many entries fill to three quarters at most. */
 static size_t slots_for(size_t entries) {
     return entries + entries / 3 + 2; /* of rows with ids of 8 bytes: no overflow */
-}
-
-/* Bytes of slots that so many rows can be numbered with. */
-static size_t slot_bytes_for(size_t rows) {
-    return rows > UINT32_MAX ? sizeof(uint64_t) : sizeof(uint32_t);
 }
 
 /* Enters the living rows first ... end-1; on a double, takes them out again and names its row. */
@@ -105,21 +108,13 @@ static bool enter(vx_ids *ids, size_t first, size_t end, size_t *twice) {
 }
 
 /* Makes an empty table of so many slots for the numbers of so many rows. */
-static vindex_status make_table(vx_ids *ids, size_t slot_count, size_t rows) {
-    size_t bytes = VX_MAX(ids->slot_bytes, slot_bytes_for(rows));
-    void *slots = vx_alloc_zero(slot_count, bytes);
-    if (!slots) return vx_fail_memory(slot_count, bytes, "a hash table of ids");
-    vx_free(ids->slots);
-    ids->slots = slots;
-    ids->slot_count = slot_count;
-    ids->slot_bytes = bytes;
+static vindex_status make_table(vx_ids *ids, size_t slots, size_t rows) {
+    vx_numbers fresh = {NULL, slots, VX_MAX(ids->slots.bytes, bytes_for(rows))};
+    fresh.at = vx_alloc_zero(slots, fresh.bytes);
+    if (!fresh.at) return vx_fail_memory(slots, fresh.bytes, "a hash table of ids");
+    vx_free(ids->slots.at);
+    ids->slots = fresh;
     return VINDEX_OK;
-}
-
-static void drop_table(vx_ids *ids) {
-    vx_free(ids->slots);
-    ids->slots = NULL;
-    ids->slot_count = 0;
 }
 
 /* ---- appending ---- */
@@ -158,14 +153,17 @@ static vindex_status check_given(const vx_ids *ids, const int64_t *given, size_t
     return VINDEX_OK;
 }
 
-/* Room for the ids of total rows, those of the present rows in place. */
-static vindex_status reserve_ids(vx_ids *ids, size_t total) {
-    bool implicit = !ids->ids;
-    void *array = ids->ids;
-    if (!vx_grow(&array, &ids->capacity, total, sizeof *ids->ids))
-        return vx_fail_memory(total, sizeof *ids->ids, "ids");
-    ids->ids = array;
-    for (size_t row = 0; implicit && row < ids->count; row++) ids->ids[row] = (int64_t)row;
+/* Room for the ids of total rows, up to one, those of the present rows in place. */
+static vindex_status reserve_ids(vx_ids *ids, size_t total, int64_t largest) {
+    vx_numbers grown = ids->ids;
+    bool wider = bytes_for((uint64_t)largest) > grown.bytes; /* or the first: bytes is 0 */
+    if (wider) grown = (vx_numbers){.bytes = bytes_for((uint64_t)largest)};
+    if (!vx_grow(&grown.at, &grown.room, total, grown.bytes))
+        return vx_fail_memory(total, grown.bytes, "ids");
+    for (size_t row = 0; wider && row < ids->count; row++)
+        put(&grown, row, (uint64_t)vx_ids_of(ids, row));
+    if (wider) vx_free(ids->ids.at);
+    ids->ids = grown;
     return VINDEX_OK;
 }
 
@@ -185,29 +183,27 @@ static vindex_status reserve_dead(vx_ids *ids, size_t total) {
  * by an eighth at least. */
 static vindex_status index_rows(vx_ids *ids, size_t total) {
     size_t twice, needed = slots_for(total - ids->removed), first = ids->count;
-    if (needed > ids->slot_count || slot_bytes_for(total) > ids->slot_bytes) {
-        VX_TRY(make_table(ids, VX_MAX(needed, ids->slot_count + ids->slot_count / 8), total));
+    if (needed > ids->slots.room || bytes_for(total) > ids->slots.bytes) {
+        VX_TRY(make_table(ids, VX_MAX(needed, ids->slots.room + ids->slots.room / 8), total));
         enter(ids, 0, first, &twice); /* cannot fail: living rows differ */
     }
     if (enter(ids, first, total, &twice)) return VINDEX_OK;
-    int64_t id = ids->ids[twice];
-    bool present = slot_get(ids, slot_of(ids, id)) != 0; /* the call's own rows are out again */
+    int64_t id = vx_ids_of(ids, twice);
+    bool present =
+        vx_number_of(&ids->slots, slot_of(ids, id)) != 0; /* the call's own rows are out again */
     return vx_fail(VINDEX_ERR_EXISTS, "ids: %lld at position %zu is %s; give each id once",
                    (long long)id, twice - first, present ? "in the index already" : "given twice");
 }
 
 /* Lets go of the arrays that the ids, as they are now, can do without. */
 static void simplify(vx_ids *ids) {
-    if (!ids->ids) return;
+    if (!ids->ids.at) return;
     shape now = {true, true, -1};
     for (size_t row = 0; row < ids->count && now.rising; row++)
-        follow(&now, row, ids->ids[row], id_before(ids, row));
+        follow(&now, row, vx_ids_of(ids, row), id_before(ids, row));
     ids->rising = now.rising;
-    if (now.rising) drop_table(ids);
-    if (!now.implicit || !now.rising) return;
-    vx_free(ids->ids);
-    ids->ids = NULL;
-    ids->capacity = 0;
+    if (now.rising) drop(&ids->slots);
+    if (now.implicit && now.rising) drop(&ids->ids);
 }
 
 /* Everything an append does that can fail. */
@@ -215,17 +211,18 @@ static vindex_status prepare(vx_ids *ids, const int64_t *given, size_t n, const 
     size_t total = ids->count + n;
     if (ids->dead) VX_TRY(reserve_dead(ids, total));
     if (after->implicit) return VINDEX_OK;
-    VX_TRY(reserve_ids(ids, total));
+    VX_TRY(reserve_ids(ids, total, after->largest));
     for (size_t i = 0; i < n; i++)
-        ids->ids[ids->count + i] = given ? given[i] : ids->largest + 1 + (int64_t)i;
+        put(&ids->ids, ids->count + i,
+            (uint64_t)(given ? given[i] : ids->largest + 1 + (int64_t)i));
     return after->rising ? VINDEX_OK : index_rows(ids, total);
 }
 
 vindex_status vx_ids_append(vx_ids *ids, const int64_t *given, size_t n) {
-    shape after = {!ids->ids, ids->rising, ids->largest};
+    shape after = {!ids->ids.at, ids->rising, ids->largest};
     size_t total;
     if (!vx_add(ids->count, n, &total) || total > INT64_MAX)
-        return vx_fail_memory(n, sizeof *ids->ids, "ids");
+        return vx_fail_memory(n, sizeof(int64_t), "ids");
     VX_TRY(check_given(ids, given, n, &after));
     vindex_status status = prepare(ids, given, n, &after);
     if (status != VINDEX_OK) {
@@ -239,7 +236,7 @@ vindex_status vx_ids_append(vx_ids *ids, const int64_t *given, size_t n) {
 }
 
 void vx_ids_retract(vx_ids *ids, size_t n, int64_t largest_before) {
-    for (size_t i = 0; ids->slots && i < n; i++) erase(ids, ids->count - 1 - i);
+    for (size_t i = 0; ids->slots.at && i < n; i++) erase(ids, ids->count - 1 - i);
     ids->count -= n;
     ids->largest = largest_before;
     simplify(ids);
@@ -252,21 +249,21 @@ static bool bisect(const vx_ids *ids, int64_t id, size_t *row) {
     size_t low = 0, high = ids->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (ids->ids[middle] < id)
+        if (vx_ids_of(ids, middle) < id)
             low = middle + 1;
         else
             high = middle;
     }
     *row = low;
-    return low < ids->count && ids->ids[low] == id;
+    return low < ids->count && vx_ids_of(ids, low) == id;
 }
 
 bool vx_ids_find(const vx_ids *ids, int64_t id, size_t *row) {
     size_t found;
-    if (ids->slots) {
-        found = slot_get(ids, slot_of(ids, id));
+    if (ids->slots.at) {
+        found = vx_number_of(&ids->slots, slot_of(ids, id));
         if (!found--) return false;
-    } else if (ids->ids) {
+    } else if (ids->ids.at) {
         if (!bisect(ids, id, &found)) return false;
     } else {
         if (id < 0 || (uint64_t)id >= ids->count) return false;
@@ -282,7 +279,7 @@ vindex_status vx_ids_remove(vx_ids *ids, const int64_t *list, size_t n, size_t *
     for (size_t i = 0; i < n; i++) {
         if (!vx_ids_find(ids, list[i], &row)) continue;
         if (!ids->dead) VX_TRY(reserve_dead(ids, ids->count)); /* nothing is removed yet */
-        if (ids->slots) erase(ids, row);
+        if (ids->slots.at) erase(ids, row);
         ids->dead[row / 64] |= UINT64_C(1) << (row % 64);
         ids->removed++;
     }
@@ -305,10 +302,8 @@ static vindex_status rebuild(const vx_ids *ids, const size_t *keep, vx_ids *fres
     fresh->rising = after.rising;
     fresh->largest = ids->largest;
     if (after.implicit) return VINDEX_OK;
-    fresh->ids = vx_alloc(fresh->count, sizeof *fresh->ids);
-    if (!fresh->ids) return vx_fail_memory(fresh->count, sizeof *fresh->ids, "ids");
-    fresh->capacity = fresh->count;
-    for (size_t i = 0; i < fresh->count; i++) fresh->ids[i] = kept_id(ids, keep, i);
+    VX_TRY(reserve_ids(fresh, fresh->count, fresh->largest));
+    for (size_t i = 0; i < fresh->count; i++) put(&fresh->ids, i, (uint64_t)kept_id(ids, keep, i));
     if (after.rising) return VINDEX_OK;
     size_t living = fresh->count - fresh->removed;
     VX_TRY(make_table(fresh, slots_for(living), fresh->count));
@@ -354,41 +349,39 @@ vindex_status vx_ids_reorder(vx_ids *ids, const size_t *order) {
 }
 
 bool vx_ids_spare(const vx_ids *ids) {
-    return ids->capacity > ids->count || ids->dead_words > words_for(ids->count) ||
-           (ids->slots && ids->slot_count > slots_for(ids->count - ids->removed));
+    bool wider = ids->ids.at && ids->ids.bytes > bytes_for((uint64_t)ids->largest);
+    return wider || ids->ids.room > ids->count || ids->dead_words > words_for(ids->count) ||
+           (ids->slots.at && ids->slots.room > slots_for(ids->count - ids->removed));
 }
 
 size_t vx_ids_memory(const vx_ids *ids) {
-    return ids->capacity * sizeof *ids->ids + ids->dead_words * sizeof *ids->dead +
-           ids->slot_count * ids->slot_bytes;
+    return ids->ids.room * ids->ids.bytes + ids->dead_words * sizeof *ids->dead +
+           ids->slots.room * ids->slots.bytes;
 }
 
 /* ---- saving and loading ---- */
 
 uint32_t vx_ids_section_count(const vx_ids *ids) {
-    return (uint32_t)(ids->ids != NULL) + (uint32_t)(ids->removed != 0);
+    return (uint32_t)(ids->ids.at != NULL) + (uint32_t)(ids->removed != 0);
 }
 
-/* One section of 8-byte numbers; signed ones are written as their two's complement. */
-static vindex_status save_words(vx_container_writer *writer, const char *tag, const void *words,
-                                size_t count) {
+/* One section of 8-byte numbers. */
+static vindex_status save_words(vx_container_writer *writer, const char *tag,
+                                const vx_numbers *words, size_t count) {
     unsigned char encoded[8 * ENCODED];
     VX_TRY(vx_container_begin(writer, tag));
     for (size_t start = 0; start < count; start += ENCODED) {
         size_t n = VX_MIN(count - start, (size_t)ENCODED);
-        for (size_t i = 0; i < n; i++) {
-            uint64_t word;
-            memcpy(&word, (const char *)words + 8 * (start + i), sizeof word);
-            vx_put_u64(encoded + 8 * i, word);
-        }
+        for (size_t i = 0; i < n; i++) vx_put_u64(encoded + 8 * i, vx_number_of(words, start + i));
         VX_TRY(vx_container_append(writer, encoded, 8 * n));
     }
     return vx_container_end(writer);
 }
 
 vindex_status vx_ids_save(const vx_ids *ids, vx_container_writer *writer) {
-    if (ids->ids) VX_TRY(save_words(writer, "ids", ids->ids, ids->count));
-    if (ids->removed) VX_TRY(save_words(writer, "dead", ids->dead, words_for(ids->count)));
+    vx_numbers dead = {ids->dead, ids->dead_words, sizeof *ids->dead};
+    if (ids->ids.at) VX_TRY(save_words(writer, "ids", &ids->ids, ids->count));
+    if (ids->removed) VX_TRY(save_words(writer, "dead", &dead, words_for(ids->count)));
     return VINDEX_OK;
 }
 
@@ -428,12 +421,12 @@ static vindex_status load_dead(vx_ids *ids, const vx_container *container, bool 
 static vindex_status load_ids(vx_ids *ids, const vx_container *container, bool verify) {
     const unsigned char *bytes = NULL;
     VX_TRY(find_words(container, "ids", ids->count, verify, &bytes));
-    VX_TRY(reserve_ids(ids, ids->count));
+    VX_TRY(reserve_ids(ids, ids->count, ids->largest));
     shape found = {true, true, -1};
     for (size_t row = 0; row < ids->count; row++) {
         int64_t id = (int64_t)vx_get_u64(bytes + 8 * row);
         if (id < 0 || id > ids->largest) return lie(container, "an id is out of range");
-        ids->ids[row] = id;
+        put(&ids->ids, row, (uint64_t)id);
         follow(&found, row, id, id_before(ids, row));
     }
     ids->rising = found.rising;

@@ -1,24 +1,34 @@
 /* From the caller's ids to rows and back. Most sets have ids 0, 1, 2, ... (nothing is stored) or
- * rising ones (8 bytes each, found by bisection); only ids out of order pay for a hash table, some
- * 6 bytes more. Rows are append-only; removal leaves a tombstone until the rows are compacted. */
+ * rising ones (4 bytes each, 8 once one is above 2^32-1, found by bisection); only ids out of order
+ * pay for a hash table, some 6 bytes more. Rows are append-only; removal leaves a tombstone until
+ * the rows are compacted. */
 #ifndef VX_CORE_IDS_H
 #define VX_CORE_IDS_H
 
 #include "base.h"
 #include "container.h"
 
+/* Numbers that are not negative, as wide as the largest of them needs. */
+typedef struct vx_numbers {
+    void *at;
+    size_t room;  /* for so many */
+    size_t bytes; /* of each: 4 or 8 */
+} vx_numbers;
+
+static inline uint64_t vx_number_of(const vx_numbers *numbers, size_t i) {
+    if (numbers->bytes == sizeof(uint32_t)) return ((const uint32_t *)numbers->at)[i];
+    return ((const uint64_t *)numbers->at)[i];
+}
+
 typedef struct vx_ids {
-    size_t count;    /* rows, removed ones included */
-    size_t removed;  /* rows with a tombstone */
-    int64_t *ids;    /* per row; NULL while row i has id i */
-    size_t capacity; /* of ids */
-    uint64_t *dead;  /* tombstones, one bit per row; NULL while nothing was removed */
+    size_t count;   /* rows, removed ones included */
+    size_t removed; /* rows with a tombstone */
+    vx_numbers ids; /* per row; none while row i has id i */
+    uint64_t *dead; /* tombstones, one bit per row; NULL while nothing was removed */
     size_t dead_words;
-    bool rising;     /* each id is larger than the one before */
-    int64_t largest; /* the largest id ever given, -1 at first: the next one is one more */
-    void *slots;     /* open addressing: row + 1, 0 is empty; NULL while ids rise */
-    size_t slot_count;
-    size_t slot_bytes; /* 4, or 8 once there are more rows than these count */
+    bool rising;      /* each id is larger than the one before */
+    int64_t largest;  /* the largest id ever given, -1 at first: the next one is one more */
+    vx_numbers slots; /* open addressing: row + 1, 0 is empty; none while ids rise */
 } vx_ids;
 
 void vx_ids_init(vx_ids *ids);
@@ -33,7 +43,7 @@ vindex_status vx_ids_append(vx_ids *ids, const int64_t *given, size_t n);
 void vx_ids_retract(vx_ids *ids, size_t n, int64_t largest_before);
 
 static inline int64_t vx_ids_of(const vx_ids *ids, size_t row) {
-    return ids->ids ? ids->ids[row] : (int64_t)row;
+    return ids->ids.at ? (int64_t)vx_number_of(&ids->ids, row) : (int64_t)row;
 }
 static inline bool vx_ids_alive(const vx_ids *ids, size_t row) {
     return !ids->dead || !(ids->dead[row / 64] >> (row % 64) & 1);

@@ -32,7 +32,7 @@ static void start(vx_ids *ids) {
 /* Slots of 8 bytes, as where there are more rows than any test has. */
 static void start_wide(vx_ids *ids) {
     start(ids);
-    ids->slot_bytes = sizeof(uint64_t);
+    ids->slots.bytes = sizeof(uint64_t);
 }
 
 static void finish(vx_ids *ids) {
@@ -149,7 +149,7 @@ static void save_and_load(vx_ids *ids) {
     ck_ok(save(ids, scratch_path("ids")));
     ck_ok(load(&loaded, scratch_path("ids"), ids->count, ids->largest));
     ck_assert_int_eq(loaded.rising, ids->rising);
-    ck_assert_int_eq(loaded.ids == NULL, ids->ids == NULL);
+    ck_assert_int_eq(loaded.ids.at == NULL, ids->ids.at == NULL);
     vx_ids_free(ids);
     *ids = loaded;
 }
@@ -180,13 +180,46 @@ START_TEST(rising_ids_need_no_table) {
     append(&ids, NULL, 5);
     check_all(&ids);
     ck_assert(ids.rising);
-    ck_assert_uint_eq(ids.slot_count, 0);
+    ck_assert_uint_eq(ids.slots.room, 0);
     ck_fails(VINDEX_ERR_ARGUMENT, "give ids yourself", vx_ids_append(&ids, NULL, 1));
     check_all(&ids);
     append(&ids, (const int64_t[]){4}, 1);
     check_all(&ids);
     ck_assert(!ids.rising);
     finish(&ids);
+}
+END_TEST
+
+/* Up to 2^32-1 an id takes 4 bytes; the first above it makes them 8, in any order. */
+START_TEST(ids_are_as_wide_as_the_largest) {
+    const int64_t last = UINT32_MAX, starts[][3] = {{3, 10, last}, {last, 3, 10}};
+    for (size_t s = 0; s < VX_COUNT(starts); s++) {
+        vx_ids ids;
+        start(&ids);
+        append(&ids, starts[s], 3);
+        size_t slots = s ? 4 * (3 + 3 / 3 + 2) : 0;
+        ck_assert_uint_eq(vx_ids_memory(&ids), 3 * 4 + slots);
+        check_all(&ids);
+        vx_alloc_fail_after(0);
+        ck_fails(VINDEX_ERR_MEMORY, "ids", vx_ids_append(&ids, NULL, 1));
+        vx_alloc_fail_after(-1);
+        ck_assert_uint_eq(vx_ids_memory(&ids), 3 * 4 + slots);
+        check_all(&ids);
+        ck_ok(vx_ids_append(&ids, (const int64_t[]){last + 1}, 1));
+        vx_ids_retract(&ids, 1, last);
+        check_all(&ids);
+        ck_assert(vx_ids_spare(&ids));
+        ck_ok(vx_ids_compact(&ids, NULL));
+        ck_assert_uint_eq(vx_ids_memory(&ids), 3 * 4 + slots);
+        ck_assert(!vx_ids_spare(&ids));
+        append(&ids, NULL, 1);
+        check_all(&ids);
+        ck_assert_int_eq(vx_ids_of(&ids, 3), last + 1);
+        ck_ok(vx_ids_compact(&ids, NULL));
+        check_all(&ids);
+        ck_assert_uint_eq(vx_ids_memory(&ids), 4 * 8 + (s ? 4 * (4 + 4 / 3 + 2) : 0));
+        finish(&ids);
+    }
 }
 END_TEST
 
@@ -248,7 +281,7 @@ START_TEST(compacting_returns_to_the_simplest_form) {
     compact(&ids);
     check_all(&ids);
     ck_assert(ids.rising);
-    ck_assert_uint_eq(vx_ids_memory(&ids), 3 * 8);
+    ck_assert_uint_eq(vx_ids_memory(&ids), 3 * 4);
     remove_ids(&ids, (const int64_t[]){5}, 1);
     compact(&ids);
     ck_assert_uint_eq(vx_ids_memory(&ids), 0);
@@ -273,13 +306,13 @@ START_TEST(a_retracted_append_leaves_no_trace) {
             start(&ids);
             append(&ids, starts[s], 3);
             remove_ids(&ids, &starts[s][1], 1);
-            bool rising = ids.rising, implicit = !ids.ids;
+            bool rising = ids.rising, implicit = !ids.ids.at;
             int64_t largest = ids.largest;
             ck_ok(vx_ids_append(&ids, m < VX_COUNT(more) ? more[m] : NULL, 3));
             vx_ids_retract(&ids, 3, largest);
             check_all(&ids);
             ck_assert_int_eq(ids.rising, rising);
-            ck_assert_int_eq(!ids.ids, implicit);
+            ck_assert_int_eq(!ids.ids.at, implicit);
             append(&ids, more[1], 3);
             check_all(&ids);
             finish(&ids);
@@ -393,8 +426,10 @@ START_TEST(a_million_ids_in_any_order) {
         ck_assert(found == (i >= N / 2) && (!found || row == i));
         ck_assert(!vx_ids_find(&ids, list[i] + 1, &row));
     }
-    /* Ids, half as many again to grow into, slots of 4 bytes of which 3 in 5 are in use, a bit. */
-    ck_assert_uint_le(vx_ids_memory(&ids), (size_t)N * 19);
+    /* Ids of 4 bytes, half as many again to grow into, slots of 4 of which 3 in 5 are in use, a
+     * bit.
+     */
+    ck_assert_uint_le(vx_ids_memory(&ids), (size_t)N * 13);
     vx_ids_free(&ids);
     vx_free(list);
 }
@@ -403,14 +438,14 @@ END_TEST
 /* The longest stretch of slots in use. */
 static size_t longest_stretch(const vx_ids *ids) {
     size_t longest = 0, length = 0;
-    for (size_t slot = 0; slot < ids->slot_count; slot++) {
-        length = ((const uint32_t *)ids->slots)[slot] ? length + 1 : 0;
+    for (size_t slot = 0; slot < ids->slots.room; slot++) {
+        length = vx_number_of(&ids->slots, slot) ? length + 1 : 0;
         longest = VX_MAX(longest, length);
     }
     return longest;
 }
 
-/* 8 bytes an id and 16/3 a slot; and ids that are alike do not crowd: at this load the longest
+/* 4 or 8 bytes an id and 16/3 a slot; and ids that are alike do not crowd: at this load the longest
  * stretch of hashes that are as good as random is a few hundred. */
 START_TEST(ids_out_of_order_cost_little_more) {
     enum { N = 1 << 17 };
@@ -424,7 +459,8 @@ START_TEST(ids_out_of_order_cost_little_more) {
         for (int64_t i = 0; i < N; i++) list[i] = i * steps[s];
         shuffle(list, N);
         ck_ok(vx_ids_append(&ids, list, N));
-        ck_assert_uint_le(vx_ids_memory(&ids), (size_t)N * 40 / 3 + 8);
+        size_t each = steps[s] * (N - 1) > UINT32_MAX ? 8 : 4;
+        ck_assert_uint_le(vx_ids_memory(&ids), (size_t)N * each + (size_t)N * 16 / 3 + 8);
         ck_assert_msg(longest_stretch(&ids) < 1500, "step %lld: %zu slots in a row",
                       (long long)steps[s], longest_stretch(&ids));
         vx_ids_free(&ids);
@@ -528,7 +564,7 @@ START_TEST(checksums_count_only_when_asked) {
 END_TEST
 
 TEST_MAIN("core/ids", ids_that_count_up_cost_nothing, rising_ids_need_no_table,
-          bad_ids_change_nothing, the_id_of_a_removed_row_is_free,
+          ids_are_as_wide_as_the_largest, bad_ids_change_nothing, the_id_of_a_removed_row_is_free,
           compacting_returns_to_the_simplest_form, a_retracted_append_leaves_no_trace,
           failed_allocations_change_nothing, random_lives, a_million_ids_in_any_order,
           ids_out_of_order_cost_little_more, files_that_lie_are_refused,
