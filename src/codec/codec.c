@@ -93,6 +93,10 @@ void vx_codec_free(vx_codec *codec) {
     if (codec) codec->ops->free(codec);
 }
 
+bool vx_codec_alike(const vx_codec *a, const vx_codec *b) {
+    return !a->ops->alike || a->ops->alike(a, b);
+}
+
 size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows) {
     return codec->ops->fine_bytes ? codec->ops->fine_bytes(codec, rows) : 0;
 }

@@ -74,8 +74,7 @@ typedef struct vx_codec_ops {
      * (NULL: nothing more). Nobody waits for it. */
     void (*fetch)(const vx_codec *codec, const vx_block *run, const uint32_t *rows, size_t count);
     void (*fetch_fine)(const vx_codec *codec, vx_coded row);
-    /* Whether two codecs of the same words have learnt the same, bit for bit; NULL: nobody knows.
-     */
+    /* See vx_codec_alike; NULL: there is nothing to learn. */
     bool (*alike)(const vx_codec *a, const vx_codec *b);
     /* What was learnt, in codec->sections sections; NULL: nothing. */
     vindex_status (*save)(const vx_codec *codec, vx_container_writer *writer);
@@ -140,6 +139,9 @@ void vx_codec_free(vx_codec *codec); /* NULL is fine */
 
 /* The owner of the runs says: no centre is longer than this. Before rows are coded. */
 void vx_codec_centres(vx_codec *codec, float longest);
+
+/* Whether two codecs of the same words have learnt the same, bit for bit. */
+bool vx_codec_alike(const vx_codec *a, const vx_codec *b);
 
 /* Bytes of the fine array of a run, 0 where there is none. */
 size_t vx_codec_fine_bytes(const vx_codec *codec, size_t rows);

@@ -113,8 +113,8 @@ static vindex_status load(vx_codec *codec, const vx_container *file, bool verify
 }
 
 static bool alike(const vx_codec *a, const vx_codec *b) {
-    return a->coarse->ops->alike(a->coarse, b->coarse) &&
-           (!a->second || a->second->ops->alike(a->second, b->second));
+    return vx_codec_alike(a->coarse, b->coarse) &&
+           (!a->second || vx_codec_alike(a->second, b->second));
 }
 
 /* ---- coming to be ---- */

@@ -19,7 +19,7 @@ enum {
 
 typedef struct addition {
     vx_hnsw *hnsw;
-    const float *vectors;
+    const vx_arrivals *new;
     size_t n, first;               /* first: number of the first new row */
     uint8_t *levels;               /* of the new rows */
     size_t before[VX_HNSW_LAYERS]; /* slots of each layer */
@@ -42,7 +42,7 @@ typedef struct batch {
 } batch;
 
 static const float *vector_of(const addition *a, size_t row) {
-    return a->vectors + (row - a->first) * a->hnsw->base.dim;
+    return a->new->vectors + (row - a->first) * a->hnsw->base.dim;
 }
 
 /* ---- before the first batch ---- */
@@ -89,8 +89,13 @@ static vindex_status place_rows(addition *a) {
 static float encode_rows(const addition *a) {
     vx_hnsw *hnsw = a->hnsw;
     const vx_codec *codec = hnsw->codec;
+    const vx_hnsw *from = a->new->from;
     int threads = a->n * hnsw->base.dim < 1 << 16 ? 1 : a->threads;
     float largest = hnsw->largest;
+    for (size_t i = 0; from && i < a->n; i++)
+        vx_hnsw_move_row(codec, (vx_coded){&from->rows, a->new->rows[i]},
+                         (vx_coded){&hnsw->rows, a->first + i});
+    if (from) return VX_MAX(largest, from->largest);
 #pragma omp parallel for num_threads(threads) reduction(max : largest) if (threads > 1)
     for (size_t row = a->first; row < a->first + a->n; row++) {
         float said = codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
@@ -348,21 +353,21 @@ static vindex_status run_batches(addition *a, const vindex_call *call) {
 }
 
 /* Makes room for the rows and for what is said of them. */
-static vindex_status prepare(addition *a, const int64_t *ids) {
+static vindex_status prepare(addition *a) {
     vx_hnsw *hnsw = a->hnsw;
     a->levels = vx_alloc(a->n, 1);
     if (!a->levels) return vx_fail_memory(a->n, 1, "add");
     VX_TRY(vx_hnsw_ready(hnsw));
     a->largest_id = hnsw->ids.largest;
-    VX_TRY(vx_ids_append(&hnsw->ids, ids, a->n));
+    VX_TRY(vx_ids_append(&hnsw->ids, a->new->ids, a->n));
     a->listed = true;
     return place_rows(a);
 }
 
-static vindex_status add_rows(addition *a, const int64_t *ids, const vindex_call *call) {
+static vindex_status add_rows(addition *a, const vindex_call *call) {
     vx_hnsw *hnsw = a->hnsw;
     pthread_rwlock_wrlock(hnsw->gate);
-    vindex_status status = prepare(a, ids);
+    vindex_status status = prepare(a);
     pthread_rwlock_unlock(hnsw->gate);
     if (status != VINDEX_OK) return status;
     if (a->first) VX_TRY(vx_undo_create(hnsw, a->n <= VX_HNSW_BATCH, &a->undo));
@@ -387,28 +392,33 @@ static void take_back(addition *a) {
     pthread_rwlock_unlock(hnsw->gate);
 }
 
-vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
-                          const vindex_call *call) {
-    vx_hnsw *hnsw = (vx_hnsw *)index;
+vindex_status vx_hnsw_take(vx_hnsw *hnsw, const vx_arrivals *new, const vindex_call *call) {
+    size_t n = new->n;
     if (n > VX_HNSW_NODES_MOST - hnsw->rows.count)
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "add: %zu vectors and %zu more; a graph holds at most %u, use several",
                        hnsw->rows.count, n, VX_HNSW_NODES_MOST);
-    VX_TRY(vx_space_fits(&hnsw->codec->space, vectors, n));
+    VX_TRY(vx_space_fits(&hnsw->codec->space, new->vectors, n));
     if (!n) return VINDEX_OK;
     addition a = {.hnsw = hnsw,
-                  .vectors = vectors,
+                  .new = new,
                   .n = n,
                   .first = hnsw->rows.count,
                   .layers_before = hnsw->layer_count,
                   .largest_before = hnsw->largest,
                   .threads = vx_threads(call->threads)};
     for (size_t l = 0; l < VX_HNSW_LAYERS; l++) a.before[l] = hnsw->layers[l].count;
-    vindex_status status = add_rows(&a, ids, call);
+    vindex_status status = add_rows(&a, call);
     if (status == VINDEX_OK)
         hnsw->drawn += n;
     else
         take_back(&a);
     close_addition(&a);
     return status;
+}
+
+vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
+                          const vindex_call *call) {
+    const vx_arrivals new = {.vectors = vectors, .n = n, .ids = ids};
+    return vx_hnsw_take((vx_hnsw *)index, &new, call);
 }

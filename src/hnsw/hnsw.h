@@ -242,8 +242,20 @@ void vx_layer_free(vx_layer *layer);
 size_t vx_layer_find(const vx_layer *layer, size_t first, size_t end, uint32_t row);
 
 /* build.c */
+/* Rows that come into a graph. */
+typedef struct vx_arrivals {
+    const float *vectors; /* n x dim */
+    size_t n;
+    const int64_t *ids;   /* NULL: they count up */
+    const vx_hnsw *from;  /* whose codec learnt the same and has coded them; NULL: not coded yet */
+    const uint32_t *rows; /* of these the rows there */
+} vx_arrivals;
+vindex_status vx_hnsw_take(vx_hnsw *hnsw, const vx_arrivals *new, const vindex_call *call);
 vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call);
+
+/* merge.c */
+vindex_status vx_hnsw_merge(vindex_index *index, const vindex_index *from, const vindex_call *call);
 
 /* estimate.c */
 vindex_status vx_hnsw_estimate(const vx_spec *spec, size_t dim, size_t n, size_t *bytes);

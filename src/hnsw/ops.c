@@ -130,32 +130,6 @@ vindex_status vindex_hnsw_stats_get(const vindex_index *index, vindex_hnsw_stats
     return VINDEX_OK;
 }
 
-/* Adds what the other graph holds: links of one graph say nothing in another. */
-static vindex_status merge(vindex_index *index, const vindex_index *other,
-                           const vindex_call *call) {
-    const vx_hnsw *from = (const vx_hnsw *)other;
-    size_t kept = from->ids.count - from->ids.removed, dim = index->dim, at = 0;
-    if (from->codec->ops->train)
-        return vx_fail(
-            VINDEX_ERR_UNSUPPORTED,
-            "merge: vectors of '%s' are codes, which another index cannot take over; add "
-            "the vectors themselves",
-            other->spec);
-    float *vectors = vx_alloc(kept, dim * sizeof *vectors);
-    int64_t *ids = vx_alloc(kept, sizeof *ids);
-    vindex_status status = VINDEX_OK;
-    if (!vectors || !ids) status = vx_fail_memory(kept, dim * sizeof *vectors, "merge");
-    for (size_t row = 0; status == VINDEX_OK && row < from->ids.count; row++) {
-        if (!vx_ids_alive(&from->ids, row)) continue;
-        ids[at] = vx_ids_of(&from->ids, row);
-        from->codec->ops->decode(from->codec, (vx_coded){&from->rows, row}, vectors + dim * at++);
-    }
-    if (status == VINDEX_OK) status = vx_hnsw_add(index, vectors, kept, ids, call);
-    vx_free(vectors);
-    vx_free(ids);
-    return status;
-}
-
 /* Rows lie in the order in which they were added, unless they were reordered. */
 static const float *floats(const vindex_index *index, size_t row) {
     const vx_hnsw *hnsw = (const vx_hnsw *)index;
@@ -197,5 +171,5 @@ const vx_index_ops vx_hnsw_ops = {
     .save = vx_hnsw_save,
     .knobs = knobs,
     .floats = floats,
-    .merge = merge,
+    .merge = vx_hnsw_merge,
 };

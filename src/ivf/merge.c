@@ -20,9 +20,8 @@ static vindex_status compare_training(const vx_ivf *a, const vx_ivf *b, bool *sa
     size_t bytes = a->base.dim * sizeof(float);
     float *centroids = vx_alloc(2, bytes);
     if (!centroids) return vx_fail_memory(2, bytes, "merge");
-    const vx_codec_ops *codec = a->codec->ops;
     vindex_status status = VINDEX_OK;
-    *same = !codec->train || (codec->alike && codec->alike(a->codec, b->codec));
+    *same = vx_codec_alike(a->codec, b->codec);
     for (int64_t l = 0; *same && status == VINDEX_OK && l < (int64_t)a->list_count; l++) {
         status = vindex_reconstruct(a->coarse, &l, 1, centroids);
         if (status == VINDEX_OK)

@@ -216,38 +216,6 @@ START_TEST(recall_survives_removal_and_return) {
 }
 END_TEST
 
-START_TEST(graphs_merge) {
-    enum { COUNT = 700, NQ = 6, K = 9 };
-    vectors rows = {.kind = VECTORS_CLUSTERED, .dtype = VINDEX_F16, .dim = DIM, .count = COUNT};
-    float *numbers = vectors_make(&rows);
-    vindex_index *parts[2], *flat;
-    const int64_t gone = 500;
-    int64_t ids[2][NQ * K], later[COUNT];
-    for (int64_t i = 0; i < COUNT; i++) later[i] = i;
-    for (int i = 0; i < 2; i++) {
-        parts[i] = hnsw_make(6, 30, &rows, VINDEX_L2);
-        ck_ok(vindex_add_with_ids(parts[i], numbers + i * 300 * DIM, i ? 400 : 300, later + i * 300,
-                                  NULL));
-    }
-    ck_ok(vindex_create("Flat,f16", DIM, VINDEX_L2, &flat));
-    ck_ok(vindex_add(flat, numbers, COUNT, NULL));
-    ck_ok(vindex_remove(flat, &gone, 1, NULL));
-    ck_ok(vindex_remove(parts[1], &gone, 1, NULL));
-    ck_ok(vindex_merge(parts[0], parts[1], NULL));
-    hnsw_check(parts[0]);
-    hnsw_check_reach(parts[0]);
-    vindex_search_params params = ef_params(K, 1, HNSW_ALL);
-    ck_ok(vindex_search(flat, numbers + 490 * DIM, NQ, &params, ids[0], NULL));
-    ck_ok(vindex_search(parts[0], numbers + 490 * DIM, NQ, &params, ids[1], NULL));
-    ck_assert_mem_eq(ids[0], ids[1], sizeof ids[0]);
-    ck_fails(VINDEX_ERR_EXISTS, "in the index already", vindex_merge(parts[0], parts[1], NULL));
-    vindex_free(parts[0]);
-    vindex_free(parts[1]);
-    vindex_free(flat);
-    free(numbers);
-}
-END_TEST
-
 START_TEST(the_memory_estimate_is_close) {
     vectors rows = {.kind = VECTORS_UNIFORM, .dim = 32, .count = 6000, .seed = 1};
     float *numbers = vectors_make(&rows);
@@ -318,5 +286,5 @@ START_TEST(what_is_refused) {
 END_TEST
 
 TEST_MAIN("hnsw/change", whatever_happens_a_graph_is_sound, duplicates_do_not_break_a_graph,
-          reordering_changes_no_answer, recall_survives_removal_and_return, graphs_merge,
+          reordering_changes_no_answer, recall_survives_removal_and_return,
           the_memory_estimate_is_close, what_is_refused)

@@ -39,6 +39,18 @@ static vindex_status do_reorder(vindex_index *index, const float *numbers,
     (void)numbers;
     return vindex_reorder(index, call);
 }
+static vindex_status do_merge(vindex_index *index, const float *numbers, const vindex_call *call) {
+    vindex_index *other;
+    int64_t ids[40];
+    vindex_call quiet = *call; /* adding to the other is not what is looked at */
+    quiet.progress = NULL;
+    for (int64_t i = 0; i < 40; i++) ids[i] = COUNT + i;
+    VX_TRY(vindex_create(vindex_spec(index), DIM, VINDEX_L2, &other));
+    vindex_status status = vindex_add_with_ids(other, numbers, 40, ids, &quiet);
+    if (status == VINDEX_OK) status = vindex_merge(index, other, call);
+    vindex_free(other);
+    return status;
+}
 static vindex_status search(vindex_index *index, const float *numbers, const vindex_call *call,
                             int64_t count) {
     int64_t ids[QUERIES * 3];
@@ -100,6 +112,7 @@ static const struct {
     {"add", do_add, 8, 2},
     {"compact", do_compact, 8, 2},
     {"reorder", do_reorder, 12, 2},
+    {"merge", do_merge, 20, 2},
     {"search", do_search, 1, 2},
     {"search for one", do_search_one, 1, 1},
     {"range search", do_range, 2, 0},
