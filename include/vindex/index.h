@@ -77,6 +77,10 @@ typedef struct vindex_search_params {
      * are looked through; product codes know no bound and take 10. Other kinds do not look at it,
      * nor do range searches. */
     int64_t rerank;
+    /* Queries that a thread of an HNSW index walks for in turns, so that one computes while memory
+     * is read for others: 1 to 8, 0 (the default): 3. It changes no answer, only how long they
+     * take; which is best depends on the machine, and vindex_tune finds out. */
+    int64_t walkers;
 } vindex_search_params;
 
 VINDEX_API void vindex_search_params_init_sized(vindex_search_params *params, size_t struct_size);

@@ -36,8 +36,9 @@ VINDEX_API const vindex_field_table *vindex_tune_fields(void);
  * operating points for that k, in place of earlier ones for it. n queries (n x dim) like those to
  * come, not the stored vectors themselves; a thousand or so. A point gives a recall where the mean
  * over them, less 1.645 standard errors, does: so other queries of the kind reach it, too, with 95%
- * confidence. Where an index has several parameters the fastest choice is taken, by the clock;
- * with one, the points do not depend on time or threads.
+ * confidence. Where an index has several parameters the fastest choice is taken, by the clock; so
+ * is, of a graph, the number of walkers, which is best measured on the machine that will search.
+ * Else the points do not depend on time or threads.
  *
  * Of the default recalls those out of reach are left out and the best that can be had is stored
  * last; one out of reach that was asked for is VINDEX_ERR_UNSUPPORTED. An index that nothing can be

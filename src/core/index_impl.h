@@ -17,6 +17,7 @@ typedef struct vx_request {
     size_t nprobe;     /* lists to look through, for indexes that have some: see vx_knob */
     size_t rerank;     /* candidates per neighbour that Refine looks at; 0: as bounds ask for */
     size_t ef;         /* nodes to keep at hand, for graphs: likewise */
+    size_t walkers;    /* queries that a thread of a graph's walks for in turns: likewise */
     double radius_key; /* range search: the largest key wanted */
     int threads;       /* resolved */
     const vindex_filter *filter;
@@ -37,12 +38,16 @@ typedef struct vx_index_header {
     int64_t largest_id;
 } vx_index_header;
 
-/* A parameter of a search that trades speed for recall: more of it is slower and finds more. */
+enum { VX_WALKERS = 3 /* where nobody says */, VX_WALKERS_MOST = 8 };
+
+/* A parameter of a search that trades speed for recall: more of it is slower and finds more. Or one
+ * that changes no answer: which value is fastest is up to the machine. */
 typedef struct vx_knob {
     const char *name;    /* of its field in vindex_search_params */
     size_t given, asked; /* where it is in that struct, an int64_t, 0 for the initial value; and in
                             vx_request, a size_t */
     int64_t least, most, initial; /* most: of this index, now; a search may ask for more */
+    bool pace;                    /* it changes no answer; the last one listed */
 } vx_knob;
 enum { VX_KNOBS_MOST = 4 };
 

@@ -180,8 +180,10 @@ static bool sound(const vx_point *point, const vx_point *before, const vx_knob *
         return false;
     if (!(point->recall >= 0 && point->recall <= point->measured && point->measured <= 1))
         return false;
-    for (size_t j = 0; j < count; j++)
-        if (point->values[j] < knobs[j].least || point->values[j] > INT32_MAX) return false;
+    for (size_t j = 0; j < count; j++) {
+        int64_t most = knobs[j].pace ? knobs[j].most : INT32_MAX;
+        if (point->values[j] < knobs[j].least || point->values[j] > most) return false;
+    }
     return !before || point->k > before->k ||
            (point->k == before->k && point->recall > before->recall);
 }

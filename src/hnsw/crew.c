@@ -29,7 +29,7 @@ static vindex_status go_on(vx_walker *w, const vx_errand *errand, bool *finishin
 }
 
 vindex_status vx_crew_walk(vx_walker **crew, size_t count, const vx_errand *errand) {
-    bool busy[VX_CREW], finishing[VX_CREW] = {false};
+    bool busy[VX_WALKERS_MOST], finishing[VX_WALKERS_MOST] = {false};
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         crew[i]->beam = errand->beam;

@@ -174,7 +174,7 @@ vindex_status vx_walker_walk_wide(vx_walker *walker, const vx_layer *layer, uint
                                   const vx_wide *wide);
 
 /* crew.c: a thread's walkers, which take turns, so that each computes while memory is asked for
- * what the others need. */
+ * what the others need. Building has that many; a search up to VX_WALKERS_MOST. */
 enum { VX_CREW = 4 };
 
 /* What a crew is sent for. */

@@ -75,7 +75,14 @@ static size_t knobs(const vindex_index *index, vx_knob *knobs) {
                          .least = 1,
                          .most = (int64_t)VX_MIN(VX_MAX(rows, (size_t)1), (size_t)EF_MOST),
                          .initial = 64};
-    return 1;
+    knobs[1] = (vx_knob){.name = "walkers",
+                         .given = offsetof(vindex_search_params, walkers),
+                         .asked = offsetof(vx_request, walkers),
+                         .least = 1,
+                         .most = VX_WALKERS_MOST,
+                         .initial = VX_WALKERS,
+                         .pace = true};
+    return 2;
 }
 
 static bool trained(const vindex_index *index) {

@@ -29,7 +29,7 @@ typedef struct hnsw_run {
 typedef struct part {
     hnsw_run *run;
     vx_walker *walker; /* at work */
-    vx_walker *crew[VX_CREW];
+    vx_walker *crew[VX_WALKERS_MOST];
     size_t crew_count;
     bool caller; /* tells progress */
     vx_pools pools;
@@ -65,7 +65,8 @@ static double settle(void *context, size_t query, uint64_t where) {
 static vindex_status open_part(hnsw_run *run, part *p) {
     vx_pool_rows rows = {admit, id_of, settle, p};
     size_t queries = run->request->query_count, threads = (size_t)run->threads;
-    size_t wanted = run->wide ? 1 : VX_MIN((queries + threads - 1) / threads, (size_t)VX_CREW);
+    size_t walkers = VX_MIN(run->request->walkers, (size_t)VX_WALKERS_MOST);
+    size_t wanted = run->wide ? 1 : VX_MIN((queries + threads - 1) / threads, walkers);
     for (; p->crew_count < wanted; p->crew_count++)
         VX_TRY(vx_walker_take(run->hnsw, run->ef, &p->crew[p->crew_count]));
     p->walker = p->crew[0];

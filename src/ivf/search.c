@@ -144,6 +144,7 @@ static vindex_status find_lists(part *p, size_t first, size_t count, int threads
                           .query_count = count,
                           .k = p->run->nprobe,
                           .ef = p->run->request->ef,
+                          .walkers = VX_WALKERS,
                           .threads = threads,
                           .answer = keep_lists,
                           .answer_context = p};

@@ -194,6 +194,7 @@ vindex_status vx_ivf_assign(const vindex_index *coarse, const float *vectors, si
                               .query_count = VX_MIN(n - first, (size_t)CHUNK),
                               .k = 1,
                               .ef = VX_IVF_ASSIGN_EF,
+                              .walkers = VX_WALKERS,
                               .threads = vx_threads(call->threads),
                               .answer = keep_nearest,
                               .answer_context = nearest + first};

@@ -24,6 +24,9 @@ static size_t hits_of(size_t q, int64_t nprobe) {
 /* A second parameter, in a field that this index has no other use for. */
 static int second_most;
 
+/* The pace at which the fake is fastest; 0: it has none. */
+static int best_pace;
+
 static size_t fake_count(const vindex_index *index) {
     (void)index;
     return 5000;
@@ -44,6 +47,7 @@ static vindex_status fake_search(const vindex_index *index, const vx_request *re
         request->answer(request->answer_context, q, hits, count);
     }
     if (second > 2) usleep(20000);
+    if (best_pace) usleep(2000 * (1 + (unsigned)abs((int)request->walkers - best_pace)));
     return VINDEX_OK;
 }
 
@@ -58,7 +62,15 @@ static size_t fake_knobs(const vindex_index *index, vx_knob *knobs) {
                          1,
                          second_most,
                          1};
-    return second_most ? 2 : 1;
+    if (!best_pace) return second_most ? 2 : 1;
+    knobs[1] = (vx_knob){"walkers",
+                         offsetof(vindex_search_params, walkers),
+                         offsetof(vx_request, walkers),
+                         1,
+                         VX_WALKERS_MOST,
+                         VX_WALKERS,
+                         true};
+    return 2;
 }
 
 static size_t no_knobs(const vindex_index *index, vx_knob *knobs) {
@@ -183,6 +195,36 @@ START_TEST(the_fastest_of_several_parameters_is_taken) {
     ck_assert_int_eq(point.settings[1].value, 2); /* 1 reaches half, 4 and 5 take longer */
     second_most = 0;
     vx_points_drop(&index);
+}
+END_TEST
+
+/* The pace changes no point but says how fast it is searched for: one that is best at its place in
+ * the row of those that are tried, and the first where no other is faster. */
+START_TEST(the_fastest_pace_is_taken) {
+    static const int paces[] = {1, 2, VX_WALKERS, 5, VX_WALKERS_MOST};
+    const double recalls[] = {0.5, 0.9};
+    vindex_tune_params params = with_truth();
+    vindex_operating_point points[2][2];
+    int64_t count;
+    params.recalls = recalls;
+    params.recall_count = 2;
+    for (size_t p = 0; p <= VX_COUNT(paces); p++) {
+        vindex_index index = make(&fake_ops);
+        best_pace = p ? paces[p - 1] : 0;
+        ck_ok(vindex_tune(&index, queries, QUERIES, &params, NULL));
+        ck_ok(vindex_operating_points(&index, points[p > 0], 2, &count));
+        ck_assert_int_eq(count, 2);
+        for (int i = 0; p && i < 2; i++) {
+            const vindex_operating_point *point = &points[1][i];
+            ck_assert_int_eq(point->setting_count, 2);
+            ck_assert_str_eq(point->settings[1].name, "walkers");
+            ck_assert_int_eq(point->settings[1].value, best_pace);
+            ck_assert_int_eq(point->settings[0].value, points[0][i].settings[0].value);
+            ck_assert_double_eq(point->measured, points[0][i].measured);
+        }
+        vx_points_drop(&index);
+    }
+    best_pace = 0;
 }
 END_TEST
 
@@ -366,6 +408,6 @@ END_TEST
 
 TEST_MAIN("core/tune", points_are_the_smallest_that_reach_a_recall,
           usual_recalls_end_with_the_best_there_is, the_fastest_of_several_parameters_is_taken,
-          an_index_without_parameters_has_one_point, points_for_several_k_live_side_by_side,
-          searches_take_the_next_higher_point, what_is_refused,
-          a_failure_keeps_the_points_there_were)
+          the_fastest_pace_is_taken, an_index_without_parameters_has_one_point,
+          points_for_several_k_live_side_by_side, searches_take_the_next_higher_point,
+          what_is_refused, a_failure_keeps_the_points_there_were)

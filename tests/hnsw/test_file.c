@@ -2,6 +2,7 @@
 #include "../core/scratch.h"
 #include "cases.h"
 #include "core/container.h"
+#include "core/points.h"
 
 enum { COUNT = 200, DIM = 6, QUERIES = 9 };
 
@@ -244,5 +245,41 @@ START_TEST(codes_of_an_earlier_layout_are_refused) {
 }
 END_TEST
 
+/* How many walkers tuning found stays in the file; more than there can be are a lie. */
+START_TEST(walkers_are_kept_and_checked) {
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = 6, .count = 300, .seed = 2};
+    flat_case c = hnsw_case_make(&rows, VINDEX_L2, NULL);
+    scratch_make();
+    for (int64_t walkers = VX_WALKERS_MOST; walkers <= VX_WALKERS_MOST + 1; walkers++) {
+        vx_point point = {
+            .k = 10, .queries = 9, .vectors = 300, .recall = 0.9, .measured = 0.9, .values = {300}};
+        vindex_operating_point kept;
+        vindex_index *loaded;
+        int64_t count, ids[10];
+        point.values[1] = walkers;
+        ck_ok(vx_points_set(c.index, 10, &point, 1));
+        ck_ok(vindex_save(c.index, scratch_path("tuned"), NULL));
+        if (walkers > VX_WALKERS_MOST) {
+            ck_fails(VINDEX_ERR_FORMAT, "what no tuning gives",
+                     vindex_load(scratch_path("tuned"), 0, &loaded));
+            continue;
+        }
+        ck_ok(vindex_load(scratch_path("tuned"), 0, &loaded));
+        ck_ok(vindex_operating_points(loaded, &kept, 1, &count));
+        ck_assert_int_eq(count, 1);
+        ck_assert_str_eq(kept.settings[1].name, "walkers");
+        ck_assert_int_eq(kept.settings[1].value, walkers);
+        vindex_search_params params = search_params(10, 1);
+        params.recall = 0.9;
+        ck_ok(vindex_search(loaded, c.numbers, 1, &params, ids, NULL));
+        ck_assert_int_eq(ids[0], 0);
+        vindex_free(loaded);
+    }
+    scratch_remove();
+    flat_case_free(&c);
+}
+END_TEST
+
 TEST_MAIN("hnsw/file", files_keep_all, a_mapped_graph_grows, a_graph_goes_on_after_loading,
-          lying_files_are_refused, codes_of_an_earlier_layout_are_refused)
+          lying_files_are_refused, codes_of_an_earlier_layout_are_refused,
+          walkers_are_kept_and_checked)

@@ -162,7 +162,7 @@ START_TEST(filters_hold_and_keep_recall) {
 }
 END_TEST
 
-/* The same graph and the same answers, byte for byte. */
+/* The same graph and the same answers, byte for byte; nor do the walkers of a thread. */
 START_TEST(threads_change_nothing) {
     enum { COUNT = 5000, NQ = 100, K = 7, DIM = 20 };
     vectors rows = {
@@ -189,6 +189,14 @@ START_TEST(threads_change_nothing) {
                           a->layers[l].count * a->layers[l].width * sizeof(uint32_t)));
     }
     ck_assert(!memcmp(ids[0], ids[1], NQ * K * sizeof *ids[0]));
+    vindex_search_params params = ef_params(K, 1, 20);
+    for (params.walkers = 1; params.walkers <= 8; params.walkers++) {
+        ck_ok(vindex_search(graphs[0], numbers, NQ, &params, ids[1], NULL));
+        ck_assert_msg(!memcmp(ids[0], ids[1], NQ * K * sizeof *ids[0]), "%d walkers",
+                      (int)params.walkers);
+    }
+    ck_fails(VINDEX_ERR_ARGUMENT, "walkers is 9",
+             vindex_search(graphs[0], numbers, NQ, &params, ids[1], NULL));
     for (int i = 0; i < 2; i++) {
         vindex_free(graphs[i]);
         free(ids[i]);
