@@ -2,9 +2,10 @@
  * take turns wait together. What each finds is what it would find alone. */
 #include "hnsw.h"
 
-static void enter(vx_walker *w, size_t level, uint32_t slot, size_t ef) {
+static void enter(vx_walker *w, const vx_errand *errand, size_t level, uint32_t slot) {
     w->level = level;
-    vx_walker_start(w, &w->hnsw->layers[level], slot, level > w->wide ? 1 : ef);
+    vx_walker_start(w, &w->hnsw->layers[level], slot, level > w->wide ? 1 : errand->ef);
+    if (!level) w->admission = errand->admission;
 }
 
 /* Sends a walker off; *busy false: there is nothing left to do. */
@@ -13,7 +14,7 @@ static vindex_status send(vx_walker *w, const vx_errand *errand, bool *busy) {
     size_t top = hnsw->layer_count - 1;
     VX_TRY(errand->begin(errand->context, w, busy));
     while (top && !hnsw->layers[top].count) top--; /* not joined yet */
-    if (*busy) enter(w, top, 0, errand->ef);
+    if (*busy) enter(w, errand, top, 0);
     return VINDEX_OK;
 }
 
@@ -23,7 +24,7 @@ static vindex_status go_on(vx_walker *w, const vx_errand *errand, bool *finishin
     *finishing = !w->level;
     if (w->level) {
         const vx_layer *layer = w->layer;
-        enter(w, w->level - 1, layer->below[vx_met_slot(w->pool[0])], errand->ef);
+        enter(w, errand, w->level - 1, layer->below[vx_met_slot(w->pool[0])]);
     }
     return VINDEX_OK;
 }

@@ -102,6 +102,13 @@ static inline float vx_met_key(uint64_t met) {
     return key;
 }
 
+/* Which rows a walk is for; others are passed over, but it goes on from them, too. */
+typedef struct vx_admission {
+    bool (*admit)(void *context, uint32_t row);
+    void *context;
+    size_t room; /* in the pool of a plain walk, with those that are passed over */
+} vx_admission;
+
 /* One thread's: a query, what it has met, and scratch. */
 struct vx_walker {
     const vx_hnsw *hnsw;
@@ -113,16 +120,19 @@ struct vx_walker {
     size_t heap_count, heap_room;
     uint64_t *visited; /* a bit per slot */
     size_t visited_room;
-    const vx_layer *layer; /* that is walked */
-    size_t ef, next;       /* next: no node of the pool before it is still to be followed */
-    size_t beam;           /* nodes whose links are followed at once */
-    size_t found;          /* slots whose rows memory was asked for */
-    size_t marked;         /* slots visited before these that are listed */
-    bool crowded;          /* some are listed no more */
-    size_t level, wide;    /* of a crew's: the layer, and from which one down the walk is wide */
-    size_t task;           /* the errand's own number */
-    uint32_t *slots;       /* those that were visited: `marked`, then `found` of them */
-    uint32_t *listed;      /* rows of these */
+    const vx_layer *layer;         /* that is walked */
+    size_t ef, next;               /* next: no node of the pool before it is still to be followed */
+    const vx_admission *admission; /* NULL: all rows are admitted; else ef counts up and down with
+                                      those in the pool that are not */
+    bool stuck;                    /* there were more of these than there is room for */
+    size_t beam;                   /* nodes whose links are followed at once */
+    size_t found;                  /* slots whose rows memory was asked for */
+    size_t marked;                 /* slots visited before these that are listed */
+    bool crowded;                  /* some are listed no more */
+    size_t level, wide; /* of a crew's: the layer, and from which one down the walk is wide */
+    size_t task;        /* the errand's own number */
+    uint32_t *slots;    /* those that were visited: `marked`, then `found` of them */
+    uint32_t *listed;   /* rows of these */
     float *keys;
     size_t listed_room;
     float *packed; /* width + 2 rows as select.c unpacks them */
@@ -135,8 +145,7 @@ struct vx_walker {
 typedef struct vx_wide {
     size_t ef;
     double least; /* keys up to this one are followed whatever ef says */
-    bool (*admit)(void *context, uint32_t row);
-    void *context;
+    vx_admission admission;
 } vx_wide;
 
 /* walk.c: walkers are borrowed from the index, made where none is idle. */
@@ -180,7 +189,8 @@ enum { VX_CREW = 4 };
 /* What a crew is sent for. */
 typedef struct vx_errand {
     size_t ef;
-    size_t beam; /* 1 compares less, VX_BEAM waits less where few take turns */
+    size_t beam;                   /* 1 compares less, VX_BEAM waits less where few take turns */
+    const vx_admission *admission; /* in the bottom layer; NULL: every row is admitted */
     /* Loads the next query, sets task and wide; *more false: there is none. */
     vindex_status (*begin)(void *context, vx_walker *walker, bool *more);
     /* A wide walk of layer walker->level is over; then the next layer's begins where it ended. */

@@ -10,14 +10,16 @@
 enum {
     SHARE_SAMPLE = 1024, /* rows asked whether a filter lets them pass */
     SCAN_ROWS = 256,
-    QUERIES_AT_ONCE = 4 /* that a thread takes, where it walks for one after the other */
+    QUERIES_AT_ONCE = 4, /* that a thread takes, where it walks for one after the other */
+    PASSED_ROOM = 3      /* in a plain walk's pool, for rows that are passed over: times ef */
 };
 
 typedef struct hnsw_run {
     const vx_hnsw *hnsw;
     const vx_request *request;
-    size_t k, ef;
-    bool wide; /* not every row may be answered, or all in a radius are wanted */
+    size_t k, ef, room; /* room: of a walker's pool */
+    bool some;          /* not every row may be answered */
+    bool wide; /* so few may that a plain walk would fill up with others; or all in a radius */
     bool scan; /* so few may that comparing with each is less work */
     int threads;
     atomic_size_t next; /* the first query not taken */
@@ -68,9 +70,9 @@ static vindex_status open_part(hnsw_run *run, part *p) {
     size_t walkers = VX_MIN(run->request->walkers, (size_t)VX_WALKERS_MOST);
     size_t wanted = run->wide ? 1 : VX_MIN((queries + threads - 1) / threads, walkers);
     for (; p->crew_count < wanted; p->crew_count++)
-        VX_TRY(vx_walker_take(run->hnsw, run->ef, &p->crew[p->crew_count]));
+        VX_TRY(vx_walker_take(run->hnsw, run->room, &p->crew[p->crew_count]));
     p->walker = p->crew[0];
-    VX_TRY(vx_walker_fit(p->walker, run->ef, run->scan ? SCAN_ROWS : 0));
+    VX_TRY(vx_walker_fit(p->walker, run->room, run->scan ? SCAN_ROWS : 0));
     return vx_pools_create(&p->pools, &rows, 1, run->k, run->request->radius_key);
 }
 
@@ -93,8 +95,10 @@ static void settle_met(part *p, double most) {
     vx_pool_open(&p->pools, 0, 0, vx_walker_slack(w, largest));
     for (size_t i = 0; i < w->pool_count; i++) {
         float key = vx_met_key(w->pool[i]);
+        uint32_t row = vx_met_slot(w->pool[i]);
         if ((double)key > most) break;
-        if (!(key > p->pools.limits[0])) vx_pool_push(&p->pools, 0, key, vx_met_slot(w->pool[i]));
+        if (w->admission && !allowed(p->run, row)) continue;
+        if (!(key > p->pools.limits[0])) vx_pool_push(&p->pools, 0, key, row);
     }
     if (p->pools.k) vx_pool_settle(&p->pools, 0);
 }
@@ -156,7 +160,7 @@ static vindex_status search_one(part *p, size_t query) {
         scan(p);
     } else {
         if (!run->k) most = radius_limit(p);
-        vx_wide wide = {run->ef, run->k ? -INFINITY : most, admit_row, run};
+        vx_wide wide = {run->ef, run->k ? -INFINITY : most, {admit_row, run, 0}};
         VX_TRY(vx_walker_walk_wide(w, &hnsw->layers[0], vx_walker_descend(w, 0), &wide));
     }
     settle_met(p, most);
@@ -214,6 +218,7 @@ static vindex_status fetch_met(void *context, vx_walker *w) {
 static vindex_status finish_query(void *context, vx_walker *w) {
     part *p = context;
     p->walker = w;
+    if (w->stuck) return search_one(p, w->task); /* by a wide walk */
     settle_met(p, INFINITY);
     return answer(p, w->task);
 }
@@ -221,7 +226,9 @@ static vindex_status finish_query(void *context, vx_walker *w) {
 /* Progress is told on the caller's thread alone. */
 static void search_queries(hnsw_run *run, bool caller) {
     part p = {.run = run, .caller = caller};
-    const vx_errand errand = {run->ef, VX_BEAM, begin_query, fetch_met, finish_query, &p};
+    const vx_admission some = {admit_row, run, run->room};
+    const vx_errand errand = {
+        run->ef, VX_BEAM, run->some ? &some : NULL, begin_query, fetch_met, finish_query, &p};
     vindex_status status = open_part(run, &p);
     if (status == VINDEX_OK)
         status = run->wide ? search_each(&p) : vx_crew_walk(p.crew, p.crew_count, &errand);
@@ -240,12 +247,23 @@ static double allowed_share(const hnsw_run *run) {
 
 /* Whether comparing with all that may be answered takes less than walking until ef of them are
  * met. Asking whether one may costs a fraction of comparing; a callback's is unknown. */
-static bool scanning_pays(const hnsw_run *run) {
+static bool scanning_pays(const hnsw_run *run, double share) {
     const vx_hnsw *hnsw = run->hnsw;
-    double rows = (double)hnsw->rows.count, share = allowed_share(run);
+    double rows = (double)hnsw->rows.count;
     double asking = run->request->filter && run->request->filter->allow ? 0.25 : 0.0625;
     double walking = (double)run->ef / share * (double)hnsw->layers[0].width / 4;
     return !(walking < rows * (share + asking));
+}
+
+/* How a search goes about its rows. */
+static void choose_way(hnsw_run *run) {
+    run->some = run->k && (run->request->filter || run->hnsw->ids.removed);
+    run->wide = !run->k;
+    if (!run->some) return;
+    double share = allowed_share(run);
+    run->scan = scanning_pays(run, share);
+    run->wide = run->scan || share < 0.5;
+    if (!run->wide) run->room += PASSED_ROOM * run->ef;
 }
 
 /* The sentence belongs to the thread that made the call, whichever thread failed. */
@@ -267,18 +285,16 @@ static void answer_nothing(const vx_request *request) {
 
 static vindex_status search(const vx_hnsw *hnsw, const vx_request *request, size_t k) {
     size_t rows = hnsw->rows.count, threads = (size_t)request->threads;
-    hnsw_run run = {.hnsw = hnsw,
-                    .request = request,
-                    .k = k,
-                    .ef = VX_MIN(VX_MAX(request->ef, k), rows),
-                    .wide = !k || request->filter || hnsw->ids.removed};
+    hnsw_run run = {
+        .hnsw = hnsw, .request = request, .k = k, .ef = VX_MIN(VX_MAX(request->ef, k), rows)};
+    run.room = run.ef;
     run.threads =
         (int)VX_MIN(threads, (request->query_count + QUERIES_AT_ONCE - 1) / QUERIES_AT_ONCE);
     if (!rows) {
         answer_nothing(request);
         run.threads = 0;
     }
-    if (rows && k && run.wide) run.scan = scanning_pays(&run);
+    if (rows) choose_way(&run);
     if (run.threads > 0) {
 #pragma omp parallel num_threads(run.threads) if (run.threads > 1)
         search_queries(&run, omp_get_thread_num() == 0);

@@ -207,6 +207,8 @@ void vx_walker_begin(vx_walker *w) {
         for (size_t i = 0; i < listed; i++) w->visited[w->slots[i] / 64] = 0;
     w->crowded = false;
     w->pool_count = w->heap_count = w->marked = w->found = 0;
+    w->admission = NULL;
+    w->stuck = false;
 }
 
 /* Whether a slot was not visited yet; now it is. */
@@ -278,6 +280,23 @@ void vx_walker_keep(vx_walker *w, uint64_t met, size_t ef) {
     keep(w, met, ef);
 }
 
+/* The same where some rows are passed over: they lie in the pool beside ef others, up to the last
+ * of these. */
+static size_t keep_admitted(vx_walker *w, uint64_t met) {
+    const vx_admission *a = w->admission;
+    if (w->pool_count == w->ef && met > w->pool[w->ef - 1]) return w->ef;
+    bool admitted = a->admit(a->context, vx_met_slot(met));
+    if (!admitted && w->ef == a->room) {
+        w->stuck = true;
+        return w->ef;
+    }
+    w->ef += !admitted;
+    size_t place = keep(w, met, w->ef + 1);
+    while (w->pool_count > w->ef)
+        w->ef -= !a->admit(a->context, vx_met_slot(w->pool[--w->pool_count]));
+    return place;
+}
+
 /* The first node met. */
 static void meet(vx_walker *w, const vx_layer *layer, uint32_t slot) {
     vx_walker_begin(w);
@@ -298,7 +317,8 @@ void vx_walker_start(vx_walker *w, const vx_layer *layer, uint32_t start, size_t
 static void keep_found(vx_walker *w) {
     keys_of(w, rows_found(w, w->layer), w->found, w->keys);
     for (size_t i = 0; i < w->found; i++) {
-        size_t place = keep(w, vx_met(w->keys[i], slots_found(w)[i]), w->ef);
+        uint64_t met = vx_met(w->keys[i], slots_found(w)[i]);
+        size_t place = w->admission ? keep_admitted(w, met) : keep(w, met, w->ef);
         w->next = VX_MIN(w->next, place);
     }
     leave_found(w);
@@ -333,7 +353,7 @@ bool vx_walker_step(vx_walker *w) {
         follow_best(w);
         fetch_found(w, w->layer);
     }
-    return w->found || ask_links(w);
+    return !w->stuck && (w->found || ask_links(w));
 }
 
 void vx_walker_walk(vx_walker *w, const vx_layer *layer, uint32_t start, size_t ef) {
@@ -377,7 +397,8 @@ static uint64_t heap_pop(vx_walker *w) {
 /* Keeps a node where it is admitted: among the ef best, or within the radius. */
 static vindex_status keep_wide(vx_walker *w, const vx_layer *layer, uint64_t met,
                                const vx_wide *wide) {
-    if (!wide->admit(wide->context, vx_layer_row(layer, vx_met_slot(met)))) return VINDEX_OK;
+    const vx_admission *a = &wide->admission;
+    if (!a->admit(a->context, vx_layer_row(layer, vx_met_slot(met)))) return VINDEX_OK;
     if ((double)vx_met_key(met) <= wide->least && w->pool_count + 1 >= w->pool_room) {
         void *pool = w->pool;
         if (!vx_grow(&pool, &w->pool_room, w->pool_count + 2, sizeof *w->pool))

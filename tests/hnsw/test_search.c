@@ -162,6 +162,45 @@ START_TEST(filters_hold_and_keep_recall) {
 }
 END_TEST
 
+/* Rows that were removed all over, and all rows around the queries, more than a pool has room for
+ * beside those that count: as many are found as before, none of them removed. */
+START_TEST(removed_rows_hide_nothing) {
+    enum { COUNT = 6000, NQ = 60, K = 10, DIM = 24, EF = 20 };
+    static int64_t found[NQ * K], truth[NQ * K], near[COUNT];
+    int64_t count = COUNT / test_stride();
+    vectors rows = {.kind = VECTORS_NORMAL, .dim = DIM, .count = (size_t)count, .seed = 2};
+    flat_case exact = flat_case_make(&rows, VINDEX_L2, NULL);
+    float *queries = flat_case_queries(&exact, NQ);
+    for (int64_t i = 1; i < NQ; i++) /* queries around the first one, as rows are around each */
+        for (int64_t j = 0; j < DIM; j++)
+            queries[i * DIM + j] = queries[j] + 0.3f * queries[i * DIM + j];
+    vindex_search_params all = search_params(count, 1), params = ef_params(K, 1, EF);
+    ck_ok(vindex_search(exact.index, queries, 1, &all, near, NULL));
+    for (int way = 0; way < 3; way++) {
+        flat_case c = hnsw_case_make(&rows, VINDEX_L2, NULL);
+        flat_case left = flat_case_make(&rows, VINDEX_L2, NULL);
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t id = way == 2 ? near[i] : i;
+            bool gone = way == 0 ? false : way == 1 ? i % 10 < 4 : i < count * 3 / 10;
+            if (gone) ck_ok(vindex_remove(c.index, &id, 1, NULL));
+            if (gone) ck_ok(vindex_remove(left.index, &id, 1, NULL));
+        }
+        ck_ok(vindex_search(c.index, queries, NQ, &params, found, NULL));
+        ck_ok(vindex_search(left.index, queries, NQ, &params, truth, NULL));
+        static double before;
+        double after = recall_of(found, truth, NQ, K);
+        if (!way) before = after;
+        ck_assert_msg(after > before - 0.02, "way %d: recall %g after %g", way, after, before);
+        for (int64_t i = 0; i < NQ * K; i++) ck_assert_int_ge(found[i], 0);
+        flat_case_free(&c);
+        flat_case_free(&left);
+    }
+    ck_assert_double_ge(recall_of(found, truth, NQ, K), 0.8);
+    free(queries);
+    flat_case_free(&exact);
+}
+END_TEST
+
 /* The same graph and the same answers, byte for byte; nor do the walkers of a thread. */
 START_TEST(threads_change_nothing) {
     enum { COUNT = 5000, NQ = 100, K = 7, DIM = 20 };
@@ -208,4 +247,4 @@ END_TEST
 TEST_MAIN_PER_LEVEL("hnsw/search", all_nodes_give_the_exact_answer,
                     walks_over_thousands_of_nodes_leave_no_marks,
                     codes_give_the_answer_over_what_they_decode_to, filters_hold_and_keep_recall,
-                    threads_change_nothing)
+                    removed_rows_hide_nothing, threads_change_nothing)
