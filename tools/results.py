@@ -133,6 +133,24 @@ def recall_lines(folder):
         yield "| " + " | ".join(cells) + " |"
 
 
+def change_lines(path):
+    """What the changes in an index's life cost; nothing where it was not measured."""
+    if not path.exists():
+        return
+    indexes = {}
+    for row in csv.DictReader(path.read_text().splitlines()):
+        indexes.setdefault(row["spec"], []).append(row)
+    steps = ["build", "reorder", "remove half", "compact", "add half", "merge halves"]
+    yield ""
+    one = next(iter(indexes.values()))[0]
+    yield (f"| an index changes: {one['data']}, {int(one['rows']):,} x {one['dim']} (simulated), {one['threads']} threads; "
+           "seconds, then recall@10 at ef = 64, nprobe = 16 | " + " | ".join(steps) + " |")
+    yield "|---|" + "---|" * len(steps)
+    for spec, rows in indexes.items():
+        found = {row["step"]: f"{float(row['seconds']):.3g} s, {float(row['recall']):.4f}" for row in rows}
+        yield f"| {spec} | " + " | ".join(found.get(step, "-") for step in steps) + " |"
+
+
 def projection_lines(found):
     fit, rank, apply = found["fit"], found["rank"]["steps"][0]["facts"], found["apply"]
     yield (f"| PCA of {fit['rows']:,} x {fit['dim']:,} (simulated, streamed) to {fit['output_dim']} | "
@@ -198,7 +216,8 @@ def main():
              "number takes at the memory bandwidth measured in the same run: `Certified` passes 100% because it proves "
              "most vectors away without reading them. GFLOP/s likewise count the operations of the plain method.", ""]
     table += list(search_lines(rows, threads)) + list(large_lines(folder / "large.csv"))
-    table += list(recall_lines(folder)) + [""] + list(other_lines(folder, threads))
+    table += list(recall_lines(folder)) + list(change_lines(folder / "changes.csv")) + [""]
+    table += list(other_lines(folder, threads))
     put(readme, table)
     if (folder / "reductions.csv").exists():
         put(projections, reduction_lines(folder / "reductions.csv"))
