@@ -13,8 +13,8 @@
 #include "hnsw.h"
 
 enum {
-    TOLD_EVERY = 32, /* rows between two words of progress */
-    NEAR_LEAST = 10  /* candidates of its batch that every row has */
+    AT_ONCE = 32,   /* rows that a thread takes, side by side in the order of the batch */
+    NEAR_LEAST = 10 /* candidates of its batch that every row has */
 };
 
 typedef struct addition {
@@ -39,6 +39,7 @@ typedef struct batch {
     size_t starts[VX_HNSW_LAYERS], ends[VX_HNSW_LAYERS];
     uint64_t *near[VX_HNSW_LAYERS]; /* per slot its nearest of the batch, near_count of them */
     size_t near_count[VX_HNSW_LAYERS];
+    uint32_t *order; /* in which its rows look for neighbours: near ones one after the other */
 } batch;
 
 static const float *vector_of(const addition *a, size_t row) {
@@ -194,6 +195,36 @@ static vindex_status find_near(const addition *a, batch *b, size_t level) {
     return status;
 }
 
+/* Walks from near rows to near rows of the batch, depth first: those that look for neighbours one
+ * after the other then meet the same nodes, while these are in the cache. What they find does not
+ * depend on it. */
+static vindex_status order_rows(batch *b) {
+    const uint64_t *near = b->near[0];
+    size_t wide = b->near_count[0], width = VX_MIN(wide, (size_t)NEAR_LEAST);
+    size_t waiting = 0, placed = 0;
+    uint32_t *stack = vx_alloc(b->count * (width + 1), sizeof *stack);
+    uint64_t *seen = vx_alloc_zero(b->count / 64 + 1, sizeof *seen);
+    b->order = vx_alloc(b->count, sizeof *b->order);
+    vindex_status status = VINDEX_OK;
+    if (!stack || !seen || !b->order)
+        status = vx_fail_memory(b->count * (width + 2), sizeof *stack, "add");
+    for (uint32_t root = 0; status == VINDEX_OK && root < b->count; root++) {
+        stack[waiting++] = root;
+        while (waiting) {
+            uint32_t row = stack[--waiting];
+            if (seen[row / 64] >> (row % 64) & 1) continue;
+            seen[row / 64] |= (uint64_t)1 << (row % 64);
+            b->order[placed++] = row;
+            for (size_t i = width; i-- > 0;)
+                if (near[row * wide + i] != UINT64_MAX)
+                    stack[waiting++] = vx_met_slot(near[row * wide + i]) - (uint32_t)b->first;
+        }
+    }
+    vx_free(stack);
+    vx_free(seen);
+    return status;
+}
+
 /* ---- neighbours in the graph ---- */
 
 /* Rows that come a few at a time have hardly anybody beside them: their walks must find all. */
@@ -231,7 +262,8 @@ static size_t merge_candidates(const vx_walker *w, size_t met, const uint64_t *n
 typedef struct finder {
     const addition *a;
     const batch *b;
-    size_t *next; /* the first row not taken, all threads' */
+    size_t *next;    /* place of the first row not taken, all threads' */
+    size_t own, end; /* places of this thread's */
     uint64_t *candidates;
     const vindex_call *call; /* of the thread that tells progress; else NULL */
 } finder;
@@ -257,21 +289,31 @@ static vindex_status tell(const addition *a, const vindex_call *call, size_t row
                        (double)(row - a->first) / (double)a->n);
 }
 
+/* Sees to it that the thread has a row to go on with; *more: whether there is one. */
+static vindex_status take_rows(finder *f, bool *more) {
+    *more = f->own < f->end;
+    if (*more) return VINDEX_OK;
+#pragma omp atomic capture
+    {
+        f->own = *f->next;
+        *f->next += AT_ONCE;
+    }
+    f->end = VX_MIN(f->own + AT_ONCE, f->b->count);
+    *more = f->own < f->b->count;
+    return *more && f->call ? tell(f->a, f->call, f->b->first + f->own) : VINDEX_OK;
+}
+
 /* The errand of a crew: a walker takes a new row; in layers that have no node yet, its batch is all
  * there is. */
 
 static vindex_status begin_row(void *context, vx_walker *w, bool *more) {
-    const finder *f = context;
+    finder *f = context;
     const addition *a = f->a;
     const vx_layer *layers = a->hnsw->layers;
-    size_t next;
     for (;;) {
-#pragma omp atomic capture
-        next = (*f->next)++;
-        *more = next < f->b->count;
+        VX_TRY(take_rows(f, more));
         if (!*more) return VINDEX_OK;
-        if (f->call && next % TOLD_EVERY == 0) VX_TRY(tell(a, f->call, f->b->first + next));
-        w->task = f->b->first + next;
+        w->task = f->b->first + f->b->order[f->own++];
         w->wide = a->levels[w->task - a->first];
         VX_TRY(vx_walker_load(w, vector_of(a, w->task)));
         for (; w->wide && !layers[w->wide].count; w->wide--)
@@ -294,7 +336,7 @@ static vindex_status find_all(const addition *a, const batch *b, const vindex_ca
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        finder f = {a, b, &next, a->candidates[thread], thread ? NULL : call};
+        finder f = {a, b, &next, 0, 0, a->candidates[thread], thread ? NULL : call};
         const vx_errand errand = {
             walk_width(a->hnsw, b), 1, NULL, begin_row, arrive_near, NULL, &f};
         vindex_status status = vx_crew_walk(a->walkers + thread * VX_CREW, VX_CREW, &errand);
@@ -338,9 +380,11 @@ static vindex_status run_batch(addition *a, batch *b, const vindex_call *call) {
         for (size_t l = 0; l <= a->levels[b->first + i - a->first]; l++) b->ends[l]++;
     for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++)
         status = find_near(a, b, l);
+    if (status == VINDEX_OK) status = order_rows(b);
     if (status == VINDEX_OK) status = find_all(a, b, call);
     if (status == VINDEX_OK) status = join_batch(a, b);
     for (size_t l = 0; l < hnsw->layer_count; l++) vx_free(b->near[l]);
+    vx_free(b->order);
     return status;
 }
 
