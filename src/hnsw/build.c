@@ -337,8 +337,11 @@ static vindex_status find_all(const addition *a, const batch *b, const vindex_ca
     {
         size_t thread = threads > 1 ? (size_t)omp_get_thread_num() : 0;
         finder f = {a, b, &next, 0, 0, a->candidates[thread], thread ? NULL : call};
-        const vx_errand errand = {
-            walk_width(a->hnsw, b), 1, NULL, begin_row, arrive_near, NULL, &f};
+        const vx_errand errand = {.ef = walk_width(a->hnsw, b),
+                                  .beam = 1,
+                                  .begin = begin_row,
+                                  .arrive = arrive_near,
+                                  .context = &f};
         vindex_status status = vx_crew_walk(a->walkers + thread * VX_CREW, VX_CREW, &errand);
         if (status != VINDEX_OK) {
 #pragma omp critical

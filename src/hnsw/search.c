@@ -227,8 +227,13 @@ static vindex_status finish_query(void *context, vx_walker *w) {
 static void search_queries(hnsw_run *run, bool caller) {
     part p = {.run = run, .caller = caller};
     const vx_admission some = {admit_row, run, run->room};
-    const vx_errand errand = {
-        run->ef, VX_BEAM, run->some ? &some : NULL, begin_query, fetch_met, finish_query, &p};
+    const vx_errand errand = {.ef = run->ef,
+                              .beam = VX_BEAM,
+                              .admission = run->some ? &some : NULL,
+                              .begin = begin_query,
+                              .arrive = fetch_met,
+                              .finish = finish_query,
+                              .context = &p};
     vindex_status status = open_part(run, &p);
     if (status == VINDEX_OK)
         status = run->wide ? search_each(&p) : vx_crew_walk(p.crew, p.crew_count, &errand);
