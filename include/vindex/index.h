@@ -38,9 +38,11 @@ typedef struct vindex_search_stats {
     int64_t coded;     /* pairs judged by certified codes first */
     int64_t survivors; /* of these, not ruled out by a first plane */
     int64_t vectors;   /* of these, not by a second one either, so that the vector was read */
-    int64_t plain;     /* pairs judged by the vector alone: no codes, or they did not pay here */
+    int64_t plain;     /* pairs judged by the vector alone: no certified codes, or they did not pay
+                          here; in lists all pairs, also those judged by a list's codes */
     int64_t settled;   /* pairs computed in double precision, those for a first limit included */
-    int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them */
+    int64_t bytes;     /* of codes and vectors read; once for a batch of queries that share them; in
+                          lists of what was scanned, without what Refine looked at */
     int64_t lacking; /* queries for which fewer than k vectors were found; not of a range search */
 } vindex_search_stats;
 

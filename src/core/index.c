@@ -21,7 +21,8 @@ static const vindex_field search_fields[] = {
     {"ef", VINDEX_FIELD_INT64, offsetof(vindex_search_params, ef), 0, INT32_MAX, 0,
      "nodes that an HNSW index keeps at hand; 0: 64, or what a recall wants"},
     {"rerank", VINDEX_FIELD_INT64, offsetof(vindex_search_params, rerank), 0, INT32_MAX, 0,
-     "candidates per neighbour that Refine looks at; 0: as many as a bound asks for"},
+     "candidates per neighbour that Refine looks at; 0: as many as a bound asks for, 10 behind "
+     "product codes"},
     {"walkers", VINDEX_FIELD_INT64, offsetof(vindex_search_params, walkers), 0, VX_WALKERS_MOST, 0,
      "queries that a thread of an HNSW index walks for in turns; 0: 3, or what tuning found"},
 };

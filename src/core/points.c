@@ -40,6 +40,14 @@ static void set_knob(const vx_knob *knob, int64_t value, vx_request *request) {
     memcpy((char *)request + knob->asked, &asked, sizeof asked);
 }
 
+static vindex_status given_twice(double recall, const char *name, int64_t value) {
+    return vx_fail(VINDEX_ERR_ARGUMENT,
+                   "search: recall %.6g and %s %lld were both given; give one of them", recall,
+                   name, (long long)value);
+}
+
+/* A factor for Refine is no knob where a bound chooses the candidates, but takes some of them away
+ * all the same. */
 vindex_status vx_points_apply(const vindex_index *index, const vindex_search_params *params,
                               vx_request *request) {
     vx_knob knobs[VX_KNOBS_MOST];
@@ -48,13 +56,11 @@ vindex_status vx_points_apply(const vindex_index *index, const vindex_search_par
     for (size_t i = 0; i < count; i++) {
         int64_t given;
         memcpy(&given, (const char *)params + knobs[i].given, sizeof given);
-        if (given && params->recall > 0)
-            return vx_fail(VINDEX_ERR_ARGUMENT,
-                           "search: recall %.6g and %s %lld were both given; give one of them",
-                           params->recall, knobs[i].name, (long long)given);
+        if (given && params->recall > 0) return given_twice(params->recall, knobs[i].name, given);
         set_knob(&knobs[i], given ? given : knobs[i].initial, request);
     }
     if (!(params->recall > 0) || index->capabilities & VINDEX_IS_EXACT) return VINDEX_OK;
+    if (params->rerank) return given_twice(params->recall, "rerank", params->rerank);
     VX_TRY(choose(index, params->k, params->recall, &point));
     for (size_t i = 0; i < count; i++) set_knob(&knobs[i], point->values[i], request);
     return VINDEX_OK;

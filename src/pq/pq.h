@@ -86,7 +86,8 @@ typedef struct vx_pq_training {
 
 /* Learns the words: k-means for every part. *loss (may be NULL) receives the mean squared distance
  * of the points to their codewords, after the last step. VINDEX_ERR_DATA: fewer points than
- * codewords. The result does not depend on the number of threads. */
+ * codewords; VINDEX_ERR_CANCELLED: progress, told part by part, wanted no more, and the words are
+ * of no use. The result does not depend on the number of threads. */
 vindex_status vx_pq_train(vx_pq *pq, const vx_pq_training *training, double *loss);
 
 #endif

@@ -3,6 +3,8 @@
  * part is assigned by the encoder, which settles what single precision cannot tell, and sums are
  * made in double precision in the order of the points: the same bits on every machine. */
 #include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
 
 #include "core/rng.h"
 #include "pq.h"
@@ -163,10 +165,20 @@ static vindex_status check(const vx_pq *pq, const vx_pq_training *training) {
     return VINDEX_OK;
 }
 
+/* The thread that made the call says how many parts are done, and hears whether to go on. */
+static void tell(const vx_pq_training *training, size_t done, size_t parts, atomic_int *ended) {
+    if (omp_get_thread_num()) return;
+    vindex_status status = vx_progress(training->progress, training->progress_context, "train",
+                                       (double)done / (double)parts);
+    if (status != VINDEX_OK) atomic_store(ended, (int)status);
+}
+
 vindex_status vx_pq_train(vx_pq *pq, const vx_pq_training *training, double *loss) {
     const vx_pq_shape *shape = &pq->book.shape;
     VX_TRY(check(pq, training));
     double *losses = vx_alloc_zero(shape->parts, sizeof *losses);
+    atomic_size_t done = 0;
+    atomic_int ended = VINDEX_OK;
     if (!losses) return vx_fail_memory(shape->parts, sizeof *losses, "train");
     int threads = (int)VX_MIN((size_t)training->threads, shape->parts), failed = VINDEX_OK;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -175,7 +187,10 @@ vindex_status vx_pq_train(vx_pq *pq, const vx_pq_training *training, double *los
         vindex_status status = open_learner(pq, training, &l);
 #pragma omp for schedule(dynamic, 1)
         for (size_t part = 0; part < shape->parts; part++)
-            if (status == VINDEX_OK) losses[part] = learn_part(&l, part);
+            if (status == VINDEX_OK && atomic_load(&ended) == VINDEX_OK) {
+                losses[part] = learn_part(&l, part);
+                tell(training, atomic_fetch_add(&done, 1) + 1, shape->parts, &ended);
+            }
 #pragma omp critical
         if (status != VINDEX_OK) failed = status;
         vx_free(l.memory);
@@ -186,6 +201,7 @@ vindex_status vx_pq_train(vx_pq *pq, const vx_pq_training *training, double *los
     if (failed != VINDEX_OK)
         return vx_fail((vindex_status)failed, "train: no memory for %zu vectors; give fewer",
                        training->count);
+    if (atomic_load(&ended) != VINDEX_OK) return (vindex_status)atomic_load(&ended);
     vx_pq_refresh_all(pq);
     if (loss) *loss = all / (double)training->count;
     return VINDEX_OK;

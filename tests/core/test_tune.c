@@ -146,6 +146,30 @@ START_TEST(points_are_the_smallest_that_reach_a_recall) {
 }
 END_TEST
 
+/* Queries without a true neighbour, as a filtered or nearly empty set has, do not count. */
+START_TEST(queries_without_neighbours_are_left_out) {
+    const double recall = 0.5;
+    vindex_index index = make(&fake_ops);
+    vindex_tune_params params = with_truth();
+    vindex_operating_point point;
+    int64_t count;
+    for (size_t q = 1; q < QUERIES; q += 2)
+        for (size_t i = 0; i < K; i++) truth[q * (K + 3) + i] = -1;
+    params.recalls = &recall;
+    params.recall_count = 1;
+    ck_ok(vindex_tune(&index, queries, QUERIES, &params, NULL));
+    ck_ok(vindex_operating_points(&index, &point, 1, &count));
+    double mean = 0, variance = 0, n = QUERIES / 2;
+    for (size_t q = 0; q < QUERIES; q += 2)
+        mean += (double)hits_of(q, point.settings[0].value) / K / n;
+    for (size_t q = 0; q < QUERIES; q += 2)
+        variance += pow((double)hits_of(q, point.settings[0].value) / K - mean, 2) / (n - 1);
+    ck_assert_double_eq_tol(point.measured, mean, 1e-12);
+    ck_assert_double_eq_tol(point.recall, mean - 1.645 * sqrt(variance / n), 1e-12);
+    vx_points_drop(&index);
+}
+END_TEST
+
 START_TEST(usual_recalls_end_with_the_best_there_is) {
     vindex_index index = make(&fake_ops);
     vindex_tune_params params = with_truth();
@@ -407,7 +431,8 @@ START_TEST(a_failure_keeps_the_points_there_were) {
 END_TEST
 
 TEST_MAIN("core/tune", points_are_the_smallest_that_reach_a_recall,
-          usual_recalls_end_with_the_best_there_is, the_fastest_of_several_parameters_is_taken,
-          the_fastest_pace_is_taken, an_index_without_parameters_has_one_point,
-          points_for_several_k_live_side_by_side, searches_take_the_next_higher_point,
-          what_is_refused, a_failure_keeps_the_points_there_were)
+          queries_without_neighbours_are_left_out, usual_recalls_end_with_the_best_there_is,
+          the_fastest_of_several_parameters_is_taken, the_fastest_pace_is_taken,
+          an_index_without_parameters_has_one_point, points_for_several_k_live_side_by_side,
+          searches_take_the_next_higher_point, what_is_refused,
+          a_failure_keeps_the_points_there_were)

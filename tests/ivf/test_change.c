@@ -111,6 +111,45 @@ START_TEST(additions_come_in_any_portions) {
 }
 END_TEST
 
+/* What the statistics say, counted plainly. Centroids are means of what was nearest before, so that
+ * the loss told is a little above that of the lists. */
+START_TEST(statistics_are_what_is_there) {
+    vectors rows = {.kind = VECTORS_CLUSTERED, .dim = DIM, .count = COUNT, .seed = 6};
+    flat_case c = ivf_case_make("IVF60,Flat", &rows, VINDEX_L2, NULL);
+    const vx_ivf *ivf = (const vx_ivf *)c.index;
+    vindex_ivf_stats stats;
+    for (int portion = 0; portion < 2; portion++) {
+        double loss = 0, squares = 0, all = 0;
+        int64_t empty = 0, largest = 0;
+        for (int64_t l = 0; l < 60; l++) {
+            const vx_list *list = &ivf->lists[l];
+            int64_t size = (int64_t)vx_list_size(list);
+            float centroid[DIM];
+            ck_ok(vindex_reconstruct(ivf->coarse, &l, 1, centroid));
+            for (size_t i = list->first; !portion && i < list->run.count; i++)
+                loss += oracle_key(VINDEX_L2, DIM, c.numbers + list->rows[i] * DIM, centroid, NULL)
+                            .key /
+                        COUNT;
+            empty += size == 0;
+            largest = VX_MAX(largest, size);
+            squares += (double)(size * size);
+            all += (double)size;
+        }
+        ck_ok(vindex_ivf_stats_get(c.index, &stats));
+        ck_assert_int_eq(stats.empty, empty);
+        ck_assert_int_eq(stats.largest, largest);
+        ck_assert_double_eq_tol(stats.unevenness, squares / all / (all / 60), 1e-9);
+        if (portion) break;
+        ck_assert_msg(stats.loss >= loss * 0.999 && stats.loss < loss * 1.3, "%g, said %g", loss,
+                      stats.loss);
+        for (int64_t id = 4; id < COUNT; id++) ck_ok(vindex_remove(c.index, &id, 1, NULL));
+        ck_ok(vindex_compact(c.index, NULL));
+    }
+    ck_assert_int_ge(stats.empty, 56);
+    flat_case_free(&c);
+}
+END_TEST
+
 START_TEST(the_memory_estimate_is_close) {
     vectors rows = {.kind = VECTORS_UNIFORM, .dim = 32, .count = 6000, .seed = 1};
     float *numbers = vectors_make(&rows);
@@ -194,4 +233,5 @@ START_TEST(older_search_params_are_taken) {
 END_TEST
 
 TEST_MAIN("ivf/change", removed_rows_are_gone, filters_hold, additions_come_in_any_portions,
-          the_memory_estimate_is_close, what_is_refused, older_search_params_are_taken)
+          statistics_are_what_is_there, the_memory_estimate_is_close, what_is_refused,
+          older_search_params_are_taken)

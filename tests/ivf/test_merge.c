@@ -139,6 +139,18 @@ START_TEST(what_is_refused) {
     ck_assert_int_eq(vindex_count(index), COUNT / 3);
     vindex_free(other);
     vindex_free(index);
+    /* One list, whose centroid is 0 in both: only the codes have learnt otherwise. */
+    static const char *const codes[] = {"SQ8", "PQ7x4", "RaBitQ4,Refine", "SQ8,Refine(PQ7x4)"};
+    for (size_t i = 0; i < VX_COUNT(codes); i++) {
+        index = make(codes[i], VINDEX_L2, numbers);
+        ck_ok(vindex_create(codes[i], DIM, VINDEX_L2, &other));
+        ck_ok(vindex_train(other, numbers, COUNT / 2, NULL));
+        fill(other, numbers, 1);
+        ck_fails(VINDEX_ERR_ARGUMENT, "not trained alike", vindex_merge(index, other, NULL));
+        ck_assert_int_eq(vindex_count(index), 0);
+        vindex_free(other);
+        vindex_free(index);
+    }
     ck_ok(vindex_create("PCA4,Flat", DIM, VINDEX_L2, &index));
     ck_ok(vindex_create("PCA4,Flat", DIM, VINDEX_L2, &other));
     ck_ok(vindex_train(index, numbers, COUNT, NULL));
@@ -147,6 +159,28 @@ START_TEST(what_is_refused) {
     ck_fails(VINDEX_ERR_ARGUMENT, "project differently", vindex_merge(index, other, NULL));
     vindex_free(other);
     vindex_free(index);
+    free(numbers);
+}
+END_TEST
+
+/* The largest number of all rows, which filters are bounded by, is that of both. */
+START_TEST(the_largest_row_comes_along) {
+    static const char *const specs[] = {"IVF9,Flat", "IVF9,SQ8", "IVF9,SQ4,Refine", "PQ7x4"};
+    float *numbers = vectors_make(&all_rows);
+    for (size_t s = 0; s < VX_COUNT(specs); s++) {
+        vindex_index *index = make(specs[s], VINDEX_L2, numbers);
+        vindex_index *other = make(specs[s], VINDEX_L2, numbers);
+        float far[DIM];
+        for (size_t j = 0; j < DIM; j++) far[j] = 100 * numbers[j];
+        ck_ok(vindex_add(index, numbers, COUNT, NULL));
+        const int64_t id = 2 * COUNT;
+        ck_ok(vindex_add_with_ids(other, far, 1, &id, NULL));
+        float largest = VX_MAX(((vx_ivf *)index)->largest, ((vx_ivf *)other)->largest);
+        ck_ok(vindex_merge(index, other, NULL));
+        ck_assert(((vx_ivf *)index)->largest == largest);
+        vindex_free(other);
+        vindex_free(index);
+    }
     free(numbers);
 }
 END_TEST
@@ -184,5 +218,5 @@ START_TEST(a_failure_changes_nothing) {
 }
 END_TEST
 
-TEST_MAIN("ivf/merge", shards_are_one_index, mapped_shards_merge, what_is_refused,
-          a_failure_changes_nothing)
+TEST_MAIN("ivf/merge", shards_are_one_index, mapped_shards_merge, the_largest_row_comes_along,
+          what_is_refused, a_failure_changes_nothing)

@@ -127,6 +127,7 @@ START_TEST(lists_that_cannot_matter_are_left_out) {
         ck_ok(vindex_search(index, numbers, count, &params, ids, NULL));
         ck_assert_int_le(stats.plain, count * COUNT / 3);
         ck_assert_int_ge(stats.settled, count * 5);
+        if (count == 1) ck_assert_int_eq(stats.bytes, stats.plain * DIM * (int64_t)sizeof(float));
         for (int64_t q = 0; q < count; q++) ck_assert_int_eq(ids[q * 5], q);
     }
     vindex_free(index);

@@ -113,6 +113,57 @@ START_TEST(the_truth_may_come_from_anywhere) {
 }
 END_TEST
 
+/* A recall and a factor for Refine are not both taken, whether a bound or a factor chooses there.
+ */
+START_TEST(recall_beside_rerank_is_refused) {
+    static const char *const specs[] = {"IVF20,SQ4,Refine", "IVF20,PQ3x4,Refine"};
+    float *queries = make_queries();
+    for (size_t s = 0; s < VX_COUNT(specs); s++) {
+        flat_case c = make_case(specs[s], VINDEX_L2);
+        vindex_search_params params = search_params(K, 1);
+        int64_t ids[K];
+        ck_ok(vindex_tune(c.index, queries, TUNED, NULL, NULL));
+        params.recall = 0.5;
+        ck_ok(vindex_search(c.index, queries, 1, &params, ids, NULL));
+        params.rerank = 1;
+        ck_fails(VINDEX_ERR_ARGUMENT, "rerank 1 were both given",
+                 vindex_search(c.index, queries, 1, &params, ids, NULL));
+        flat_case_free(&c);
+    }
+    free(queries);
+}
+END_TEST
+
+/* Codes that know no bound reach a high recall by more candidates, which tuning tries. */
+START_TEST(candidates_are_tuned_too) {
+    float *queries = make_queries();
+    flat_case c = make_case("IVF20,PQ3x4,Refine", VINDEX_L2);
+    flat_case flat = flat_case_make(&rows_of_all, VINDEX_L2, NULL);
+    vindex_tune_params params;
+    vindex_operating_point points[32];
+    vindex_search_params one = probe_params(K, 1, IVF_ALL);
+    int64_t count, *nearest = find_nearest(&flat, queries + TUNED * DIM), ids[TUNED * K], found = 0;
+    vindex_tune_params_init(&params);
+    params.exact = flat.index;
+    one.rerank = 1;
+    ck_ok(vindex_search(c.index, queries + TUNED * DIM, TUNED, &one, ids, NULL));
+    for (size_t q = 0; q < TUNED; q++)
+        for (size_t i = 0; i < K * K; i++) found += ids[q * K + i / K] == nearest[q * K + i % K];
+    ck_assert_int_lt(found, 0.9 * TUNED * K); /* too few without */
+    ck_ok(vindex_tune(c.index, queries, TUNED, &params, NULL));
+    ck_ok(vindex_operating_points(c.index, points, 32, &count));
+    ck_assert_str_eq(points[count - 1].settings[1].name, "rerank");
+    ck_assert_int_gt(points[count - 1].settings[1].value, 1);
+    ck_assert_double_ge(points[count - 1].recall, 0.95);
+    double share = share_found(&c, queries + TUNED * DIM, nearest, 0.95);
+    ck_assert_msg(share >= 0.95 - sqrt(0.95 * 0.05 / TUNED), "%g", share);
+    free(nearest);
+    free(queries);
+    flat_case_free(&flat);
+    flat_case_free(&c);
+}
+END_TEST
+
 START_TEST(changes_are_counted) {
     float *queries = make_queries();
     flat_case c = make_case("IVF60,Flat", VINDEX_L2);
@@ -363,5 +414,6 @@ START_TEST(points_that_lie_are_refused) {
 END_TEST
 
 TEST_MAIN("ivf/tune", other_queries_reach_the_recall, the_truth_may_come_from_anywhere,
-          changes_are_counted, older_search_params_are_taken, projections_pass_points_on,
-          files_keep_points, points_that_lie_are_refused)
+          recall_beside_rerank_is_refused, candidates_are_tuned_too, changes_are_counted,
+          older_search_params_are_taken, projections_pass_points_on, files_keep_points,
+          points_that_lie_are_refused)

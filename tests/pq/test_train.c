@@ -123,6 +123,44 @@ START_TEST(threads_change_nothing) {
 }
 END_TEST
 
+typedef struct watcher {
+    int calls, stop_at;
+    double fraction;
+} watcher;
+
+static int watch(void *context, const char *phase, double fraction) {
+    watcher *w = context;
+    ck_assert_str_eq(phase, "train");
+    ck_assert(fraction > w->fraction && fraction <= 1);
+    w->fraction = fraction;
+    return w->calls++ == w->stop_at;
+}
+
+/* Part by part; a training that was cut short changes nothing. */
+START_TEST(training_tells_its_progress_and_may_be_ended) {
+    static const char *const specs[] = {"PQ6x4", "PQ6x4,Refine", "SQ8,Refine(PQ6x4)"};
+    float *rows = make_rows(VECTORS_NORMAL, COUNT, DIM);
+    for (size_t s = 0; s < VX_COUNT(specs); s++) {
+        vindex_index *index;
+        ck_ok(vindex_create(specs[s], DIM, VINDEX_L2, &index));
+        for (int stop_at = 0; stop_at <= 6; stop_at++) {
+            watcher w = {.stop_at = stop_at};
+            vindex_call call;
+            vindex_call_init(&call);
+            call.threads = 1;
+            call.progress = watch;
+            call.progress_context = &w;
+            vindex_status status = vindex_train(index, rows, COUNT, &call);
+            ck_assert_int_eq(status, stop_at < 6 ? VINDEX_ERR_CANCELLED : VINDEX_OK);
+            ck_assert_int_eq(w.calls, stop_at < 6 ? stop_at + 1 : 6);
+            ck_assert(vindex_is_trained(index) == (stop_at == 6));
+        }
+        vindex_free(index);
+    }
+    free(rows);
+}
+END_TEST
+
 START_TEST(what_cannot_be_is_refused) {
     vindex_index *index = NULL;
     static const char *const wrong[] = {"PQ",   "PQ4x", "PQ4x5", "PQ4x16",    "PQ0",
@@ -180,5 +218,6 @@ START_TEST(one_dimension_will_do) {
 END_TEST
 
 TEST_MAIN("pq/train", words_are_means_of_what_is_nearest, more_codewords_lose_less,
-          few_different_points_are_kept_exactly, threads_change_nothing, what_cannot_be_is_refused,
+          few_different_points_are_kept_exactly, threads_change_nothing,
+          training_tells_its_progress_and_may_be_ended, what_cannot_be_is_refused,
           memory_is_as_estimated, one_dimension_will_do)
