@@ -140,7 +140,7 @@ def change_lines(path):
     indexes = {}
     for row in csv.DictReader(path.read_text().splitlines()):
         indexes.setdefault(row["spec"], []).append(row)
-    steps = ["build", "reorder", "remove half", "compact", "add half", "merge halves"]
+    steps = ["build", "reorder", "remove half", "compact", "half alone", "add half", "merge halves"]
     yield ""
     one = next(iter(indexes.values()))[0]
     yield (f"| an index changes: {one['data']}, {int(one['rows']):,} x {one['dim']} (simulated), {one['threads']} threads; "

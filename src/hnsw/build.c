@@ -21,6 +21,9 @@ typedef struct addition {
     vx_hnsw *hnsw;
     const vx_arrivals *new;
     size_t n, first;               /* first: number of the first new row */
+    const float *vectors;          /* of the rows of a batch */
+    float *decoded;                /* room for them; NULL: they lie somewhere */
+    size_t vectors_first;          /* number of the first of these rows */
     uint8_t *levels;               /* of the new rows */
     size_t before[VX_HNSW_LAYERS]; /* slots of each layer */
     size_t layers_before;
@@ -43,7 +46,7 @@ typedef struct batch {
 } batch;
 
 static const float *vector_of(const addition *a, size_t row) {
-    return a->new->vectors + (row - a->first) * a->hnsw->base.dim;
+    return a->vectors + (row - a->vectors_first) * a->hnsw->base.dim;
 }
 
 /* ---- before the first batch ---- */
@@ -86,20 +89,26 @@ static vindex_status place_rows(addition *a) {
     return VINDEX_OK;
 }
 
+/* A row of the other graph that rows come from. */
+static vx_coded row_there(const addition *a, size_t i) {
+    return (vx_coded){&a->new->from->rows, a->new->rows[i]};
+}
+
 /* Answers the largest of what the codec says of rows. */
 static float encode_rows(const addition *a) {
     vx_hnsw *hnsw = a->hnsw;
     const vx_codec *codec = hnsw->codec;
-    const vx_hnsw *from = a->new->from;
     int threads = a->n * hnsw->base.dim < 1 << 16 ? 1 : a->threads;
     float largest = hnsw->largest;
-    for (size_t i = 0; from && i < a->n; i++)
-        vx_hnsw_move_row(codec, (vx_coded){&from->rows, a->new->rows[i]},
-                         (vx_coded){&hnsw->rows, a->first + i});
-    if (from) return VX_MAX(largest, from->largest);
+    if (!a->new->vectors) {
+        for (size_t i = 0; i < a->n; i++)
+            vx_hnsw_move_row(codec, row_there(a, i), (vx_coded){&hnsw->rows, a->first + i});
+        return VX_MAX(largest, a->new->from->largest);
+    }
 #pragma omp parallel for num_threads(threads) reduction(max : largest) if (threads > 1)
     for (size_t row = a->first; row < a->first + a->n; row++) {
-        float said = codec->ops->encode(codec, vector_of(a, row), (vx_coded){&hnsw->rows, row});
+        const float *vector = a->new->vectors + (row - a->first) * hnsw->base.dim;
+        float said = codec->ops->encode(codec, vector, (vx_coded){&hnsw->rows, row});
         largest = VX_MAX(largest, said);
     }
     return largest;
@@ -128,7 +137,27 @@ static void close_addition(addition *a) {
     vx_free(a->walkers);
     vx_free(a->candidates);
     vx_free(a->levels);
+    vx_free(a->decoded);
     vx_undo_free(a->undo);
+}
+
+/* Sees to it that the vectors of a batch are there. */
+static vindex_status bring_vectors(addition *a, const batch *b) {
+    const vx_hnsw *hnsw = a->hnsw;
+    const vx_codec *codec = hnsw->codec;
+    size_t dim = hnsw->base.dim, offset = b->first - a->first;
+    a->vectors_first = b->first;
+    if (a->new->vectors) {
+        a->vectors = a->new->vectors + offset *dim;
+        return VINDEX_OK;
+    }
+    size_t most = VX_MIN(a->n, (size_t)VX_HNSW_BATCH);
+    if (!a->decoded) a->decoded = vx_alloc(most, dim * sizeof *a->decoded);
+    if (!a->decoded) return vx_fail_memory(most, dim * sizeof *a->decoded, a->new->verb);
+    for (size_t i = 0; i < b->count; i++)
+        codec->ops->decode(codec, row_there(a, offset + i), a->decoded + i * dim);
+    a->vectors = a->decoded;
+    return VINDEX_OK;
 }
 
 /* ---- neighbours within a batch ---- */
@@ -285,7 +314,7 @@ static void choose_links(const finder *f, vx_walker *w, size_t row, size_t l, bo
 
 /* Rows up to that one are on their way. */
 static vindex_status tell(const addition *a, const vindex_call *call, size_t row) {
-    return vx_progress(call->progress, call->progress_context, "add",
+    return vx_progress(call->progress, call->progress_context, a->new->verb,
                        (double)(row - a->first) / (double)a->n);
 }
 
@@ -351,8 +380,9 @@ static vindex_status find_all(const addition *a, const batch *b, const vindex_ca
         }
     }
     if (failed == VINDEX_ERR_CANCELLED)
-        return vx_fail(VINDEX_ERR_CANCELLED, "add: cancelled by the caller");
-    return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "add: no memory");
+        return vx_fail(VINDEX_ERR_CANCELLED, "%s: cancelled by the caller", a->new->verb);
+    return failed == VINDEX_OK ? VINDEX_OK
+                               : vx_fail((vindex_status)failed, "%s: no memory", a->new->verb);
 }
 
 /* The rows of a batch become part of the graph, which searches see from now on. */
@@ -381,6 +411,7 @@ static vindex_status run_batch(addition *a, batch *b, const vindex_call *call) {
     }
     for (size_t i = 0; i < b->count; i++)
         for (size_t l = 0; l <= a->levels[b->first + i - a->first]; l++) b->ends[l]++;
+    status = bring_vectors(a, b);
     for (size_t l = 0; status == VINDEX_OK && l < hnsw->layer_count; l++)
         status = find_near(a, b, l);
     if (status == VINDEX_OK) status = order_rows(b);
@@ -444,9 +475,9 @@ vindex_status vx_hnsw_take(vx_hnsw *hnsw, const vx_arrivals *new, const vindex_c
     size_t n = new->n;
     if (n > VX_HNSW_NODES_MOST - hnsw->rows.count)
         return vx_fail(VINDEX_ERR_ARGUMENT,
-                       "add: %zu vectors and %zu more; a graph holds at most %u, use several",
-                       hnsw->rows.count, n, VX_HNSW_NODES_MOST);
-    VX_TRY(vx_space_fits(&hnsw->codec->space, new->vectors, n));
+                       "%s: %zu vectors and %zu more; a graph holds at most %u, use several",
+                       new->verb, hnsw->rows.count, n, VX_HNSW_NODES_MOST);
+    if (new->vectors) VX_TRY(vx_space_fits(&hnsw->codec->space, new->vectors, n));
     if (!n) return VINDEX_OK;
     addition a = {.hnsw = hnsw,
                   .new = new,
@@ -467,6 +498,6 @@ vindex_status vx_hnsw_take(vx_hnsw *hnsw, const vx_arrivals *new, const vindex_c
 
 vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,
                           const vindex_call *call) {
-    const vx_arrivals new = {.vectors = vectors, .n = n, .ids = ids};
+    const vx_arrivals new = {.verb = "add", .vectors = vectors, .n = n, .ids = ids};
     return vx_hnsw_take((vx_hnsw *)index, &new, call);
 }

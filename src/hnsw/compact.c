@@ -1,24 +1,32 @@
-/* Dropping removed rows. A node that was linked with one of them looks for new neighbours as a new
- * row would, by a walk over the graph as it was, removed rows included; then every layer gets a new
- * tree. */
+/* Dropping removed rows. Where many went the graph of those that stay is built anew. Where a few
+ * did, a node that was linked with one of them looks for new neighbours as a new row would, by a
+ * walk over the graph as it was, removed rows included; then every layer gets a new tree. */
 #include <omp.h>
 
 #include "hnsw.h"
 
-enum { WALK_MOST = 512 };
+enum {
+    WALK_MOST = 512,
+    HEIR_EF = 16,
+    MENDED_SHARE = 16 /* up to one row in so many may go before a graph is built anew */
+};
 
 /* The graph without what goes, all of it allocated before anything changes. */
 typedef struct compaction {
     const vx_hnsw *old;
     vx_hnsw *fresh;                    /* layers and rows alone */
     uint32_t *numbers[VX_HNSW_LAYERS]; /* of each slot in the new layer; VX_LINK_NONE: it goes */
+    uint32_t *heirs[VX_HNSW_LAYERS];   /* of those that go, who takes over links that lead far */
     size_t *keep;
     vx_walker **walkers;
     int threads;
 } compaction;
 
 static void close_compaction(compaction *c) {
-    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) vx_free(c->numbers[l]);
+    for (size_t l = 0; l < VX_HNSW_LAYERS; l++) {
+        vx_free(c->numbers[l]);
+        vx_free(c->heirs[l]);
+    }
     for (int t = 0; c->walkers && t < c->threads; t++) vx_walker_give(c->old, c->walkers[t]);
     vx_free(c->walkers);
     vx_free(c->keep);
@@ -48,9 +56,9 @@ static vindex_status number_layer(compaction *c, size_t level) {
     return VINDEX_OK;
 }
 
-static vindex_status plan(compaction *c, int32_t threads) {
+/* An index of the same kind without rows, and room for the numbers of those that stay. */
+static vindex_status make_empty(compaction *c, size_t kept) {
     const vx_hnsw *old = c->old;
-    size_t kept = old->ids.count - old->ids.removed;
     vx_spec spec;
     const vx_index_kind *kind;
     VX_TRY(vx_spec_parse(old->base.spec, &spec, &kind));
@@ -58,18 +66,62 @@ static vindex_status plan(compaction *c, int32_t threads) {
     vx_codec_free(c->fresh->codec);
     c->fresh->codec = old->codec;
     c->fresh->largest = old->largest;
-    c->threads = vx_threads(threads);
+    c->fresh->ef_construction = old->ef_construction;
+    c->fresh->keep_pruned = old->keep_pruned;
+    c->fresh->seed = old->seed;
     c->keep = vx_alloc(kept, sizeof *c->keep);
+    return c->keep ? VINDEX_OK : vx_fail_memory(kept, sizeof *c->keep, "compact");
+}
+
+static vindex_status plan(compaction *c, size_t kept) {
+    const vx_hnsw *old = c->old;
     c->walkers = vx_alloc_zero((size_t)c->threads, sizeof *c->walkers);
-    if (!c->keep || !c->walkers) return vx_fail_memory(kept, sizeof *c->keep, "compact");
+    if (!c->walkers) return vx_fail_memory((size_t)c->threads, sizeof *c->walkers, "compact");
     for (int t = 0; t < c->threads; t++) VX_TRY(vx_walker_take(old, WALK_MOST, &c->walkers[t]));
     if (kept) VX_TRY(vx_hnsw_reserve_rows(c->fresh, kept, true));
     for (size_t l = 0; l < old->layer_count; l++) VX_TRY(number_layer(c, l));
     return VINDEX_OK;
 }
 
+/* Whether a slot stays. */
+static bool stays(const compaction *c, size_t level, uint32_t slot) {
+    return c->numbers[level][slot] != VX_LINK_NONE;
+}
+
+/* Of a node that goes, the nearest that stays: of its neighbours, or else of those that a short
+ * walk meets; the node itself where there is none. */
+static vindex_status find_heir(const compaction *c, vx_walker *w, size_t level, uint32_t slot,
+                               uint32_t *heir) {
+    const vx_layer *layer = &c->old->layers[level];
+    const uint32_t *links = vx_layer_links(layer, slot);
+    uint32_t rows[2 * VX_HNSW_M_MOST], slots[2 * VX_HNSW_M_MOST];
+    float keys[2 * VX_HNSW_M_MOST];
+    size_t count = 0, best = 0;
+    for (size_t i = 0; i < layer->width && links[i] != VX_LINK_NONE; i++) {
+        uint32_t next = vx_link_slot(links[i]);
+        if (!stays(c, level, next)) continue;
+        slots[count] = next;
+        rows[count++] = vx_layer_row(layer, next);
+    }
+    *heir = slot;
+    VX_TRY(vx_walker_load_row(w, vx_layer_row(layer, slot)));
+    if (count) {
+        vx_walker_keys(w, rows, count, keys);
+        for (size_t i = 1; i < count; i++) best = keys[i] < keys[best] ? i : best;
+        *heir = slots[best];
+        return VINDEX_OK;
+    }
+    vx_walker_walk(w, layer, slot, HEIR_EF);
+    for (size_t i = w->pool_count; i-- > 0;)
+        if (stays(c, level, vx_met_slot(w->pool[i]))) *heir = vx_met_slot(w->pool[i]);
+    return VINDEX_OK;
+}
+
 /* What a node can be linked with: of those that a walk from itself meets, which passes through what
- * goes, and of its neighbours, those that stay. Answers how many, best first. */
+ * goes, those that stay; and links that it keeps whatever the heuristic says (the last bit is set):
+ * those it had that stay, and heirs of those that go and lie beyond what the walk met. For links
+ * that lead far came to be when the graph was small, and nobody would choose them now. Answers how
+ * many, best first. */
 static vindex_status find_candidates(const compaction *c, vx_walker *w, size_t level, uint32_t slot,
                                      uint64_t *met, size_t *found) {
     const vx_layer *layer = &c->old->layers[level];
@@ -81,20 +133,30 @@ static vindex_status find_candidates(const compaction *c, vx_walker *w, size_t l
     vx_walker_walk(w, layer, slot, VX_MIN(c->old->ef_construction, (size_t)WALK_MOST));
     for (size_t i = 0; i < w->pool_count; i++) {
         uint32_t next = vx_met_slot(w->pool[i]);
-        if (next != slot && c->numbers[level][next] != VX_LINK_NONE)
-            met[count++] = w->pool[i] & ~(uint64_t)1;
+        if (next != slot && stays(c, level, next)) met[count++] = w->pool[i] & ~(uint64_t)1;
     }
     size_t walked = count;
     for (size_t i = 0; i < layer->width && links[i] != VX_LINK_NONE; i++) {
         uint32_t next = vx_link_slot(links[i]);
-        bool known = c->numbers[level][next] == VX_LINK_NONE;
+        bool known = false;
+        for (size_t j = 0; !known && j < w->pool_count; j++)
+            known = vx_met_slot(w->pool[j]) == next;
+        if (known && stays(c, level, next)) {
+            for (size_t j = 0; j < walked; j++)
+                if (vx_met_slot(met[j]) == next) met[j] |= 1;
+            continue;
+        }
+        if (known) continue;
+        if (!stays(c, level, next)) next = c->heirs[level][next];
+        if (!stays(c, level, next) || next == slot) continue;
         for (size_t j = 0; !known && j < walked; j++) known = vx_met_slot(met[j]) == next;
+        for (size_t j = 0; !known && j < others; j++) known = slots[j] == next;
         if (known) continue;
         slots[others] = next;
         rows[others++] = vx_layer_row(layer, next);
     }
     if (others) vx_walker_keys(w, rows, others, keys);
-    for (size_t i = 0; i < others; i++) met[count++] = vx_met(keys[i], slots[i]);
+    for (size_t i = 0; i < others; i++) met[count++] = vx_met(keys[i], slots[i]) | 1;
     vx_met_sort(met, count);
     *found = count;
     return VINDEX_OK;
@@ -108,6 +170,7 @@ static vindex_status relink(const compaction *c, vx_walker *w, size_t level, uin
     uint32_t chosen[2 * VX_HNSW_M_MOST];
     size_t kept = 0;
     bool lost = false;
+    if (!stays(c, level, slot)) return VINDEX_OK;
     for (size_t i = 0; i < layer->width && before[i] != VX_LINK_NONE; i++) {
         uint32_t next = vx_link_slot(before[i]);
         lost = lost || numbers[next] == VX_LINK_NONE;
@@ -121,23 +184,38 @@ static vindex_status relink(const compaction *c, vx_walker *w, size_t level, uin
             vx_hnsw_select(w, layer, vx_layer_row(layer, slot), met, count, layer->width, chosen);
     }
     for (size_t i = 0; i < layer->width; i++)
-        links[i] = i < kept ? numbers[chosen[i]] : VX_LINK_NONE;
+        links[i] = i < kept ? numbers[vx_link_slot(chosen[i])] : VX_LINK_NONE;
     return VINDEX_OK;
 }
 
-static vindex_status relink_layer(const compaction *c, size_t level) {
+/* What is done with each slot of a layer. */
+typedef vindex_status (*slot_fn)(const compaction *c, vx_walker *w, size_t level, uint32_t slot);
+
+static vindex_status name_heir(const compaction *c, vx_walker *w, size_t level, uint32_t slot) {
+    if (stays(c, level, slot)) return VINDEX_OK;
+    return find_heir(c, w, level, slot, &c->heirs[level][slot]);
+}
+
+static vindex_status for_each_slot(const compaction *c, size_t level, slot_fn act) {
     size_t count = c->old->layers[level].count;
     int threads = count < 256 ? 1 : c->threads, failed = VINDEX_OK;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 32) if (threads > 1)
     for (size_t slot = 0; slot < count; slot++) {
-        if (c->numbers[level][slot] == VX_LINK_NONE) continue;
         vx_walker *w = c->walkers[threads > 1 ? omp_get_thread_num() : 0];
-        vindex_status status = relink(c, w, level, (uint32_t)slot);
+        vindex_status status = act(c, w, level, (uint32_t)slot);
         if (status == VINDEX_OK) continue;
 #pragma omp critical
         failed = status;
     }
     return failed == VINDEX_OK ? VINDEX_OK : vx_fail((vindex_status)failed, "compact: no memory");
+}
+
+static vindex_status relink_layer(compaction *c, size_t level) {
+    size_t count = c->old->layers[level].count;
+    c->heirs[level] = vx_alloc(count, sizeof *c->heirs[level]);
+    if (!c->heirs[level]) return vx_fail_memory(count, sizeof *c->heirs[level], "compact");
+    VX_TRY(for_each_slot(c, level, name_heir));
+    return for_each_slot(c, level, relink);
 }
 
 /* Who was chosen links back where there is room: nodes that lost neighbours lost links to
@@ -165,10 +243,10 @@ static void move_rows(const compaction *c) {
     }
 }
 
-/* Everything but letting go of the old graph. */
-static vindex_status make_fresh(compaction *c, const vindex_call *call) {
+/* A few went: nodes that lost neighbours find others. */
+static vindex_status mend(compaction *c, size_t kept, const vindex_call *call) {
     vx_walker *walker;
-    VX_TRY(plan(c, call->threads));
+    VX_TRY(plan(c, kept));
     for (size_t l = 0; l < c->old->layer_count; l++) VX_TRY(relink_layer(c, l));
     for (size_t l = 0; l < c->fresh->layer_count; l++) link_back(&c->fresh->layers[l]);
     move_rows(c);
@@ -178,6 +256,20 @@ static vindex_status make_fresh(compaction *c, const vindex_call *call) {
     for (size_t l = 0; status == VINDEX_OK && l < c->fresh->layer_count; l++)
         status = vx_hnsw_replant(c->fresh, l, walker);
     vx_walker_free(walker);
+    return status;
+}
+
+/* Many went: hardly a node has all its neighbours left, and a graph that is built anew is the
+ * better one, in hardly more time. */
+static vindex_status rebuild(compaction *c, size_t kept, const vindex_call *call) {
+    const vx_ids *ids = &c->old->ids;
+    uint32_t *rows = vx_alloc(kept, sizeof *rows);
+    if (!rows) return vx_fail_memory(kept, sizeof *rows, "compact");
+    vx_arrivals new = {.verb = "compact", .from = c->old, .rows = rows};
+    for (size_t row = 0; row < ids->count; row++)
+        if (vx_ids_alive(ids, row)) rows[new.n++] = (uint32_t)row;
+    vindex_status status = vx_hnsw_take(c->fresh, &new, call);
+    vx_free(rows);
     return status;
 }
 
@@ -195,9 +287,13 @@ static void exchange(vx_hnsw *hnsw, vx_hnsw *fresh) {
 }
 
 static vindex_status drop_removed(vx_hnsw *hnsw, const vindex_call *call) {
-    compaction c = {.old = hnsw};
+    compaction c = {.old = hnsw, .threads = vx_threads(call->threads)};
+    size_t kept = hnsw->ids.count - hnsw->ids.removed;
     VX_TRY(vx_hnsw_ready(hnsw));
-    vindex_status status = make_fresh(&c, call);
+    vindex_status status = make_empty(&c, kept);
+    if (status == VINDEX_OK)
+        status = hnsw->ids.removed > hnsw->ids.count / MENDED_SHARE ? rebuild(&c, kept, call)
+                                                                    : mend(&c, kept, call);
     if (status == VINDEX_OK) status = vx_ids_compact(&hnsw->ids, c.keep);
     if (status == VINDEX_OK) exchange(hnsw, c.fresh);
     close_compaction(&c);

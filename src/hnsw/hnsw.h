@@ -252,13 +252,14 @@ void vx_layer_free(vx_layer *layer);
 size_t vx_layer_find(const vx_layer *layer, size_t first, size_t end, uint32_t row);
 
 /* build.c */
-/* Rows that come into a graph. */
+/* Rows that come into a graph: vectors, or rows of another one, whose codec learnt the same. */
 typedef struct vx_arrivals {
-    const float *vectors; /* n x dim */
+    const char *verb; /* that progress and errors name */
     size_t n;
     const int64_t *ids;   /* NULL: they count up */
-    const vx_hnsw *from;  /* whose codec learnt the same and has coded them; NULL: not coded yet */
-    const uint32_t *rows; /* of these the rows there */
+    const float *vectors; /* n x dim; NULL: codes are copied, and decoded a batch at a time */
+    const vx_hnsw *from;
+    const uint32_t *rows;
 } vx_arrivals;
 vindex_status vx_hnsw_take(vx_hnsw *hnsw, const vx_arrivals *new, const vindex_call *call);
 vindex_status vx_hnsw_add(vindex_index *index, const float *vectors, size_t n, const int64_t *ids,

@@ -185,6 +185,52 @@ static double recall(const vindex_index *index, const float *queries, size_t nq,
 }
 
 /* Half of the vectors leave and come back: no worse than a graph made at once. */
+/* Rows in crowds that lie far apart: what leads from one to another is links that came to be when
+ * the graph was small. After some of the rows went, or half of them, others must lead there. */
+START_TEST(crowds_stay_within_reach_of_each_other) {
+    enum { CROWDS = 60, EACH = 120, COUNT = CROWDS * EACH, WIDE = 12, NQ = 600 };
+    static const int64_t gone_of[] = {30, 17, 2}; /* one in so many */
+    static int64_t ids[COUNT];
+    vectors near = {.kind = VECTORS_NORMAL, .dim = WIDE, .count = COUNT + NQ, .seed = 3};
+    vectors far = {.kind = VECTORS_NORMAL, .dim = WIDE, .count = CROWDS, .seed = 4};
+    float *numbers = vectors_make(&near), *centres = vectors_make(&far), *kept;
+    for (size_t i = 0; i < COUNT + NQ; i++)
+        for (size_t j = 0; j < WIDE; j++)
+            numbers[i * WIDE + j] += 30 * centres[i * 7 % CROWDS * WIDE + j];
+    near.count = COUNT;
+    kept = malloc(COUNT * WIDE * sizeof *kept);
+    for (size_t g = 0; g < VX_COUNT(gone_of); g++) {
+        vindex_index *worn = hnsw_make(8, 60, &near, VINDEX_L2), *flat;
+        vindex_index *fresh = hnsw_make(8, 60, &near, VINDEX_L2);
+        int64_t left = 0;
+        ck_ok(vindex_create("Flat", WIDE, VINDEX_L2, &flat));
+        ck_ok(vindex_add(worn, numbers, COUNT, NULL));
+        for (int64_t id = 0; id < COUNT; id++) {
+            bool gone = id / CROWDS % gone_of[g] == 0;
+            if (gone) ck_ok(vindex_remove(worn, &id, 1, NULL));
+            if (gone) continue;
+            memcpy(kept + left * WIDE, numbers + id * WIDE, WIDE * sizeof *kept);
+            ids[left++] = id;
+        }
+        ck_ok(vindex_add_with_ids(fresh, kept, left, ids, NULL));
+        ck_ok(vindex_add_with_ids(flat, kept, left, ids, NULL));
+        ck_ok(vindex_compact(worn, NULL));
+        hnsw_check(worn);
+        double due = recall(fresh, numbers + COUNT * WIDE, NQ, flat);
+        double after = recall(worn, numbers + COUNT * WIDE, NQ, flat);
+        ck_assert_double_ge(due, 0.9);
+        ck_assert_msg(after >= due - 0.01, "one in %d gone: recall %g where %g is due",
+                      (int)gone_of[g], after, due);
+        vindex_free(worn);
+        vindex_free(fresh);
+        vindex_free(flat);
+    }
+    free(numbers);
+    free(centres);
+    free(kept);
+}
+END_TEST
+
 START_TEST(recall_survives_removal_and_return) {
     enum { NQ = 1000, WIDE = 24 };
     size_t count = 3000 / (size_t)test_stride();
@@ -286,5 +332,5 @@ START_TEST(what_is_refused) {
 END_TEST
 
 TEST_MAIN("hnsw/change", whatever_happens_a_graph_is_sound, duplicates_do_not_break_a_graph,
-          reordering_changes_no_answer, recall_survives_removal_and_return,
-          the_memory_estimate_is_close, what_is_refused)
+          reordering_changes_no_answer, crowds_stay_within_reach_of_each_other,
+          recall_survives_removal_and_return, the_memory_estimate_is_close, what_is_refused)
