@@ -77,7 +77,7 @@ typedef struct vindex_search_params {
      * "PQ32x4,Refine(SQ8)"), the candidates per neighbour that are looked at there, up to 2^31-1. 0
      * (the default): as many as a proven bound asks for, so that nothing is lost in the lists that
      * are looked through; product codes know no bound and take 10. Other kinds do not look at it,
-     * nor do range searches. */
+     * nor do range searches, nor graphs, which look at all `ef` nodes that they keep at hand. */
     int64_t rerank;
     /* Queries that a thread of an HNSW index walks for in turns, so that one computes while memory
      * is read for others: 1 to 8, 0 (the default): 3. It changes no answer, only how long they

@@ -63,6 +63,10 @@ typedef struct vindex_ivf_params {
     const char *codec;    /* how vectors are stored, as in a factory string; NULL: "Flat" */
     int64_t links;        /* 0, or 2 to 256: a graph with that many links per node finds the lists,
                              see above; default 0 */
+    int64_t batch;        /* training vectors that an iteration looks at, drawn anew for each
+                             (mini-batch k-means); default 0: all that are learnt from */
+    bool plus_plus;       /* begin with k-means++ (Arthur and Vassilvitskii, 2007) rather than with
+                             a sample: a little better, and as slow as a scan per list; default no */
 } vindex_ivf_params;
 
 VINDEX_API void vindex_ivf_params_init_sized(vindex_ivf_params *params, size_t struct_size);
@@ -76,7 +80,7 @@ VINDEX_API const vindex_field_table *vindex_ivf_fields(void);
 /* Creates an untrained index. *index is the caller's, to be freed with vindex_free. Reentrant. */
 VINDEX_API vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **index);
 
-/* How an IVF index is filled. */
+/* How an IVF index is filled, removed vectors included until vindex_compact. */
 typedef struct vindex_ivf_stats {
     int64_t lists, empty, largest; /* lists, those without a vector, vectors of the largest */
     double unevenness; /* mean size of the list a vector is in over the mean size: 1 is even */

@@ -10,16 +10,17 @@
 
 #include "ivf.h"
 
-enum { FACTS = 64, TRAINED = 1, COARSE = '~', STAGED_ROWS = 64 * VX_CODEC_ROWS };
+enum { FACTS = 64, TRAINED = 1, PLUS_PLUS = 2, COARSE = '~', STAGED_ROWS = 64 * VX_CODEC_ROWS };
 
-/* At 0 flags u32; 4 seed u64; 12 iterations u64; 20 points_each u64; 28 balance, 36 loss f64; 44
- * largest f32; 48 learnt_from, 56 offered u64. */
+/* At 0 flags u32; 4 seed u64; 12 iterations, 16 batch u32; 20 points_each u64; 28 balance, 36 loss
+ * f64; 44 largest f32; 48 learnt_from, 56 offered u64. */
 static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
     uint64_t word;
     memset(bytes, 0, FACTS);
-    vx_put_u32(bytes, ivf->coarse ? TRAINED : 0);
+    vx_put_u32(bytes, (ivf->coarse ? TRAINED : 0) | (ivf->training.plus_plus ? PLUS_PLUS : 0));
     vx_put_u64(bytes + 4, ivf->training.seed);
-    vx_put_u64(bytes + 12, ivf->training.iterations);
+    vx_put_u32(bytes + 12, (uint32_t)ivf->training.iterations);
+    vx_put_u32(bytes + 16, (uint32_t)ivf->training.batch);
     vx_put_u64(bytes + 20, ivf->training.points_each);
     memcpy(&word, &ivf->training.balance, sizeof word);
     vx_put_u64(bytes + 28, word);
@@ -36,9 +37,11 @@ static void put_facts(const vx_ivf *ivf, unsigned char *bytes) {
 static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
     uint64_t word;
     uint32_t flags = vx_get_u32(bytes), half;
-    *trained = flags == TRAINED;
+    *trained = flags & TRAINED;
+    ivf->training.plus_plus = flags & PLUS_PLUS;
     ivf->training.seed = vx_get_u64(bytes + 4);
-    ivf->training.iterations = vx_get_u64(bytes + 12);
+    ivf->training.iterations = vx_get_u32(bytes + 12);
+    ivf->training.batch = vx_get_u32(bytes + 16);
     ivf->training.points_each = vx_get_u64(bytes + 20);
     word = vx_get_u64(bytes + 28);
     memcpy(&ivf->training.balance, &word, sizeof word);
@@ -49,8 +52,10 @@ static bool get_facts(vx_ivf *ivf, const unsigned char *bytes, bool *trained) {
     ivf->learnt_from = vx_get_u64(bytes + 48);
     ivf->offered = vx_get_u64(bytes + 56);
     if (ivf->learnt_from > ivf->offered || ivf->offered > INT64_MAX) return false;
-    if (ivf->training.iterations > INT32_MAX || ivf->training.points_each > INT32_MAX) return false;
-    return flags <= TRAINED && ivf->largest >= 0 && ivf->training.balance >= 0 &&
+    if (ivf->training.iterations > INT32_MAX || ivf->training.batch > INT32_MAX ||
+        ivf->training.points_each > INT32_MAX)
+        return false;
+    return flags <= (TRAINED | PLUS_PLUS) && ivf->largest >= 0 && ivf->training.balance >= 0 &&
            ivf->training.balance <= 1 && !isnan(ivf->loss);
 }
 

@@ -25,6 +25,10 @@ static const vindex_field ivf_fields[] = {
      "share of the mean size below which a list is given up while training"},
     {"links", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, links), 0, VX_IVF_LINKS_MOST, 0,
      "per node of a graph that finds the lists; 0: a query is compared with every centroid"},
+    {"batch", VINDEX_FIELD_INT64, offsetof(vindex_ivf_params, batch), 0, INT32_MAX, 0,
+     "training vectors that an iteration looks at; 0: all"},
+    {"plus_plus", VINDEX_FIELD_BOOL, offsetof(vindex_ivf_params, plus_plus), 0, 1, 0,
+     "begin training with k-means++ rather than with a sample"},
 };
 static const vindex_field_table ivf_table = {"ivf", sizeof(vindex_ivf_params), ivf_fields,
                                              VX_COUNT(ivf_fields)};
@@ -50,6 +54,8 @@ vindex_status vindex_ivf_create(const vindex_ivf_params *params, vindex_index **
     training->iterations = (size_t)params->iterations;
     training->points_each = (size_t)params->points_each;
     training->balance = params->balance;
+    training->batch = (size_t)params->batch;
+    training->plus_plus = params->plus_plus;
     return VINDEX_OK;
 }
 

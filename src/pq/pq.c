@@ -22,7 +22,7 @@ static void list_fitting(const vx_pq_shape *shape, char *text, size_t room) {
         used += (size_t)snprintf(text + used, room - used, "%s%zu", i ? ", " : "", fitting[i]);
 }
 
-static vindex_status check(const vx_pq_shape *shape) {
+vindex_status vx_pq_check(const vx_pq_shape *shape) {
     char fitting[128];
     if (shape->bits != 4 && shape->bits != 6 && shape->bits != 8)
         return vx_fail(VINDEX_ERR_ARGUMENT, "product quantizer: codes of %zu bits; give 4, 6 or 8",
@@ -59,7 +59,7 @@ size_t vx_pq_memory(const vx_pq_shape *shape) {
 }
 
 vindex_status vx_pq_create(const vx_pq_shape *shape, vx_pq **result) {
-    VX_TRY(check(shape));
+    VX_TRY(vx_pq_check(shape));
     const vx_kernels *kernels = vx_kernels_get();
     if (!kernels) return VINDEX_ERR_UNSUPPORTED;
     size_t bytes = vx_pq_memory(shape) - sizeof(vx_pq);

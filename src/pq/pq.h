@@ -25,7 +25,9 @@ typedef struct vx_pq {
     void *memory;
 } vx_pq;
 
-/* VINDEX_ERR_ARGUMENT where dim is not a multiple of parts, or bits not 4, 6 or 8. */
+/* VINDEX_ERR_ARGUMENT where dim is not a multiple of parts, or bits not 4, 6 or 8; the error lists
+ * numbers of parts that fit. */
+vindex_status vx_pq_check(const vx_pq_shape *shape);
 vindex_status vx_pq_create(const vx_pq_shape *shape, vx_pq **pq);
 void vx_pq_free(vx_pq *pq); /* NULL is fine */
 

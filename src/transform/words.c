@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "pq/pq.h"
 #include "projected.h"
 
 static const struct word {
@@ -87,6 +88,10 @@ static vindex_status take(const char *text, vx_projection *p) {
         return vx_fail(VINDEX_ERR_ARGUMENT,
                        "factory string: %s of vectors of %lld numbers; give at most as many", text,
                        (long long)p->dim);
+    if (word->parted && out > 0) {
+        const vx_pq_shape shape = {(size_t)out, p->parts, 8};
+        VX_TRY(vx_pq_check(&shape));
+    }
     if (word->numbered || (word->parted && out > 0 && out != p->dim))
         snprintf(method, sizeof method, "%s%s:%lld", p->count ? "," : "", word->method,
                  (long long)out);

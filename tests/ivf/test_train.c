@@ -79,6 +79,49 @@ START_TEST(read_rows_give_the_bits_of_those_in_memory) {
 }
 END_TEST
 
+/* What is asked of k-means reaches it, also after an untrained index went through a file. */
+START_TEST(how_k_means_goes_about_it_is_asked_for) {
+    static const struct {
+        int64_t batch;
+        bool plus_plus;
+    } ways[] = {{0, false}, {0, true}, {60, false}, {60, true}};
+    float *numbers = make_rows();
+    float due[VX_COUNT(ways)][IVF_LISTS * DIM], got[DIM];
+    scratch_make();
+    for (size_t i = 0; i < VX_COUNT(ways); i++) {
+        vindex_ivf_params params;
+        vx_kmeans_params training;
+        vindex_index *index;
+        vindex_ivf_params_init(&params);
+        params.dim = DIM;
+        params.lists = IVF_LISTS;
+        params.seed = 5;
+        params.batch = ways[i].batch;
+        params.plus_plus = ways[i].plus_plus;
+        ck_ok(vindex_ivf_create(&params, &index));
+        ck_ok(vindex_save(index, scratch_path("untrained"), NULL));
+        vindex_free(index);
+        ck_ok(vindex_load(scratch_path("untrained"), 0, &index));
+        ck_ok(vindex_train(index, numbers, COUNT, NULL));
+        vx_kmeans_init(&training, IVF_LISTS);
+        training.seed = 5;
+        training.balance = params.balance;
+        training.batch = (size_t)ways[i].batch;
+        training.plus_plus = ways[i].plus_plus;
+        training.threads = 1;
+        ck_ok(vx_kmeans(numbers, COUNT, DIM, &training, due[i], NULL));
+        for (int64_t l = 0; l < IVF_LISTS; l++) {
+            ck_ok(vindex_reconstruct(((const vx_ivf *)index)->coarse, &l, 1, got));
+            ck_assert_mem_eq(got, due[i] + l * DIM, sizeof got);
+        }
+        for (size_t j = 0; j < i; j++) ck_assert_mem_ne(due[i], due[j], sizeof due[i]);
+        vindex_free(index);
+    }
+    scratch_remove();
+    free(numbers);
+}
+END_TEST
+
 START_TEST(bad_rows_are_refused) {
     float *numbers = make_rows();
     for (int in_memory = 0; in_memory < 2; in_memory++) {
@@ -188,5 +231,6 @@ START_TEST(an_empty_index_goes_on_after_loading) {
 }
 END_TEST
 
-TEST_MAIN("ivf/train", read_rows_give_the_bits_of_those_in_memory, bad_rows_are_refused,
+TEST_MAIN("ivf/train", read_rows_give_the_bits_of_those_in_memory,
+          how_k_means_goes_about_it_is_asked_for, bad_rows_are_refused,
           lists_lie_behind_a_projection, an_empty_index_goes_on_after_loading)

@@ -88,6 +88,27 @@ START_TEST(few_different_points_are_kept_exactly) {
 }
 END_TEST
 
+/* Words that no point is near to move among the points: what was learnt from words all but one of
+ * which are far away is hardly worse. */
+START_TEST(words_without_points_move) {
+    vx_pq_shape shape = {DIM, PARTS, 4};
+    double due, loss, none = 0;
+    float *rows = make_rows(VECTORS_NORMAL, COUNT, DIM);
+    vx_pq *pq = learn(rows, 4, 30, &due);
+    vx_pq_training training = {
+        .points = rows, .count = COUNT, .seed = 6, .iterations = 30, .resume = true, .threads = 1};
+    for (size_t part = 0; part < PARTS; part++)
+        for (size_t i = WIDTH; i < vx_pq_codes(&shape) * WIDTH; i++)
+            pq->words[part * vx_pq_codes(&shape) * WIDTH + i] = 1e4f;
+    for (size_t i = 0; i < COUNT * DIM; i++) none += (double)rows[i] * (double)rows[i] / COUNT;
+    ck_ok(vx_pq_train(pq, &training, &loss));
+    ck_assert_double_lt(due, none / 2);
+    ck_assert_double_lt(loss, due * 1.15);
+    vx_pq_free(pq);
+    free(rows);
+}
+END_TEST
+
 static vindex_status train(const char *spec, size_t dim, size_t count, int32_t threads,
                            vindex_index **index) {
     float *rows = make_rows(VECTORS_CLUSTERED, count, dim);
@@ -218,6 +239,6 @@ START_TEST(one_dimension_will_do) {
 END_TEST
 
 TEST_MAIN("pq/train", words_are_means_of_what_is_nearest, more_codewords_lose_less,
-          few_different_points_are_kept_exactly, threads_change_nothing,
+          few_different_points_are_kept_exactly, words_without_points_move, threads_change_nothing,
           training_tells_its_progress_and_may_be_ended, what_cannot_be_is_refused,
           memory_is_as_estimated, one_dimension_will_do)

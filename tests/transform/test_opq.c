@@ -137,6 +137,10 @@ START_TEST(an_index_behind_it_gives_vectors_back) {
     ck_fails(VINDEX_ERR_ARGUMENT, "", vindex_create("OPQ,PQ4", OPQ_DIM, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "", vindex_create("OPQ4_,PQ4", OPQ_DIM, VINDEX_L2, &index));
     ck_fails(VINDEX_ERR_ARGUMENT, "", vindex_create("OPQ4_99,PQ4", OPQ_DIM, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "parts that fit",
+             vindex_create("OPQ5,PQ4x4", OPQ_DIM, VINDEX_L2, &index));
+    ck_fails(VINDEX_ERR_ARGUMENT, "parts that fit",
+             vindex_create("OPQ3_8,PQ4x4", OPQ_DIM, VINDEX_L2, &index));
 }
 END_TEST
 
