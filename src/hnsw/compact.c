@@ -117,6 +117,13 @@ static vindex_status find_heir(const compaction *c, vx_walker *w, size_t level, 
     return VINDEX_OK;
 }
 
+/* The place of a slot among nodes that were met; count where it is not there. */
+static size_t find_met(const uint64_t *met, size_t count, uint32_t slot) {
+    size_t place = 0;
+    while (place < count && vx_met_slot(met[place]) != slot) place++;
+    return place;
+}
+
 /* What a node can be linked with: of those that a walk from itself meets, which passes through what
  * goes, those that stay; and links that it keeps whatever the heuristic says (the last bit is set):
  * those it had that stay, and heirs of those that go and lie beyond what the walk met. For links
@@ -138,20 +145,13 @@ static vindex_status find_candidates(const compaction *c, vx_walker *w, size_t l
     size_t walked = count;
     for (size_t i = 0; i < layer->width && links[i] != VX_LINK_NONE; i++) {
         uint32_t next = vx_link_slot(links[i]);
-        bool known = false;
-        for (size_t j = 0; !known && j < w->pool_count; j++)
-            known = vx_met_slot(w->pool[j]) == next;
-        if (known && stays(c, level, next)) {
-            for (size_t j = 0; j < walked; j++)
-                if (vx_met_slot(met[j]) == next) met[j] |= 1;
-            continue;
-        }
-        if (known) continue;
+        size_t place = find_met(met, walked, next), same = 0;
+        if (place < walked) met[place] |= 1;
+        if (find_met(w->pool, w->pool_count, next) < w->pool_count) continue;
         if (!stays(c, level, next)) next = c->heirs[level][next];
-        if (!stays(c, level, next) || next == slot) continue;
-        for (size_t j = 0; !known && j < walked; j++) known = vx_met_slot(met[j]) == next;
-        for (size_t j = 0; !known && j < others; j++) known = slots[j] == next;
-        if (known) continue;
+        while (same < others && slots[same] != next) same++;
+        if (!stays(c, level, next) || next == slot || same < others) continue;
+        if (find_met(met, walked, next) < walked) continue;
         slots[others] = next;
         rows[others++] = vx_layer_row(layer, next);
     }
@@ -166,11 +166,11 @@ static vindex_status find_candidates(const compaction *c, vx_walker *w, size_t l
 static vindex_status relink(const compaction *c, vx_walker *w, size_t level, uint32_t slot) {
     const vx_layer *layer = &c->old->layers[level];
     const uint32_t *numbers = c->numbers[level], *before = vx_layer_links(layer, slot);
-    uint32_t *links = vx_layer_links(&c->fresh->layers[level], numbers[slot]);
     uint32_t chosen[2 * VX_HNSW_M_MOST];
     size_t kept = 0;
     bool lost = false;
     if (!stays(c, level, slot)) return VINDEX_OK;
+    uint32_t *links = vx_layer_links(&c->fresh->layers[level], numbers[slot]);
     for (size_t i = 0; i < layer->width && before[i] != VX_LINK_NONE; i++) {
         uint32_t next = vx_link_slot(before[i]);
         lost = lost || numbers[next] == VX_LINK_NONE;
